@@ -1,0 +1,1 @@
+"""The control plane: merges what providers say into a table and looks after the workers."""

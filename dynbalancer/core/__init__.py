@@ -1,0 +1,1 @@
+"""Deciding: pure code, without sockets, files, clocks or logging."""

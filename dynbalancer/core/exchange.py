@@ -1,0 +1,240 @@
+"""One request and its answer, as every part of the proxy sees it.
+
+A :class:`RequestHead` or :class:`ResponseHead` is a message but its body. An :class:`Exchange` is both, with what was
+decided on the way. Header names are looked up in lower case and keep the spelling they came with. Everything on the
+wire is ``bytes``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dynbalancer.core.model import EntryPoint
+    from dynbalancer.core.table import Route, RoutingTable
+
+#: Length of a body whose end is marked by its last chunk.
+CHUNKED = -1
+
+#: A field: name in lower case, name as sent, value without surrounding blanks.
+Field = tuple[bytes, bytes, bytes]
+
+
+class Headers:
+    """Header fields in order, duplicates kept. Names given to methods are lower case."""
+
+    __slots__ = ("fields",)
+
+    def __init__(self, fields: Iterable[Field] = ()) -> None:
+        self.fields: list[Field] = list(fields)
+
+    @classmethod
+    def of(cls, *pairs: tuple[bytes, bytes]) -> Headers:
+        """From ``(name, value)`` pairs in any letter case."""
+        return cls([(name.lower(), name, value) for name, value in pairs])
+
+    def get(self, name: bytes, default: bytes | None = None) -> bytes | None:
+        """The first value of a field."""
+        for lower, _, value in self.fields:
+            if lower == name:
+                return value
+        return default
+
+    def all(self, name: bytes) -> list[bytes]:
+        """Every value of a field, in order."""
+        return [value for lower, _, value in self.fields if lower == name]
+
+    def set(self, name: bytes, value: bytes) -> None:
+        """Replace every field of this name (any letter case) by one."""
+        lower = name.lower()
+        self.fields = [field for field in self.fields if field[0] != lower]
+        self.fields.append((lower, name, value))
+
+    def add(self, name: bytes, value: bytes) -> None:
+        """Append one more field of this name (any letter case)."""
+        self.fields.append((name.lower(), name, value))
+
+    def remove(self, *names: bytes) -> None:
+        """Drop every field with one of these lower-case names."""
+        self.fields = [field for field in self.fields if field[0] not in names]
+
+    def copy(self) -> Headers:
+        """Independent of this one."""
+        return Headers(self.fields)
+
+    def __contains__(self, name: object) -> bool:
+        return any(field[0] == name for field in self.fields)
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        return ((name, value) for _, name, value in self.fields)
+
+    def __len__(self) -> int:
+        return len(self.fields)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Headers) and self.fields == other.fields
+
+    def __repr__(self) -> str:
+        return f"Headers({list(self)!r})"
+
+
+class RequestHead:
+    """A request but its body, in the one normal form that routing, middlewares, logs and the server all use.
+
+    ``host`` is lower case, without port and trailing dot (empty for an HTTP/1.0 request without Host); ``authority`` is
+    what the Host field said. ``path`` begins with ``/`` and is normalised (dot segments resolved, unreserved octets
+    decoded); ``query`` is what followed ``?``, or None. ``version`` is 10 or 11 (HTTP/2: 20). ``length`` is None for no
+    body, :data:`CHUNKED`, or the Content-Length. ``headers`` holds neither Host nor framing fields.
+    """
+
+    __slots__ = (
+        "authority",
+        "expect_continue",
+        "headers",
+        "host",
+        "keep_alive",
+        "length",
+        "method",
+        "path",
+        "port",
+        "query",
+        "scheme",
+        "upgrade",
+        "version",
+    )
+
+    def __init__(
+        self,
+        method: bytes = b"GET",
+        path: bytes = b"/",
+        query: bytes | None = None,
+        *,
+        host: bytes = b"",
+        authority: bytes = b"",
+        port: int | None = None,
+        scheme: bytes = b"http",
+        version: int = 11,
+        headers: Headers | None = None,
+        length: int | None = None,
+        keep_alive: bool = True,
+        upgrade: bytes | None = None,
+        expect_continue: bool = False,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.host = host
+        self.authority = authority or host
+        self.port = port
+        self.scheme = scheme
+        self.version = version
+        self.headers = Headers() if headers is None else headers
+        self.length = length
+        self.keep_alive = keep_alive
+        self.upgrade = upgrade
+        self.expect_continue = expect_continue
+
+    @property
+    def target(self) -> bytes:
+        """Path and query as they go on a request line."""
+        return self.path if self.query is None else b"%b?%b" % (self.path, self.query)
+
+
+class ResponseHead:
+    """An answer but its body. ``length`` is None where there is no body, :data:`CHUNKED`, UNTIL_CLOSE or a length."""
+
+    __slots__ = ("headers", "keep_alive", "length", "reason", "status", "version")
+
+    def __init__(
+        self,
+        status: int = 200,
+        reason: bytes = b"",
+        *,
+        headers: Headers | None = None,
+        length: int | None = 0,
+        keep_alive: bool = True,
+        version: int = 11,
+    ) -> None:
+        self.status = status
+        self.reason = reason
+        self.headers = Headers() if headers is None else headers
+        self.length = length
+        self.keep_alive = keep_alive
+        self.version = version
+
+
+#: Length of a response body that ends with its connection.
+UNTIL_CLOSE = -2
+
+
+class Response:
+    """A whole answer that we give ourselves: what a middleware returns instead of asking a server."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, body: bytes = b"", headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        self.status = status
+        self.body = body
+        self.headers = Headers.of(*headers)
+
+
+class Exchange:
+    """One request and its answer, and what was decided about them.
+
+    ``client`` is the address of the peer (after the PROXY protocol), ``client_port`` its port. ``trusted`` says whether
+    that peer may set X-Forwarded-* fields. ``started`` is a monotonic time in seconds. ``route`` and ``server`` stay
+    None where no router matched and no server was asked. ``tries`` counts the servers asked. ``outcome`` is empty while
+    it runs, then ``done``, ``refused`` (by us), ``client-gone``, or the reason of an :class:`~dynbalancer.errors.UpstreamError`.
+    ``notes`` is for middlewares to leave something for themselves between their hooks.
+    """
+
+    __slots__ = (
+        "bytes_in",
+        "bytes_out",
+        "client",
+        "client_port",
+        "entry_point",
+        "finished",
+        "head",
+        "notes",
+        "outcome",
+        "response",
+        "route",
+        "server",
+        "started",
+        "status",
+        "table",
+        "tries",
+        "trusted",
+        "user",
+    )
+
+    def __init__(
+        self,
+        head: RequestHead,
+        entry_point: EntryPoint,
+        client: str,
+        client_port: int = 0,
+        *,
+        trusted: bool = False,
+        started: float = 0.0,
+    ) -> None:
+        self.head = head
+        self.entry_point = entry_point
+        self.client = client
+        self.client_port = client_port
+        self.trusted = trusted
+        self.started = started
+        self.finished = 0.0
+        self.table: RoutingTable | None = None
+        self.route: Route | None = None
+        self.server: Any = None
+        self.response: ResponseHead | None = None
+        self.status = 0
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.tries = 0
+        self.outcome = ""
+        self.user = b""
+        self.notes: dict[str, Any] | None = None

@@ -1,0 +1,179 @@
+"""What can be configured, as values.
+
+A provider says what it found as one :class:`Configuration`. Values are frozen: change one with
+``dataclasses.replace``. Names inside one provider are plain (``web``); after the merge they carry the provider
+(``web@docker``). Keys of files and APIs are camelCase; only :mod:`dynbalancer.core.codec` translates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from dynbalancer.errors import Problem
+
+#: What a server may be: taking requests, finishing the ones it has, not to be used, or not yet there.
+SERVER_STATES = ("ready", "draining", "down", "starting")
+
+#: Which manner of Traefik's a definition was written in; a definition behaves as its own version did.
+DIALECTS = ("v1", "v2", "v3")
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPoint:
+    """Where we listen. ``host`` empty means every address. Addresses in ``trusted`` (CIDR or IP) may set X-Forwarded-*.
+
+    ``as_default``: routers that name no entry point use those with this mark, or all where none has it.
+    """
+
+    name: str
+    port: int
+    host: str = ""
+    as_default: bool = False
+    trusted: tuple[str, ...] = ()
+    trust_all: bool = False
+
+    @property
+    def address(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One place a service can send requests to.
+
+    ``url`` is scheme, host and port (``http://10.0.0.2:80``, IPv6 in brackets). ``instance`` says *what* runs there
+    (a container id): two servers with one URL but different instances never share a connection. ``name`` is for people.
+    """
+
+    url: str
+    weight: int = 1
+    state: str = "ready"
+    name: str = ""
+    instance: str = ""
+    preserve_path: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Servers, and how to balance between them. ``strategy`` names a balancer (``wrr``)."""
+
+    name: str
+    servers: tuple[Server, ...] = ()
+    strategy: str = "wrr"
+    pass_host_header: bool = True
+    dialect: str = "v3"
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Middleware:
+    """The definition of a middleware: its type (``addPrefix``) and settings, keys as in the configuration."""
+
+    name: str
+    type: str
+    settings: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """Which requests go to which service.
+
+    ``rule`` is kept as written; ``dialect`` says how to read it. ``priority`` 0 means: the length of the rule.
+    ``entry_points`` empty means the default ones. ``tls`` None: plain requests only. ``origin`` says where the
+    definition came from, in the reader's words (``container web-1``).
+    """
+
+    name: str
+    rule: str
+    service: str
+    entry_points: tuple[str, ...] = ()
+    middlewares: tuple[str, ...] = ()
+    priority: int = 0
+    dialect: str = "v3"
+    tls: bool = False
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing a provider looked at (a container, a file), used or not, and why.
+
+    ``verdict`` is ``routed``, ``ignored`` or ``refused``; ``why`` explains it in a sentence. ``gave`` lists the names
+    of routers and services it is part of. ``details`` are plain facts to show (image, networks, state …), ``labels``
+    those with our prefixes.
+    """
+
+    id: str
+    name: str
+    kind: str = "container"
+    verdict: str = "routed"
+    why: str = ""
+    gave: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    details: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """All that one provider says, or all of them merged. Each mapping is keyed by the ``name`` of its values.
+
+    Two configurations are *the same routing* if :attr:`routing` is equal; problems and items may differ.
+    """
+
+    routers: Mapping[str, Router] = field(default_factory=lambda: NOTHING)
+    services: Mapping[str, Service] = field(default_factory=lambda: NOTHING)
+    middlewares: Mapping[str, Middleware] = field(default_factory=lambda: NOTHING)
+    problems: tuple[Problem, ...] = ()
+    items: tuple[Item, ...] = ()
+
+    @property
+    def routing(self) -> tuple[Mapping[str, Router], Mapping[str, Service], Mapping[str, Middleware]]:
+        """What decides about requests."""
+        return self.routers, self.services, self.middlewares
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderStatus:
+    """How a provider is doing. ``state``: ``waiting`` (said nothing yet), ``fresh`` or ``stale`` (last good kept).
+
+    ``since`` and ``published`` are Unix times in seconds; ``reason`` is set when stale.
+    """
+
+    name: str
+    state: str = "waiting"
+    since: float = 0.0
+    published: float = 0.0
+    reason: str = ""
+    configuration: Configuration = field(default_factory=Configuration)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of the history: table ``number``, Unix time, cause, and the names that came, went or changed."""
+
+    number: int
+    time: float
+    cause: str
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """One worker: ``state`` is ``starting``, ``serving``, ``stopping`` or ``failed``; ``table`` is what it last took."""
+
+    number: int
+    pid: int
+    state: str
+    table: int = 0
+    restarts: int = 0
+    since: float = 0.0

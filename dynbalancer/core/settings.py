@@ -1,0 +1,79 @@
+"""What is fixed at start: entry points, limits, workers, logs. ``options`` fills these in from flags, environment, file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dynbalancer.core.model import NOTHING, EntryPoint
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of anything one peer may send or hold. Sizes in bytes, times in seconds; 0 switches a time off."""
+
+    request_line: int = 16384
+    head: int = 32768
+    fields: int = 100
+    field_name: int = 256
+    method: int = 32
+    chunk_line: int = 1024
+    trailers: int = 8192
+    trailer_fields: int = 32
+    response_head: int = 65536
+    response_fields: int = 200
+    interim_responses: int = 16
+    pipelined: int = 16384
+    buffer: int = 262144
+    head_time: float = 10.0
+    body_time: float = 30.0
+    idle_time: float = 60.0
+    write_time: float = 60.0
+    connect_time: float = 3.0
+    response_time: float = 60.0
+    tunnel_time: float = 3600.0
+    upstream_idle_time: float = 90.0
+    upstream_idle_connections: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """The listener of the API and the dashboard. ``token`` empty: read-only for whoever reaches it."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    dashboard: bool = True
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLogSettings:
+    """Where each request is written: ``path`` empty means standard output; ``format`` is ``common`` or ``json``."""
+
+    path: str = ""
+    format: str = "common"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that is fixed at start.
+
+    ``providers`` maps the names of those switched on to their options. ``workers`` 0 means: forward in this process.
+    ``user`` is ``user[:group]`` to become after the ports are bound, empty to stay. ``grace`` is how long requests in
+    flight may go on after SIGTERM, ``throttle`` the least time between two routing tables, both in seconds.
+    """
+
+    entry_points: tuple[EntryPoint, ...] = (EntryPoint("http", 80),)
+    api: ApiSettings | None = None
+    providers: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: NOTHING)
+    workers: int = 1
+    access_log: AccessLogSettings | None = None
+    limits: Limits = field(default_factory=Limits)
+    grace: float = 10.0
+    throttle: float = 0.1
+    retries: int = 2
+    verify_upstream_tls: bool = True
+    upstream_ca: str = ""
+    log_level: str = "info"
+    user: str = ""

@@ -1,0 +1,136 @@
+"""The interfaces between the rooms of the house, and to plugins.
+
+A plugin implements a *maker* (:class:`IProviderMaker`, :class:`IMiddlewareMaker`, :class:`IBalancerMaker`), found through
+``twisted.plugin``: put an instance of the matching class of :mod:`dynbalancer.plugins` into a module in
+``twisted/plugins/``. The built-ins are found the same way and use nothing else.
+"""
+
+from __future__ import annotations
+
+from zope.interface import Attribute, Interface
+
+# ruff: noqa: N805  (methods of an interface have no self)
+# mypy: disable-error-code="no-untyped-def,misc,no-untyped-call,empty-body"
+
+
+class IProviderMaker(Interface):
+    """What twistd needs to know of a provider before it loads it."""
+
+    name = Attribute("Short name: the flag (--docker), the suffix (web@docker). str")
+    description = Attribute("One sentence for --help. str")
+    options = Attribute("Sequence of plugins.Option: become --NAME.OPTION and --providers.NAME.OPTION.")
+
+    def make_provider(settings, sink, reactor):
+        """An IProvider. ``settings`` maps option names to typed values, ``sink`` is an IConfigurationSink.
+
+        Raises ConfigurationError where the settings can't work. Starts nothing: threads, sockets and processes begin in
+        ``startService`` (twistd forks after this call).
+        """
+
+
+class IProvider(Interface):
+    """A source of configuration. It is also a twisted.application.service.IService."""
+
+    name = Attribute("As the maker's, or a more particular one. str")
+
+    def refresh():
+        """Read the source again now. A Deferred that fires with None when that was published or reported lost."""
+
+
+class IConfigurationSink(Interface):
+    """Where a provider says what it found."""
+
+    def publish(configuration, cause=""):
+        """Replace all that this provider said before by a model.Configuration.
+
+        An empty one is a statement, not a slip. ``cause`` says why in a few words (``container web-2 started``).
+        """
+
+    def lost(reason):
+        """The source can't be read, and why. What was published stays in force, marked stale, until the next publish."""
+
+
+class IRouter(Interface):
+    """The routing table in force, and where it came from. Implemented by control.router.RouterService."""
+
+    table = Attribute("The core.table.RoutingTable in force. Read it once per request and keep it for that request.")
+    configuration = Attribute("The merged model.Configuration in force; names carry their provider.")
+    problems = Attribute("Tuple of Problem: of every provider, of the merge, and of the compiler.")
+    providers = Attribute("Tuple of model.ProviderStatus, in the order they were added.")
+    history = Attribute("Sequence of model.Change, oldest first, at most 100.")
+
+    def sink_for(name):
+        """The IConfigurationSink for one provider; adds it to ``providers``."""
+
+    def subscribe(listener):
+        """Call ``listener(old_table, new_table)`` after each swap, and on a change of problems or provider states with
+        the same table twice. Returns a function that ends the subscription."""
+
+
+class IWorkforce(Interface):
+    """The worker processes. Implemented by control.supervisor."""
+
+    workers = Attribute("Tuple of model.WorkerStatus; empty where this process forwards by itself.")
+
+
+class IStatistics(Interface):
+    """Request statistics over all workers since start. Implemented by control.statistics."""
+
+    def totals():
+        """A core.statistics.Totals: counts by status, by router, by service and by server, times, recent errors."""
+
+    def per_second():
+        """Requests in each of the last 60 seconds, oldest first. list of int"""
+
+
+class IMiddlewareMaker(Interface):
+    """What is known of a middleware type before it is loaded."""
+
+    type = Attribute("As in the configuration: addPrefix. str")
+    description = Attribute("One sentence. str")
+
+    def make_middleware(name, settings, clock, fetch):
+        """An IMiddleware. ``settings``: mapping with keys as in the configuration, letter case ignored; values are
+        typed (files) or strings (labels). ``clock()`` gives monotonic seconds; ``fetch(method, url, headers, body)``
+        gives a Deferred with a Response. Raises ConfigurationError."""
+
+
+class IMiddleware(Interface):
+    """A running middleware. A hook it has no need for is None on the class, and costs nothing."""
+
+    def on_request(exchange):
+        """None to go on, a Response to answer at once, or an awaitable of either. May change ``exchange.head``."""
+
+    def on_response(exchange, response):
+        """May change the ResponseHead before it is sent. Runs in reverse order."""
+
+    def on_finish(exchange, outcome):
+        """After the end, exactly once."""
+
+
+class IBalancerMaker(Interface):
+    """What is known of a balancing strategy before it is loaded."""
+
+    kind = Attribute("As in the configuration: wrr. str")
+    description = Attribute("One sentence. str")
+
+    def make_balancer(servers, settings, counter, random):
+        """An IBalancer. ``servers``: sequence of objects with ``weight``. ``counter()`` gives the next whole number, one
+        row over all workers; ``random()`` a float in [0, 1)."""
+
+
+class IBalancer(Interface):
+    """Decides the order in which servers are asked. Health and retries are the caller's: it takes the next one."""
+
+    def choices(head):
+        """Iterator over servers, best first, each at most once. ``head`` is the RequestHead."""
+
+    def observe(server, outcome):
+        """An exchange with this server ended. ``outcome`` as in Exchange.outcome."""
+
+
+class IExchangeObserver(Interface):
+    """Wants to know of every exchange that ended (access log, statistics)."""
+
+    def exchange_ended(exchange):
+        """Called exactly once per exchange, after its last byte. Must not keep it."""

@@ -1,0 +1,119 @@
+"""Makers: say a name and where the code is; the code is loaded when it is first used.
+
+::
+
+    docker = ProviderMaker("docker", "dynbalancer_docker.provider.make_provider", "Containers of a Docker engine.",
+                           options=(Option("endpoint", "unix:///var/run/docker.sock", "Where the engine listens."),))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from twisted.plugin import IPlugin, getPlugins
+from twisted.python.reflect import namedAny
+from zope.interface import implementer
+
+from dynbalancer import interfaces
+from dynbalancer.errors import ConfigurationError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One setting of a provider. Its type is that of ``default``: bool, int, float (seconds), str, or tuple of str."""
+
+    name: str
+    default: bool | int | float | str | tuple[str, ...]
+    description: str
+
+
+@implementer(IPlugin, interfaces.IProviderMaker)
+@dataclass(frozen=True, slots=True)
+class ProviderMaker:
+    """A provider by name. ``factory`` is the dotted name of ``make_provider(settings, sink, reactor)``.
+
+    ``extra`` names the pip extra to suggest where its library is missing.
+    """
+
+    name: str
+    factory: str
+    description: str
+    options: Sequence[Option] = ()
+    extra: str = ""
+
+    def make_provider(self, settings: Mapping[str, Any], sink: Any, reactor: Any) -> Any:
+        """See :class:`~dynbalancer.interfaces.IProviderMaker`."""
+        return _load(self.factory, f"provider {self.name}", self.extra)(settings, sink, reactor)
+
+
+@implementer(IPlugin, interfaces.IMiddlewareMaker)
+@dataclass(frozen=True, slots=True)
+class MiddlewareMaker:
+    """A middleware type by name. ``factory`` is the dotted name of a class with ``from_settings(name, settings)``.
+
+    Where that class takes them, ``clock`` and ``fetch`` are passed as keyword arguments (``wants``).
+    """
+
+    type: str
+    factory: str
+    description: str
+    wants: tuple[str, ...] = ()
+
+    def make_middleware(
+        self, name: str, settings: Mapping[str, Any], clock: Callable[[], float], fetch: Callable[..., Any]
+    ) -> Any:
+        """See :class:`~dynbalancer.interfaces.IMiddlewareMaker`."""
+        offered = {"clock": clock, "fetch": fetch}
+        found = _load(self.factory, f"middleware {name}", "")
+        return found.from_settings(name, settings, **{word: offered[word] for word in self.wants})
+
+
+@implementer(IPlugin, interfaces.IBalancerMaker)
+@dataclass(frozen=True, slots=True)
+class BalancerMaker:
+    """A balancing strategy by name. ``factory``: dotted name of a callable ``(servers, settings, counter, random)``."""
+
+    kind: str
+    factory: str
+    description: str
+
+    def make_balancer(
+        self,
+        servers: Sequence[Any],
+        settings: Mapping[str, Any],
+        counter: Callable[[], int],
+        random: Callable[[], float],
+    ) -> Any:
+        """See :class:`~dynbalancer.interfaces.IBalancerMaker`."""
+        return _load(self.factory, f"balancer {self.kind}", "")(servers, settings, counter, random)
+
+
+def provider_makers() -> dict[str, Any]:
+    """Every provider maker installed, by name in lower case."""
+    return _by("name", getPlugins(interfaces.IProviderMaker))
+
+
+def middleware_makers() -> dict[str, Any]:
+    """Every middleware maker installed, by type in lower case."""
+    return _by("type", getPlugins(interfaces.IMiddlewareMaker))
+
+
+def balancer_makers() -> dict[str, Any]:
+    """Every balancer maker installed, by kind in lower case."""
+    return _by("kind", getPlugins(interfaces.IBalancerMaker))
+
+
+def _by(attribute: str, found: Iterable[T]) -> dict[str, T]:
+    return {getattr(maker, attribute).lower(): maker for maker in found}
+
+
+def _load(dotted: str, where: str, extra: str) -> Any:
+    try:
+        return namedAny(dotted)
+    except ModuleNotFoundError as error:
+        hint = f"pip install 'dynbalancer[{extra}]'" if extra else ""
+        raise ConfigurationError(where, f"needs the module {error.name}, which is not installed", hint) from error

@@ -1,0 +1,1 @@
+"""The data plane: accepts connections, consults the routing table, forwards."""

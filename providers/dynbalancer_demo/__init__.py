@@ -1,0 +1,1 @@
+"""Local servers that come and go, to try dynbalancer without a container engine."""

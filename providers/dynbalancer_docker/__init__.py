@@ -1,0 +1,1 @@
+"""Routes to the containers of a Docker engine, by their labels."""

@@ -1,0 +1,1 @@
+"""Routes from YAML or TOML files."""

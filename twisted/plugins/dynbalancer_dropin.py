@@ -1,0 +1,69 @@
+"""The twistd command, and the list of built-in providers, middlewares and balancers.
+
+To add one: one line here. Nothing heavy is imported; makers load their code when it is used.
+"""
+
+from twisted.application.service import ServiceMaker
+
+from dynbalancer.plugins import BalancerMaker, MiddlewareMaker, Option, ProviderMaker
+
+dynbalancer = ServiceMaker(
+    "dynbalancer",
+    "dynbalancer.tap",
+    "A reverse proxy and load balancer that configures itself from container labels.",
+    "dynbalancer",
+)
+
+# Providers
+docker = ProviderMaker(
+    "docker",
+    "dynbalancer_docker.provider.make_provider",
+    "Containers of a Docker engine, by their labels.",
+    (
+        Option("endpoint", "", "Where the engine listens (default: DOCKER_HOST, else the local socket)."),
+        Option("exposedbydefault", True, "Route containers that have no traefik.enable label."),
+        Option("network", "", "Network through which containers are reached."),
+        Option("domain", "", "Domain of the default rule of v1 labels: Host:<name>.<domain>."),
+        Option("defaultrule", "", "Rule of containers that have none, e.g. Host(`{{ normalize .Name }}`)."),
+        Option("usebindportip", False, "Reach containers through their published address and port."),
+        Option("watch", True, "Follow changes."),
+        Option("swarmmode", False, "Swarm services instead of containers."),
+        Option("refreshseconds", 15.0, "Seconds between full lists, which repair what events missed."),
+    ),
+)
+file = ProviderMaker(
+    "file",
+    "dynbalancer_file.provider.make_provider",
+    "A YAML or TOML file, or a directory of them.",
+    (
+        Option("filename", "", "The file to read."),
+        Option("directory", "", "A directory: every .yml, .yaml and .toml in it."),
+        Option("watch", True, "Follow changes."),
+    ),
+)
+demo = ProviderMaker(
+    "demo",
+    "dynbalancer_demo.provider.make_provider",
+    "A handful of local servers that come and go, to try things without a Docker engine.",
+    (Option("period", 4.0, "Seconds between changes."),),
+)
+
+# Middlewares
+addPrefix = MiddlewareMaker(
+    "addPrefix", "dynbalancer.middlewares.paths.AddPrefix", "Puts a prefix in front of the path."
+)
+stripPrefix = MiddlewareMaker(
+    "stripPrefix", "dynbalancer.middlewares.paths.StripPrefix", "Takes a prefix off the path."
+)
+replacePath = MiddlewareMaker(
+    "replacePath", "dynbalancer.middlewares.paths.ReplacePath", "Sends another path to the server."
+)
+headers = MiddlewareMaker(
+    "headers", "dynbalancer.middlewares.headers.CustomHeaders", "Sets and removes request and response fields."
+)
+redirectScheme = MiddlewareMaker(
+    "redirectScheme", "dynbalancer.middlewares.redirects.RedirectScheme", "Redirects to another scheme."
+)
+
+# Balancers
+wrr = BalancerMaker("wrr", "dynbalancer.core.balancing.WeightedRoundRobin", "Weighted round robin, interleaved.")
