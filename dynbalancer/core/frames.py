@@ -1,7 +1,7 @@
 """Messages between the parent and its workers: a length of four bytes, big-endian, then one JSON object.
 
-Both directions are checked as input from a stranger: a worker talks to the whole Internet, and may one day speak
-for it.
+Both directions are checked as input from a stranger: a worker talks to the whole Internet, and may one day
+speak for it.
 """
 
 from __future__ import annotations

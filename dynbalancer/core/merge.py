@@ -1,7 +1,7 @@
 """What several providers say, as one configuration; and what one change to it amounts to.
 
 Inside one provider names are plain. Merged, each carries its provider (``web@docker``), so that two providers
-can't take each other's names. References stay as written: the table reads a plain one as "of the same provider".
+can't take each other's names. References stay as written: a plain one means "of the same provider".
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ OUT_OF_ROTATION = ("draining", "down")
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What came, went or is not as it was: ``router web@docker``, ``server http://10.0.0.2:80 of web@docker``."""
+    """What came, went or changed: ``router web@docker``, ``server http://10.0.0.2:80 of web@docker``."""
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()

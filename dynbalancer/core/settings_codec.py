@@ -1,7 +1,7 @@
 """The part of the settings that a worker needs, as JSON-able values and back.
 
-Providers and the API are left out on purpose: they may hold passwords and tokens, and a worker that was broken
-into should have none to give away.
+Providers and the API are left out on purpose: they may hold passwords and tokens, and a worker that was
+broken into should have none to give away.
 """
 
 from __future__ import annotations
