@@ -1,0 +1,297 @@
+"""Traefik v3's dynamic document (``http.routers``, ``.services``, ``.middlewares``) to the model, and back.
+
+A document is what a YAML, TOML or JSON parser gives: mappings with text keys, lists, texts, numbers, true and
+false. Each mistake becomes a :class:`~dynbalancer.errors.Problem` and switches off the key it is in. Where
+the object can't do without that key, or the key restricts who gets through, the object is off: never a route
+with its lock missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import isfinite
+from typing import Any
+
+from dynbalancer.core import schema
+from dynbalancer.core.model import Configuration, Middleware, Router, Server, Service
+from dynbalancer.core.schema import Key, WrongValueError, describe
+from dynbalancer.errors import Problem, did_you_mean
+
+#: From the top of a document to a value; members of lists by their number.
+Path = tuple[str, ...]
+
+NOT_YET = "understood, but not supported in this version"
+
+#: How deep settings of a middleware may be nested.
+DEEPEST = 32
+
+
+def from_document(
+    document: object, where: str, line_of: Callable[[Path], int | None] | None = None
+) -> Configuration:
+    """All that can be used of a document, and a Problem for each thing that can't.
+
+    ``where`` names it (``file dyn.yml``); ``line_of`` gives the line of a path, where it is known.
+    """
+    return _Reader(where, line_of).read(document)
+
+
+def to_document(configuration: Configuration) -> dict[str, Any]:
+    """The same as a document, JSON-able. The format has no room for states and instances of servers."""
+    families = {
+        "routers": {name: _write(schema.ROUTER, router) for name, router in configuration.routers.items()},
+        "services": {
+            name: {"loadBalancer": _write(schema.LOAD_BALANCER, service)}
+            for name, service in configuration.services.items()
+        },
+        "middlewares": {
+            name: {middleware.type: plain(middleware.settings)}
+            for name, middleware in configuration.middlewares.items()
+        },
+    }
+    return {"http": {family: found for family, found in families.items() if found}}
+
+
+def plain(value: object) -> Any:
+    """As JSON knows it: dict, list, text, number, true, false and None."""
+    if isinstance(value, Mapping):
+        return {key: plain(member) for key, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(member) for member in value]
+    return value
+
+
+def frozen(value: object) -> Any:
+    """The opposite of :func:`plain`: lists become tuples, as in the model. Raises WrongValueError."""
+    return _frozen(value, DEEPEST)
+
+
+def _frozen(value: object, depth: int) -> Any:
+    if depth == 0:
+        raise WrongValueError(f"at most {DEEPEST} levels of sections")
+    if isinstance(value, Mapping):
+        return {str(key): _frozen(member, depth - 1) for key, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return tuple(_frozen(member, depth - 1) for member in value)
+    if value is None or isinstance(value, (str, bool, int)) or (isinstance(value, float) and isfinite(value)):
+        return value
+    raise WrongValueError("a text, a number, true, false, a list or a section")
+
+
+def _write(table: Iterable[Key], value: Router | Service | Server) -> dict[str, Any]:
+    """A value by its table; what has its default is left out."""
+    written: dict[str, Any] = {}
+    for key in table:
+        if not key.attribute:
+            continue
+        found = getattr(value, key.attribute)
+        if key.always or key.required or found != key.default:
+            written[key.name] = _WRITERS.get(key.name, plain)(found)
+    return written
+
+
+_WRITERS: Mapping[str, Callable[[Any], Any]] = {
+    "tls": lambda on: {},
+    "servers": lambda servers: [_write(schema.SERVER, server) for server in servers],
+}
+
+
+def dotted(path: Path) -> str:
+    """A path as people write it: ``http.services.web.loadBalancer.servers[0].url``."""
+    words = [
+        f"[{step}]" if before.lower() == "servers" and step.isdecimal() else f".{step}"
+        for before, step in zip(("", *path), path, strict=False)
+    ]
+    return "".join(words).removeprefix(".")
+
+
+class _UnusableError(Exception):
+    """The object being read is off; its Problem has been noted."""
+
+
+class _Reader:
+    """Walks one document and notes its Problems."""
+
+    def __init__(self, where: str, line_of: Callable[[Path], int | None] | None) -> None:
+        self.where = where
+        self.line_of = line_of
+        self.problems: list[Problem] = []
+
+    def read(self, document: object) -> Configuration:
+        found = self._section(document, ())
+        http = self._section(self._known(found, (), schema.DOCUMENT, ("http",)).get("http"), ("http",))
+        families = self._known(http, ("http",), schema.HTTP, schema.HTTP[:3])
+        return Configuration(
+            routers=dict(self._each(families, "routers", self._router)),
+            services=dict(self._each(families, "services", self._service)),
+            middlewares=dict(self._each(families, "middlewares", self._middleware)),
+            problems=tuple(self.problems),
+        )
+
+    # What is said about a place
+
+    def note(self, path: Path, why: str, hint: str = "", severity: str = "error") -> None:
+        line = None if self.line_of is None else self.line_of(path)
+        place = self.where if line is None else f"{self.where}, line {line}"
+        self.problems.append(Problem(f"{place}: {dotted(path)}" if path else place, why, hint, severity))
+
+    def _refuse(self, path: Path, why: str, hint: str = "") -> _UnusableError:
+        self.note(path, why, hint)
+        return _UnusableError()
+
+    # Sections whose keys are fixed words, and those whose keys are names
+
+    def _section(self, value: object, path: Path) -> Mapping[str, Any]:
+        try:
+            return schema.section(value)
+        except WrongValueError as wrong:
+            self.note(path, f"expected {wrong.expected}, got {describe(value)}")
+            return {}
+
+    def _known(
+        self, found: Mapping[str, Any], path: Path, words: tuple[str, ...], usable: tuple[str, ...]
+    ) -> dict[str, Any]:
+        """The usable members of a section, by their right spelling."""
+        spelling = {word.lower(): word for word in words}
+        members: dict[str, Any] = {}
+        for key, value in found.items():
+            word = spelling.get(key.lower())
+            if word is None:
+                stranger = schema.STRANGERS.get(key.lower(), "")
+                self.note(
+                    (*path, key), f"expected one of {', '.join(words)}", stranger or did_you_mean(key, words)
+                )
+            elif word in members:
+                self.note((*path, key), "given twice, in different letter case; the first one is used")
+            elif word in usable:
+                members[word] = value
+            elif value not in (None, {}, []):
+                self.note((*path, key), NOT_YET, severity="warning")
+        return members
+
+    def _each(
+        self, families: Mapping[str, Any], family: str, read: Callable[[str, Mapping[str, Any], Path], Any]
+    ) -> Iterator[tuple[str, Any]]:
+        path = ("http", family)
+        for name, value in self._section(families.get(family), path).items():
+            try:
+                if "@" in name or not name.strip():
+                    hint = f"write {name.partition('@')[0]}; @{name.partition('@')[2]} is appended by itself"
+                    raise self._refuse(
+                        (*path, name), "a name must not be empty or contain '@'", hint if name else ""
+                    )
+                yield name, read(name, self._object(value, (*path, name)), (*path, name))
+            except _UnusableError:
+                continue
+
+    def _object(self, value: object, path: Path) -> Mapping[str, Any]:
+        if not isinstance(value, Mapping):
+            raise self._refuse(path, f"expected a section, got {describe(value)}")
+        return value
+
+    # By table
+
+    def _attributes(self, table: tuple[Key, ...], found: Mapping[str, Any], path: Path) -> dict[str, Any]:
+        """A section by its table, as attributes of the model. Raises _UnusableError once all is noted."""
+        by_name = {key.name.lower(): key for key in table}
+        attributes: dict[str, Any] = {}
+        seen: set[str] = set()
+        usable = True
+        for name, value in found.items():
+            key = by_name.get(name.lower())
+            if key is None:
+                usable = self._unknown(table, name, (*path, name)) and usable
+            elif key.name in seen:
+                self.note((*path, name), "given twice, in different letter case")
+                usable = usable and not key.restricts
+            else:
+                seen.add(key.name)
+                usable = self._take(key, value, (*path, name), attributes) and usable
+        for key in table:
+            if key.required and key.name not in seen:
+                self.note((*path, key.name), f"missing: {key.meaning[0].lower()}{key.meaning[1:]}")
+                usable = False
+        if not usable:
+            raise _UnusableError
+        return attributes
+
+    def _unknown(self, table: tuple[Key, ...], name: str, path: Path) -> bool:
+        """Note a key that nobody knows. False where it was probably meant to restrict."""
+        hint = did_you_mean(name, [key.name for key in table])
+        restricts = any(key.restricts and f" {key.name}?" in hint for key in table)
+        why = f"expected one of {', '.join(key.name for key in table)}"
+        if restricts:
+            why += f"; {path[2]} is off, since this was probably meant to restrict it"
+        self.note(path, why, hint)
+        return not restricts
+
+    def _take(self, key: Key, value: object, path: Path, attributes: dict[str, Any]) -> bool:
+        """Read one value into ``attributes``. False where the object can't be used without it."""
+        if value is None and key.kind != "tls" and not key.required:
+            return True
+        if not key.attribute:
+            if key.restricts:
+                self.note(path, f"{NOT_YET}; {path[2]} is off, since this restricts it")
+            else:
+                self.note(path, NOT_YET, severity="warning")
+            return not key.restricts
+        try:
+            attributes[key.attribute] = schema.READERS[key.kind](value)
+        except WrongValueError as wrong:
+            self.note(path, f"expected {wrong.expected}, got {describe(value)}", wrong.hint)
+            return not (key.required or key.restricts)
+        return True
+
+    # The three families
+
+    def _router(self, name: str, found: Mapping[str, Any], path: Path) -> Router:
+        attributes = self._attributes(schema.ROUTER, found, path)
+        for key, value in found.items():
+            if key.lower() == "tls" and isinstance(value, Mapping):
+                self._attributes(schema.TLS, value, (*path, key))
+        return Router(name=name, origin=self.where, **attributes)
+
+    def _service(self, name: str, found: Mapping[str, Any], path: Path) -> Service:
+        spelling = {word.lower(): word for word in schema.SERVICE_TYPES}
+        kind = self._only_type(found, path)
+        word = spelling.get(kind.lower())
+        inner = (*path, kind)
+        if word is None:
+            why = f"expected one of {', '.join(schema.SERVICE_TYPES)}"
+            raise self._refuse(inner, why, did_you_mean(kind, schema.SERVICE_TYPES))
+        if word != "loadBalancer":
+            self.note(inner, f"{NOT_YET}; service {name} is off", severity="warning")
+            raise _UnusableError
+        attributes = self._attributes(schema.LOAD_BALANCER, self._object(found[kind], inner), inner)
+        servers = self._servers(found[kind], attributes.pop("servers", ()), inner)
+        return Service(name=name, servers=servers, origin=self.where, **attributes)
+
+    def _servers(self, found: Mapping[str, Any], members: Iterable[object], path: Path) -> tuple[Server, ...]:
+        """The servers that can be used; one that can't takes no other with it."""
+        spelled = next((key for key in found if key.lower() == "servers"), "servers")
+        servers = []
+        for number, member in enumerate(members):
+            place = (*path, spelled, str(number))
+            try:
+                servers.append(Server(**self._attributes(schema.SERVER, self._object(member, place), place)))
+            except _UnusableError:
+                continue
+        return tuple(servers)
+
+    def _middleware(self, name: str, found: Mapping[str, Any], path: Path) -> Middleware:
+        kind = self._only_type(found, path)
+        value = found[kind]
+        try:
+            settings = {} if value is True else frozen(schema.section(value))
+        except WrongValueError as wrong:
+            raise self._refuse((*path, kind), f"expected {wrong.expected}, got {describe(value)}") from wrong
+        return Middleware(name=name, type=kind, settings=settings, origin=self.where)
+
+    def _only_type(self, found: Mapping[str, Any], path: Path) -> str:
+        """The one key of a service or middleware, which says its type."""
+        if len(found) == 1:
+            return next(iter(found))
+        kind = "service" if path[1] == "services" else "middleware"
+        if not found:
+            raise self._refuse(path, f'the {kind} "{path[2]}" does not have any type defined')
+        raise self._refuse(path, f"expected one type, got {', '.join(found)}", f"give each its own {kind}")

@@ -1,0 +1,221 @@
+"""The keys of Traefik v3's dynamic format, as one table: name, kind, default, meaning.
+
+:mod:`dynbalancer.core.documents` reads and writes by this table, and the reference pages can be made from it.
+A key with an ``attribute`` is one of the model's; one without is understood, but has no effect yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+#: Schemes a server can be spoken to in, and the port each has where none is written.
+SERVER_PORTS = {"http": 80, "https": 443, "h2c": 80}
+
+
+class WrongValueError(Exception):
+    """A value that can't be taken: what was expected, and a hint (may be empty)."""
+
+    def __init__(self, expected: str, hint: str = "") -> None:
+        super().__init__(expected, hint)
+        self.expected = expected
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of a section.
+
+    ``restricts``: the key decides who gets through; where it can't be used, the object is off as a whole.
+    ``always``: it is written out even where it has its default, as Traefik's API does.
+    """
+
+    name: str
+    kind: str
+    meaning: str
+    attribute: str = ""
+    default: Any = None
+    required: bool = False
+    restricts: bool = False
+    always: bool = False
+
+
+def describe(value: object) -> str:
+    """A value in the words of whoever wrote the file."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return f"the number {value}"
+    if isinstance(value, str):
+        return f"the text '{value if len(value) <= 60 else value[:57] + '...'}'"
+    if isinstance(value, Mapping):
+        return "a section"
+    return "a list" if isinstance(value, (list, tuple)) else f"the {type(value).__name__} {value}"
+
+
+def text(value: object) -> str:
+    """A text that is not empty."""
+    if isinstance(value, str) and value.strip():
+        return value.strip()
+    numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
+    raise WrongValueError("a text", "put it in quotes" if numeric else "")
+
+
+def names(value: object) -> tuple[str, ...]:
+    """A list of names, or one text with commas."""
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, (list, tuple)) or not all(isinstance(name, str) for name in value):
+        raise WrongValueError("a list of names")
+    found = tuple(name.strip() for name in value)
+    if not all(found):
+        raise WrongValueError("a list of names, none of them empty")
+    return found
+
+
+def whole_number(value: object) -> int:
+    """A whole number, or a text of one."""
+    if isinstance(value, str):
+        digits = value.strip()
+        if digits.removeprefix("-").isdecimal() and digits.isascii() and len(digits) < 20:
+            return int(digits)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise WrongValueError("a whole number")
+
+
+def weight(value: object) -> int:
+    """A whole number from 0 up."""
+    found = whole_number(value)
+    if not 0 <= found <= 1_000_000:
+        raise WrongValueError("a whole number from 0 to 1000000")
+    return found
+
+
+def switch(value: object) -> bool:
+    """True or false, or a text of it."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    raise WrongValueError("true or false")
+
+
+def section(value: object) -> Mapping[str, Any]:
+    """A mapping; nothing at all counts as an empty one."""
+    if value is None:
+        return {}
+    if isinstance(value, Mapping):
+        return value
+    raise WrongValueError("a section")
+
+
+def sections(value: object) -> tuple[object, ...]:
+    """A list, whose members are read one by one."""
+    if isinstance(value, (list, tuple)):
+        return tuple(value)
+    raise WrongValueError("a list of sections")
+
+
+def dialect(value: object) -> str:
+    """The manner in which a rule is written."""
+    found = text(value).lower()
+    if found not in ("v1", "v2", "v3"):
+        raise WrongValueError("v2 or v3")
+    return found
+
+
+def tls(value: object) -> bool:
+    """Whether a router is for TLS. Being there is enough; only false switches it off."""
+    return bool(switch(value)) if isinstance(value, (bool, str)) else section(value) is not None
+
+
+def server_url(value: object) -> str:
+    """An absolute URL with a port, without a slash at its end."""
+    found = text(value)
+    example = "like http://10.0.0.2:80"
+    try:
+        parts = urlsplit(found)
+        port = parts.port
+    except ValueError as error:
+        raise WrongValueError(f"a URL {example}", str(error)) from error
+    scheme = parts.scheme.lower()
+    if not parts.hostname or scheme not in SERVER_PORTS or port == 0 or not found.isprintable():
+        hint = f"write http://{found}" if "//" not in found else ""
+        raise WrongValueError(f"a URL with http, https or h2c, {example}", hint)
+    if parts.username is not None or parts.query or parts.fragment or " " in found:
+        raise WrongValueError(f"a URL without user, query and blanks, {example}")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{scheme}://{host}:{port or SERVER_PORTS[scheme]}{parts.path.rstrip('/')}"
+
+
+READERS: Mapping[str, Callable[[object], Any]] = {
+    "text": text,
+    "list": names,
+    "number": whole_number,
+    "weight": weight,
+    "switch": switch,
+    "section": section,
+    "sections": sections,
+    "dialect": dialect,
+    "tls": tls,
+    "url": server_url,
+}
+
+ROUTER = (
+    Key("rule", "text", "Which requests it takes, like ``Host(`a.example`)``.", "rule", required=True),
+    Key("service", "text", "Where they go: ``web``, or ``web@docker``.", "service", required=True),
+    Key("entryPoints", "list", "Where they come in; none: by default.", "entry_points", (), restricts=True),
+    Key("middlewares", "list", "What is done to them, in this order.", "middlewares", (), restricts=True),
+    Key("priority", "number", "The highest is asked first; 0: the length of the rule.", "priority", 0),
+    Key("ruleSyntax", "dialect", "The manner the rule is written in, v2 or v3.", "dialect", "v3"),
+    Key("tls", "tls", "Takes requests over TLS only; else plain ones only.", "tls", False, restricts=True),
+    Key("observability", "section", "What is logged and measured of it."),
+    Key("parentRefs", "list", "Routers that hand their requests on to this one.", restricts=True),
+)
+
+TLS = (
+    Key("certResolver", "text", "Who gets its certificates."),
+    Key("options", "text", "Name of a set of TLS options."),
+    Key("domains", "sections", "The names its certificates are for."),
+)
+
+LOAD_BALANCER = (
+    Key("servers", "sections", "Where requests go.", "servers", ()),
+    Key("strategy", "text", "How servers take turns.", "strategy", "wrr", always=True),
+    Key("passHostHeader", "switch", "Send the client's Host on.", "pass_host_header", True, always=True),
+    Key("sticky", "section", "Keep a client with its server by a cookie."),
+    Key("healthCheck", "section", "Ask servers how they are."),
+    Key("passiveHealthCheck", "section", "Leave out servers that fail."),
+    Key("responseForwarding", "section", "How often answers are flushed."),
+    Key("serversTransport", "text", "How servers are connected to."),
+    Key("middlewares", "list", "Middlewares of the service.", restricts=True),
+)
+
+SERVER = (
+    Key("url", "url", "Scheme, host and port.", "url", required=True),
+    Key("weight", "weight", "Its share; 0: none.", "weight", 1),
+    Key("preservePath", "switch", "Put the path of the URL in front.", "preserve_path", False),
+)
+
+#: The one type of service that can be read, and those known from Traefik.
+SERVICE_TYPES = ("loadBalancer", "weighted", "mirroring", "failover", "highestRandomWeight")
+
+#: Sections of a document, and those of its ``http`` section. Only the first of each is read so far.
+DOCUMENT = ("http", "tcp", "udp", "tls")
+HTTP = ("routers", "services", "middlewares", "serversTransports")
+
+#: Keys that belong elsewhere: to the settings read at start, or to files of Traefik 1.
+STRANGERS: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("entrypoints", "providers", "api", "log", "accesslog", "metrics", "ping", "certificatesresolvers"),
+        "it belongs to the settings read at start, not to a file of routes",
+    ),
+    **dict.fromkeys(
+        ("frontends", "backends"), "that is the format of Traefik 1; write http.routers and http.services"
+    ),
+}

@@ -1,0 +1,380 @@
+"""The dynamic document: what is read, what is written, and what is said about mistakes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dynbalancer.core.documents import DEEPEST, dotted, from_document, to_document
+from dynbalancer.core.model import Configuration, Middleware, Router, Server, Service
+from dynbalancer.errors import Problem
+
+WHERE = "file dyn.yml"
+ROUTER = {"rule": "Host(`a.example`)", "service": "web"}
+SERVER = {"url": "http://10.0.0.2:8080"}
+
+
+def read(document: object) -> Configuration:
+    return from_document(document, WHERE)
+
+
+def router(**keys: Any) -> Configuration:
+    return read({"http": {"routers": {"web": {**ROUTER, **keys}}}})
+
+
+def load_balancer(**keys: Any) -> Configuration:
+    return read({"http": {"services": {"web": {"loadBalancer": keys}}}})
+
+
+def only(configuration: Configuration) -> Problem:
+    (problem,) = configuration.problems
+    return problem
+
+
+def test_routers_services_and_middlewares_are_read() -> None:
+    configuration = read(
+        {
+            "http": {
+                "routers": {
+                    "web": {
+                        **ROUTER,
+                        "entryPoints": ["web", "api"],
+                        "middlewares": ["strip"],
+                        "priority": 7,
+                        "ruleSyntax": "v2",
+                        "tls": {},
+                    }
+                },
+                "services": {
+                    "web": {
+                        "loadBalancer": {
+                            "servers": [{**SERVER, "weight": 3}, {"url": "http://10.0.0.3"}],
+                            "passHostHeader": False,
+                            "strategy": "p2c",
+                        }
+                    }
+                },
+                "middlewares": {"strip": {"stripPrefix": {"prefixes": ["/a"]}}},
+            }
+        }
+    )
+    assert configuration.problems == ()
+    assert configuration.routers == {
+        "web": Router(
+            "web", "Host(`a.example`)", "web", ("web", "api"), ("strip",), 7, "v2", True, origin=WHERE
+        )
+    }
+    servers = (Server("http://10.0.0.2:8080", 3), Server("http://10.0.0.3:80"))
+    assert configuration.services == {"web": Service("web", servers, "p2c", False, origin=WHERE)}
+    assert configuration.middlewares == {
+        "strip": Middleware("strip", "stripPrefix", {"prefixes": ("/a",)}, origin=WHERE)
+    }
+
+
+def test_letter_case_of_keys_does_not_count_but_that_of_names_does() -> None:
+    configuration = read({"HTTP": {"Routers": {"Web": {"RULE": "Path(`/`)", "Service": "S", "TLS": None}}}})
+    assert configuration.routers["Web"] == Router("Web", "Path(`/`)", "S", tls=True, origin=WHERE)
+    assert configuration.problems == ()
+
+
+@pytest.mark.parametrize("document", [None, {}, {"http": None}, {"http": {"routers": None, "services": {}}}])
+def test_an_empty_document_is_an_empty_configuration(document: object) -> None:
+    assert read(document) == Configuration()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "why", "hint"),
+    [
+        ("prority", 7, "expected one of rule, service, ", "did you mean priority?"),
+        ("priority", "high", "expected a whole number, got the text 'high'", ""),
+        ("ruleSyntax", "v9", "expected v2 or v3, got the text 'v9'", ""),
+    ],
+)
+def test_a_wrong_key_is_off_and_the_router_stays(key: str, value: object, why: str, hint: str) -> None:
+    configuration = router(**{key: value})
+    assert configuration.routers == {
+        "web": Router("web", "Host(`a.example`)", "web", origin=WHERE),
+    }
+    problem = only(configuration)
+    assert problem.where == f"file dyn.yml: http.routers.web.{key}"
+    assert problem.why.startswith(why)
+    assert problem.hint == hint
+    assert problem.severity == "error"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("rule", 5),
+        ("rule", None),
+        ("service", ""),
+        ("middlewares", 5),
+        ("middlewares", [{"auth": 1}]),
+        ("middleware", ["auth"]),
+        ("entryPoints", {"web": {}}),
+        ("entrypoint", ["internal"]),
+        ("tls", 5),
+        ("parentRefs", ["parent"]),
+    ],
+)
+def test_a_router_whose_lock_or_rule_is_broken_is_off(key: str, value: object) -> None:
+    configuration = router(**{key: value})
+    assert configuration.routers == {}
+    assert only(configuration).where == f"file dyn.yml: http.routers.web.{key}"
+
+
+def test_a_restricting_key_given_twice_switches_the_router_off() -> None:
+    assert router(middlewares=["a"], MIDDLEWARES=["b"]).routers == {}
+    assert router(priority=1, Priority=2).routers["web"].priority == 1
+
+
+def test_missing_keys_are_named_one_by_one() -> None:
+    configuration = read({"http": {"routers": {"web": {}}}})
+    assert [problem.where for problem in configuration.problems] == [
+        "file dyn.yml: http.routers.web.rule",
+        "file dyn.yml: http.routers.web.service",
+    ]
+    assert configuration.problems[0].why.startswith("missing: which requests it takes")
+    assert configuration.routers == {}
+
+
+def test_one_bad_router_leaves_the_others() -> None:
+    configuration = read({"http": {"routers": {"bad": [], "web": ROUTER}}})
+    assert list(configuration.routers) == ["web"]
+    assert only(configuration).why == "expected a section, got a list"
+
+
+def test_tls_with_options_is_tls_and_says_what_it_lacks() -> None:
+    configuration = router(tls={"certResolver": "le", "optoins": "x"})
+    assert configuration.routers["web"].tls
+    first, second = configuration.problems
+    assert first == Problem(
+        "file dyn.yml: http.routers.web.tls.certResolver",
+        "understood, but not supported in this version",
+        severity="warning",
+    )
+    assert second.hint == "did you mean options?"
+
+
+@pytest.mark.parametrize("key", ["sticky", "healthCheck", "passiveHealthCheck", "serversTransport"])
+def test_an_option_of_a_later_version_is_a_warning(key: str) -> None:
+    configuration = load_balancer(servers=[SERVER], **{key: {"cookie": {}}})
+    assert configuration.services["web"].servers == (Server("http://10.0.0.2:8080"),)
+    assert only(configuration).severity == "warning"
+    assert only(configuration).why == "understood, but not supported in this version"
+
+
+def test_middlewares_of_a_service_would_restrict_so_the_service_is_off() -> None:
+    configuration = load_balancer(servers=[SERVER], middlewares=["auth"])
+    assert configuration.services == {}
+    assert "restricts" in only(configuration).why
+
+
+def test_a_bad_server_leaves_the_others() -> None:
+    configuration = load_balancer(servers=[{"uri": "x"}, {"url": "10.0.0.2:80"}, 5, {**SERVER, "weight": -1}])
+    assert configuration.services["web"].servers == (Server("http://10.0.0.2:8080"),)
+    place = "file dyn.yml: http.services.web.loadBalancer.servers"
+    assert [str(problem).removeprefix(place) for problem in configuration.problems] == [
+        "[0].uri: expected one of url, weight, preservePath; did you mean url?",
+        "[0].url: missing: scheme, host and port.",
+        "[1].url: expected a URL with http, https or h2c, like http://10.0.0.2:80, got the text '10.0.0.2:80'"
+        + "; write http://10.0.0.2:80",
+        "[2]: expected a section, got the number 5",
+        "[3].weight: expected a whole number from 0 to 1000000, got the number -1",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["weighted", "mirroring", "failover", "highestRandomWeight"])
+def test_other_types_of_service_are_off_with_a_warning(kind: str) -> None:
+    configuration = read({"http": {"services": {"web": {kind: {}}}}})
+    assert configuration.services == {}
+    assert only(configuration) == Problem(
+        f"file dyn.yml: http.services.web.{kind}",
+        "understood, but not supported in this version; service web is off",
+        severity="warning",
+    )
+
+
+@pytest.mark.parametrize(
+    ("family", "value", "said"),
+    [
+        ("services", {}, 'the service "x" does not have any type defined'),
+        ("middlewares", {}, 'the middleware "x" does not have any type defined'),
+        ("services", {"loadBalancer": {}, "weighted": {}}, "expected one type, got loadBalancer, weighted"),
+        ("services", {"loadBalancr": {}}, "did you mean loadBalancer?"),
+        ("services", {"loadBalancer": []}, "expected a section, got a list"),
+        ("middlewares", {"addPrefix": "x"}, "expected a section, got the text 'x'"),
+        ("middlewares", {"addPrefix": {"prefix": b"x"}}, "expected a text, a number, true, false"),
+        ("middlewares", {"addPrefix": {"prefix": float("nan")}}, "expected a text, a number, true, false"),
+    ],
+)
+def test_a_service_or_middleware_without_one_right_type_is_off(family: str, value: object, said: str) -> None:
+    configuration = read({"http": {family: {"x": value}}})
+    assert configuration.routing == ({}, {}, {})
+    assert said in str(only(configuration))
+
+
+@pytest.mark.parametrize(
+    ("value", "settings"),
+    [
+        ({"compress": None}, {}),
+        ({"compress": True}, {}),
+        ({"headers": {"customRequestHeaders": {"X-A": "b"}}}, {"customRequestHeaders": {"X-A": "b"}}),
+        ({"mine": {"list": [1, {"a": [2.5, None]}]}}, {"list": (1, {"a": (2.5, None)})}),
+    ],
+)
+def test_settings_of_any_type_are_passed_on(value: dict[str, Any], settings: dict[str, Any]) -> None:
+    configuration = read({"http": {"middlewares": {"m": value}}})
+    assert configuration.middlewares["m"].settings == settings
+    assert configuration.middlewares["m"].type == next(iter(value))
+
+
+def test_settings_nested_without_end_are_refused() -> None:
+    value: object = "x"
+    for _ in range(DEEPEST + 1):
+        value = {"a": value}
+    configuration = read({"http": {"middlewares": {"m": {"mine": value}}}})
+    assert configuration.middlewares == {}
+    assert f"at most {DEEPEST} levels" in only(configuration).why
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"htp": {}}, "file dyn.yml: htp: expected one of http, tcp, udp, tls; did you mean http?"),
+        ({"entryPoints": {}}, "settings read at start"),
+        ({"backends": {}}, "format of Traefik 1"),
+        ({"tcp": {"routers": {"r": {}}}}, "file dyn.yml: tcp: understood, but not supported in this version"),
+        (
+            {"http": {"router": {}}},
+            "file dyn.yml: http.router: expected one of routers, services, middlewares",
+        ),
+        ({"http": {"serversTransports": {"t": {}}}}, "understood, but not supported"),
+        ({"http": [1]}, "file dyn.yml: http: expected a section, got a list"),
+        ({"http": {"routers": 5}}, "file dyn.yml: http.routers: expected a section, got the number 5"),
+        ({"http": {}, "HTTP": {}}, "given twice"),
+        ([], "file dyn.yml: expected a section, got a list"),
+        ("text", "file dyn.yml: expected a section, got the text 'text'"),
+    ],
+)
+def test_a_wrong_section_is_named(document: object, said: str) -> None:
+    configuration = read(document)
+    assert configuration.routing == ({}, {}, {})
+    assert said in str(only(configuration))
+
+
+@pytest.mark.parametrize(("name", "hint"), [("web@docker", "write web; "), ("", "")])
+def test_a_name_that_could_be_taken_for_another_providers_is_refused(name: str, hint: str) -> None:
+    configuration = read({"http": {"routers": {name: ROUTER}}})
+    assert configuration.routers == {}
+    assert only(configuration).hint.startswith(hint)
+
+
+def test_lines_are_named_where_they_are_known() -> None:
+    lines = {("http", "routers", "web", "prority"): 12}
+    document = {"http": {"routers": {"web": {**ROUTER, "prority": 5}}}}
+    problem = only(from_document(document, WHERE, lines.get))
+    assert problem.where == "file dyn.yml, line 12: http.routers.web.prority"
+
+
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [
+        (("http",), "http"),
+        (("http", "services", "s", "loadBalancer", "Servers", "0", "url"),
+         "http.services.s.loadBalancer.Servers[0].url"),
+        (("http", "routers", "5"), "http.routers.5"),
+        ((), ""),
+    ],
+)  # fmt: skip
+def test_paths_are_written_as_people_do(path: tuple[str, ...], written: str) -> None:
+    assert dotted(path) == written
+
+
+def test_what_has_its_default_is_not_written_but_what_traefik_always_shows_is() -> None:
+    configuration = Configuration(
+        {"web": Router("web", "Path(`/`)", "web", dialect="v1", tls=True)},
+        {"web": Service("web", (Server("http://10.0.0.2:80", state="draining", instance="c0ffee"),))},
+        {"add": Middleware("add", "addPrefix", {"prefix": "/a"})},
+    )
+    assert to_document(configuration) == {
+        "http": {
+            "routers": {"web": {"rule": "Path(`/`)", "service": "web", "ruleSyntax": "v1", "tls": {}}},
+            "services": {
+                "web": {
+                    "loadBalancer": {
+                        "servers": [{"url": "http://10.0.0.2:80"}],
+                        "strategy": "wrr",
+                        "passHostHeader": True,
+                    }
+                }
+            },
+            "middlewares": {"add": {"addPrefix": {"prefix": "/a"}}},
+        }
+    }
+    assert to_document(Configuration()) == {"http": {}}
+
+
+_word = st.from_regex(r"[a-zA-Z][a-zA-Z0-9-]{0,7}", fullmatch=True)
+_words = st.lists(_word, max_size=3).map(tuple)
+_origin = st.just(WHERE)
+_routers = st.builds(
+    Router, _word, _word, _word, _words, _words, st.integers(-9, 9), st.sampled_from(["v1", "v2", "v3"]),
+    st.booleans(), origin=_origin,
+)  # fmt: skip
+_server = st.builds(
+    Server,
+    st.builds("http://{}.example:{}".format, _word.map(str.lower), st.integers(1, 65535)),
+    st.integers(0, 9),
+    preserve_path=st.booleans(),
+)
+_services = st.builds(
+    Service, _word, st.lists(_server, max_size=3).map(tuple), _word, st.booleans(), origin=_origin
+)
+_middlewares = st.builds(
+    Middleware, _word, _word, st.dictionaries(_word, st.booleans() | _word | _words), origin=_origin
+)
+
+
+def _by_name(definitions: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.lists(definitions, max_size=3).map(lambda found: {value.name: value for value in found})
+
+
+@given(st.builds(Configuration, _by_name(_routers), _by_name(_services), _by_name(_middlewares)))
+def test_a_document_that_was_written_reads_back_the_same(configuration: Configuration) -> None:
+    assert from_document(to_document(configuration), WHERE) == configuration
+
+
+_anything: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.binary(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "http",
+                    "routers",
+                    "services",
+                    "middlewares",
+                    "rule",
+                    "tls",
+                    "loadBalancer",
+                    "servers",
+                    "x@y",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@given(_anything)
+def test_no_document_makes_it_fail(document: object) -> None:
+    configuration = read(document)
+    assert all(problem.where.startswith(WHERE) and problem.why for problem in configuration.problems)
