@@ -1,0 +1,144 @@
+"""What every end-to-end test gets: an engine, the whoami image, balancers that end with it, a time limit."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import pytest
+from balancer import Balancer, Serve, Start, free_port
+from engine import Engine
+from eventually import eventually
+from places import EXAMPLES
+from show import show
+from web import ask
+
+HOST_SOCKET = Path("/var/run/docker.sock")
+
+
+@pytest.fixture(autouse=True)
+def time_bound(request: pytest.FixtureRequest) -> Iterator[None]:
+    """End a test that hangs, with a traceback of where."""
+    marker = request.node.get_closest_marker("bound")
+    seconds = marker.args[0] if marker else 60
+
+    def too_late(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError(f"this test may take {seconds} seconds")
+
+    before = signal.signal(signal.SIGALRM, too_late)
+    signal.alarm(seconds)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(scope="session")
+def whoami() -> Path:
+    """The static whoami program, compiled from the project's own source."""
+    built = Path(os.environ.get("E2E_WHOAMI") or Path(tempfile.mkdtemp()) / "whoami")
+    if not built.exists():
+        subprocess.run(["make", "-s", "-C", str(EXAMPLES / "whoami"), f"OUT={built}"], check=True)
+    return built
+
+
+@pytest.fixture(scope="session")
+def running_engine(whoami: Path) -> Iterator[Engine]:
+    """One Docker engine for all tests, with the whoami image and the article's network."""
+    directory = Path(tempfile.mkdtemp(prefix="dynb-"))
+    # The article's compose file mounts the usual socket. It is only taken where no other engine has it.
+    own_run = os.environ.get("E2E_ISOLATED") == "1"
+    engine = Engine(directory, (directory / "docker.sock", *((HOST_SOCKET,) if own_run else ())))
+    try:
+        engine.start()
+        context = directory / "whoami"
+        context.mkdir()
+        shutil.copy(whoami, context / "whoami")
+        shutil.copy(EXAMPLES / "whoami" / "Dockerfile", context)
+        engine.docker("build", "-q", "-t", "emilevauge/whoami", str(context))
+        engine.docker("network", "create", "global")
+        yield engine
+        engine.remove_containers()
+    finally:
+        engine.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def engine(running_engine: Engine) -> Iterator[Engine]:
+    """The Docker engine; every container is removed after the test."""
+    yield running_engine
+    running_engine.remove_containers()
+
+
+@pytest.fixture
+def workdir() -> Iterator[Path]:
+    """An empty directory with a short path, readable for everybody."""
+    directory = Path(tempfile.mkdtemp(prefix="dynb-"))
+    directory.chmod(0o755)
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def start(workdir: Path) -> Iterator[Start]:
+    """``start(*flags, twistd=False, **environment)``: a balancer that is ready.
+
+    Its log is shown when the test fails.
+    """
+    started: list[Balancer] = []
+
+    def begin(*flags: str, **more: str) -> Balancer:
+        balancer = Balancer(workdir, *flags, **more)
+        started.append(balancer)
+        return balancer.wait_until_ready()
+
+    yield begin
+    for balancer in started:
+        try:
+            balancer.stop()
+        finally:
+            show(f"the balancer on port {balancer.port}", balancer.output)
+
+
+@pytest.fixture
+def on_docker(start: Start, engine: Engine) -> Start:
+    """``on_docker(*flags)``: a balancer as the article starts it, on our engine."""
+
+    def begin(*flags: str, **more: str) -> Balancer:
+        docker = ("--docker", "--docker.exposedbydefault=false", f"--docker.endpoint={engine.endpoint}")
+        return start(*docker, *flags, **more)
+
+    return begin
+
+
+@pytest.fixture
+def serve(whoami: Path) -> Iterator[Serve]:
+    """``serve("blue", **environment)``: a whoami process on loopback; its port and its process."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def begin(name: str, **env: str) -> tuple[int, subprocess.Popen[bytes]]:
+        port = free_port()
+        own = {"WHOAMI_NAME": name, "WHOAMI_ADDRESS": "127.0.0.1", "WHOAMI_PORT": str(port)}
+        process = subprocess.Popen([str(whoami)], env={**own, **env})
+        started.append(process)
+        eventually(lambda: ask(port).status == 200)
+        return port, process
+
+    yield begin
+    for process in started:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture
+def article(workdir: Path) -> Path:
+    """A copy of the article's two compose files, in directories named as there."""
+    copy = workdir / "article"
+    shutil.copytree(EXAMPLES / "article", copy)
+    return copy

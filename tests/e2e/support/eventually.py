@@ -1,0 +1,28 @@
+"""Waiting for what will be so in a moment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def eventually(check: Callable[[], T], within: float = 10.0, every: float = 0.05) -> T:
+    """The first true answer of ``check``; what it raised last, or AssertionError, when the time is over.
+
+    Only failed assertions and failed connections are tried again: anything else is a mistake of the test.
+    """
+    deadline = time.monotonic() + within
+    while True:
+        problem: Exception | None = None
+        try:
+            answer = check()
+            if answer:
+                return answer
+        except (AssertionError, OSError) as error:
+            problem = error
+        if time.monotonic() > deadline:
+            raise problem or AssertionError(f"not so within {within} seconds: {check}")
+        time.sleep(every)

@@ -1,0 +1,99 @@
+"""WebSocket and other upgrades pass through, by a client and a server that know nothing of us."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from balancer import Balancer, Serve, Start
+from eventually import eventually
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+from websockets.sync.server import Server, ServerConnection
+from websockets.sync.server import serve as serve_websocket
+
+FILE = """\
+http:
+  routers:
+    web: {{rule: "Host(`ws.example.com`)", service: web}}
+  services:
+    web: {{loadBalancer: {{servers: [{{url: "http://127.0.0.1:{port}"}}]}}}}
+"""
+
+
+def answer(connection: ServerConnection) -> None:
+    """Echo every message; close with 4001 when asked to."""
+    for message in connection:
+        if message == "leave":
+            connection.close(4001, "as asked")
+            return
+        connection.send(message)
+
+
+@pytest.fixture
+def echo() -> Iterator[Server]:
+    """A WebSocket echo server on loopback."""
+    with serve_websocket(answer, "127.0.0.1", 0, max_size=None) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join(10)
+
+
+@pytest.fixture
+def balancer(start: Start, echo: Server, workdir: Path) -> Balancer:
+    """A balancer that sends ws.example.com to the echo server."""
+    (workdir / "ws.yml").write_text(FILE.format(port=echo.socket.getsockname()[1]))
+    balancer = start(f"--file.filename={workdir / 'ws.yml'}", "--workers=2")
+    # Plain HTTP is no WebSocket: 426 says that the way is open.
+    eventually(lambda: balancer.ask("ws.example.com").status == 426)
+    return balancer
+
+
+def test_messages_of_every_size_and_the_close_code_pass_through(balancer: Balancer) -> None:
+    with (
+        socket.create_connection(("127.0.0.1", balancer.port)) as sock,
+        connect("ws://ws.example.com/chat", sock=sock, max_size=None) as client,
+    ):
+        for message in ("hello", b"\x00\x01" * 100_000, "x" * 1_000_000, ""):
+            client.send(message)
+            assert client.recv(timeout=10) == message
+        assert client.ping().wait(10)
+        client.send("leave")
+        with pytest.raises(ConnectionClosed):
+            client.recv(timeout=10)
+        assert client.close_code == 4001
+
+
+def test_many_tunnels_at_once_do_not_mix(balancer: Balancer) -> None:
+    socks = [socket.create_connection(("127.0.0.1", balancer.port)) for _ in range(20)]
+    clients = [connect("ws://ws.example.com/", sock=sock) for sock in socks]
+    for number, client in enumerate(clients):
+        client.send(f"from {number}")
+    assert [client.recv(timeout=10) for client in clients] == [f"from {number}" for number in range(20)]
+    for client in clients:
+        client.close()
+
+
+def test_any_other_upgrade_is_a_tunnel_too(start: Start, serve: Serve, workdir: Path) -> None:
+    port, _ = serve("echo")
+    (workdir / "up.yml").write_text(FILE.format(port=port))
+    balancer = start(f"--file.filename={workdir / 'up.yml'}", "--workers=1")
+    eventually(lambda: balancer.ask("ws.example.com").status == 200)
+    connection = http.client.HTTPConnection("127.0.0.1", balancer.port, timeout=10)
+    connection.request(
+        "GET", "/", headers={"Host": "ws.example.com", "Connection": "upgrade", "Upgrade": "echo"}
+    )
+    tunnel = connection.sock
+    head = b""
+    while b"\r\n\r\n" not in head:
+        head += tunnel.recv(4096)
+    assert head.startswith(b"HTTP/1.1 101 ")
+    tunnel.sendall(b"any bytes")
+    assert tunnel.recv(100) == b"any bytes"
+    connection.close()
