@@ -1,0 +1,381 @@
+"""What each matcher means. The tables at the end say which of them a dialect knows, by which name.
+
+A maker takes the arguments as written and gives a :class:`~dynbalancer.core.rules.tree.Meaning`, or raises
+ConfigurationError. Predicates compare bytes, and never fail whatever the request is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import unquote_to_bytes
+
+from dynbalancer.core.exchange import Exchange
+from dynbalancer.core.rules.regex import finder
+from dynbalancer.core.rules.templates import is_template, pattern_of
+from dynbalancer.core.rules.tree import Hosts, Match, Meaning
+from dynbalancer.errors import ConfigurationError, did_you_mean
+
+Arguments = tuple[str, ...]
+Maker = Callable[[Arguments], Meaning]
+Finder = Callable[[bytes], bool]
+
+_host_name = re.compile(r"[a-z0-9_](?:[a-z0-9_-]|\.(?!\.))*|\[[0-9a-f:.]+\]").fullmatch
+_unwritable = re.compile(r"[^!-~]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """One row of a dialect's table. ``counts``: how many arguments it takes; none means one or more."""
+
+    make: Maker
+    counts: tuple[int, ...] = ()
+
+
+def match(table: Mapping[str, Matcher], name: str, arguments: Arguments, known: Mapping[str, str]) -> Match:
+    """The clause for a call. ``known`` maps every accepted spelling of a name to the one in ``table``."""
+    canonical = known.get(name)
+    if canonical is None:
+        raise ConfigurationError("rule", f"unsupported function: {name}", _elsewhere(name, table))
+    matcher = table[canonical]
+    if not arguments or (matcher.counts and len(arguments) not in matcher.counts):
+        expected = f"one of [{' '.join(map(str, matcher.counts))}]" if matcher.counts else "at least 1"
+        why = f"unexpected number of parameters; got {len(arguments)}, expected {expected}"
+        raise ConfigurationError("rule", why, _several(canonical, arguments) if matcher.counts else "")
+    return Match(canonical, arguments, matcher.make(arguments))
+
+
+def _elsewhere(name: str, table: Mapping[str, Matcher]) -> str:
+    """A hint for a name that this dialect doesn't know: another dialect's, or a slip of the pen."""
+    instead = _INSTEAD.get(name.lower(), "")
+    if instead and table is V3:
+        return instead
+    return did_you_mean(name, table)
+
+
+def _several(name: str, arguments: Arguments) -> str:
+    if len(arguments) < 2 or name.startswith(("Header", "Query")):
+        return ""
+    return "write " + " || ".join(f"{name}(`{argument}`)" for argument in arguments[:3])
+
+
+# Hosts.
+
+
+def host(arguments: Arguments) -> Meaning:
+    """The request is for one of these hosts. ``*.a.example`` takes one more label, ``*`` any host or none."""
+    exact: set[bytes] = set()
+    suffixes: set[bytes] = set()
+    names = [argument.strip().lower().removesuffix(".") for argument in arguments]
+    for written, name in zip(arguments, names, strict=True):
+        wild = name.startswith("*.")
+        if name != "*" and _host_name(name[2:] if wild else name) is None:
+            raise _bad_host(written, name)
+        (suffixes if wild else exact).add((name[2:] if wild else name).encode())
+    return Meaning() if "*" in names else Meaning(hosts=Hosts(frozenset(exact), frozenset(suffixes)))
+
+
+def _bad_host(written: str, name: str) -> ConfigurationError:
+    if not name:
+        return ConfigurationError("rule", "Host has an empty name", "write the name, or * for any")
+    if not name.isascii():
+        why = f'invalid value "{written}" for Host matcher, non-ASCII characters are not allowed'
+        try:
+            return ConfigurationError("rule", why, f"write {name.encode('idna').decode()}")
+        except UnicodeError:
+            return ConfigurationError("rule", why)
+    bare = re.sub(r"^[a-z0-9+.-]+://|(:\d*)?(/.*)?$", "", name)
+    if "*" in name:
+        return ConfigurationError(
+            "rule", f"bad host {written}", "* may stand for the first label only: *.a.example"
+        )
+    if bare != name and _host_name(bare):
+        return ConfigurationError(
+            "rule", f"bad host {written}: a host has no scheme, port or path", f"write {bare}"
+        )
+    return ConfigurationError("rule", f"bad host {written}")
+
+
+def host_regexp(arguments: Arguments) -> Meaning:
+    """The host contains a match of the regular expression."""
+    (pattern,) = arguments
+    if not pattern.isascii():
+        why = f'invalid value "{pattern}" for HostRegexp matcher, non-ASCII characters are not allowed'
+        raise ConfigurationError("rule", why)
+    found = finder(pattern)
+    return Meaning(lambda exchange: found(exchange.head.host))
+
+
+def host_templates(arguments: Arguments) -> Meaning:
+    """The host fits one of these templates, letter case aside."""
+    fits = _each([finder(f"(?i)^{pattern_of(argument, '[^.]+')}$") for argument in arguments])
+    return Meaning(lambda exchange: fits(exchange.head.host))
+
+
+# Paths.
+
+
+def path(arguments: Arguments) -> Meaning:
+    """The path is this one."""
+    wanted = path_bytes(arguments[0])
+    return Meaning(lambda exchange: exchange.head.path == wanted)
+
+
+def path_prefix(arguments: Arguments) -> Meaning:
+    """The path begins with this text, whether or not a segment ends there."""
+    prefix = path_bytes(arguments[0])
+    return Meaning(lambda exchange: exchange.head.path.startswith(prefix))
+
+
+def path_regexp(arguments: Arguments) -> Meaning:
+    """The path contains a match of the regular expression."""
+    found = finder(arguments[0])
+    return Meaning(lambda exchange: found(exchange.head.path))
+
+
+def path_templates(arguments: Arguments) -> Meaning:
+    """The path is one of these, or fits one of these templates."""
+    wanted = frozenset(path_bytes(argument) for argument in arguments if not is_template(argument))
+    templates = [argument for argument in arguments if is_template(argument)]
+    if not templates:
+        return Meaning(lambda exchange: exchange.head.path in wanted)
+    fits = _each([finder(f"^{_path_pattern(template)}$") for template in templates])
+    return Meaning(lambda exchange: exchange.head.path in wanted or fits(exchange.head.path))
+
+
+def prefix_templates(arguments: Arguments) -> Meaning:
+    """The path begins with one of these texts or templates."""
+    prefixes = tuple(path_bytes(argument) for argument in arguments if not is_template(argument))
+    templates = [argument for argument in arguments if is_template(argument)]
+    if not templates:
+        return Meaning(lambda exchange: exchange.head.path.startswith(prefixes))
+    fits = _each([finder(f"^{_path_pattern(template)}") for template in templates])
+    return Meaning(lambda exchange: exchange.head.path.startswith(prefixes) or fits(exchange.head.path))
+
+
+def path_bytes(written: str) -> bytes:
+    """A path as it stands in a request line: what can't stand there is percent-encoded."""
+    if not written.startswith("/"):
+        raise ConfigurationError("rule", f"path {written!r} does not start with a '/'", f"write /{written}")
+    return _unwritable.sub(_percent, written).encode()
+
+
+def _percent(found: re.Match[str]) -> str:
+    return "".join(f"%{octet:02X}" for octet in found.group().encode())
+
+
+def _path_pattern(template: str) -> str:
+    path_bytes(template)
+    return pattern_of(template, "[^/]+")
+
+
+def _each(finders: Sequence[Finder]) -> Finder:
+    return finders[0] if len(finders) == 1 else lambda value: any(found(value) for found in finders)
+
+
+# Methods and addresses.
+
+
+def method(arguments: Arguments) -> Meaning:
+    """The method is one of these."""
+    wanted = frozenset(argument.upper().encode() for argument in arguments)
+    return Meaning(lambda exchange: exchange.head.method in wanted)
+
+
+def client_ip(arguments: Arguments) -> Meaning:
+    """The client's address is one of these, or in one of these networks. Never taken from X-Forwarded-For."""
+    networks = tuple(_network(argument) for argument in arguments)
+
+    def inside(exchange: Exchange) -> bool:
+        address = _address(exchange.client)
+        return address is not None and any(address in network for network in networks)
+
+    return Meaning(inside)
+
+
+def _network(written: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(written.strip(), strict=False)
+    except ValueError:
+        raise ConfigurationError(
+            "rule", f"{written!r} is neither an address nor a network", "write 192.0.2.7 or 192.0.2.0/24"
+        ) from None
+
+
+@lru_cache(1024)
+def _address(client: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(client)
+    except ValueError:
+        return None
+    # A socket for both families shows an IPv4 client as ::ffff:192.0.2.7.
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+# Headers.
+
+
+def header(arguments: Arguments) -> Meaning:
+    """Some value of the field is this one."""
+    name, wanted = arguments[0].lower().encode(), arguments[1].encode()
+    return Meaning(lambda exchange: wanted in _values(exchange, name))
+
+
+def header_regexp(arguments: Arguments) -> Meaning:
+    """Some value of the field contains a match."""
+    name, found = arguments[0].lower().encode(), finder(arguments[1])
+    return Meaning(lambda exchange: any(found(value) for value in _values(exchange, name)))
+
+
+def headers(arguments: Arguments) -> Meaning:
+    """Each field has the value that follows it; an empty one stands for any."""
+    pairs = [(name.lower().encode(), value.encode()) for name, value in _pairs(arguments)]
+
+    def every(exchange: Exchange) -> bool:
+        for name, wanted in pairs:
+            values = _values(exchange, name)
+            if wanted not in values if wanted else not values:
+                return False
+        return True
+
+    return Meaning(every)
+
+
+def headers_regexp(arguments: Arguments) -> Meaning:
+    """Each field has a value with a match of the regular expression that follows it."""
+    pairs = [(name.lower().encode(), finder(pattern)) for name, pattern in _pairs(arguments)]
+
+    def every(exchange: Exchange) -> bool:
+        return all(any(map(found, _values(exchange, name))) for name, found in pairs)
+
+    return Meaning(every)
+
+
+def _values(exchange: Exchange, name: bytes) -> list[bytes]:
+    # Host is kept apart from the other fields.
+    return [exchange.head.authority] if name == b"host" else exchange.head.headers.all(name)
+
+
+def _pairs(arguments: Arguments) -> list[tuple[str, str]]:
+    if len(arguments) % 2:
+        raise ConfigurationError(
+            "rule", f"no value for header {arguments[-1]}", "write a name and a value for each"
+        )
+    return list(zip(arguments[::2], arguments[1::2], strict=True))
+
+
+# Queries.
+
+
+def parameters(query: bytes | None) -> list[tuple[bytes, bytes]]:
+    """Names and values of a query, decoded. ``;`` separates as ``&`` does: a server might read it so."""
+    if not query:
+        return []
+    pieces = query.replace(b";", b"&").replace(b"+", b" ").split(b"&")
+    return [_parameter(piece) for piece in pieces if piece]
+
+
+def _parameter(piece: bytes) -> tuple[bytes, bytes]:
+    name, _, value = piece.partition(b"=")
+    return unquote_to_bytes(name), unquote_to_bytes(value)
+
+
+def query(arguments: Arguments) -> Meaning:
+    """The query has this parameter with this value, or with an empty one where none is given."""
+    wanted = (arguments[0].encode(), arguments[1].encode() if len(arguments) > 1 else b"")
+    return Meaning(lambda exchange: wanted in parameters(exchange.head.query))
+
+
+def query_regexp(arguments: Arguments) -> Meaning:
+    """The query has this parameter with a value that contains a match."""
+    if len(arguments) == 1:
+        return query(arguments)
+    name, found = arguments[0].encode(), finder(arguments[1])
+    return Meaning(
+        lambda exchange: any(key == name and found(value) for key, value in parameters(exchange.head.query))
+    )
+
+
+def query_items(arguments: Arguments) -> Meaning:
+    """Every ``name=value`` holds. Only the first value of a parameter counts; an empty one stands for any."""
+    wanted = [_query_item(argument) for argument in arguments]
+
+    def every(exchange: Exchange) -> bool:
+        first = dict(reversed(parameters(exchange.head.query)))
+        return all(name in first and (found is None or found(first[name])) for name, found in wanted)
+
+    return Meaning(every)
+
+
+def _query_item(argument: str) -> tuple[bytes, Finder | None]:
+    name, equals, value = argument.partition("=")
+    if not name or not equals:
+        raise ConfigurationError("rule", f"bad query {argument!r}", f"write {name or 'name'}=value")
+    if not value:
+        return name.encode(), None
+    if not is_template(value):
+        return name.encode(), value.encode().__eq__
+    return name.encode(), finder(f"^{pattern_of(value, '.*')}$")
+
+
+# Dialects.
+
+V1: Mapping[str, Matcher] = {
+    "Host": Matcher(host),
+    "HostRegexp": Matcher(host_templates),
+    "Path": Matcher(path_templates),
+    "PathPrefix": Matcher(prefix_templates),
+    "PathStrip": Matcher(path_templates),
+    "PathStripRegex": Matcher(path_templates),
+    "PathPrefixStrip": Matcher(prefix_templates),
+    "PathPrefixStripRegex": Matcher(prefix_templates),
+    "Method": Matcher(method),
+    "Headers": Matcher(headers),
+    "HeadersRegexp": Matcher(headers_regexp),
+    "Query": Matcher(query_items),
+}
+
+V2: Mapping[str, Matcher] = {
+    "Host": Matcher(host),
+    "HostHeader": Matcher(host),
+    "HostRegexp": Matcher(host_templates),
+    "ClientIP": Matcher(client_ip),
+    "Path": Matcher(path_templates),
+    "PathPrefix": Matcher(prefix_templates),
+    "Method": Matcher(method),
+    "Headers": Matcher(header, (2,)),
+    "HeadersRegexp": Matcher(header_regexp, (2,)),
+    "Query": Matcher(query_items),
+}
+
+V3: Mapping[str, Matcher] = {
+    "Host": Matcher(host, (1,)),
+    "HostRegexp": Matcher(host_regexp, (1,)),
+    "ClientIP": Matcher(client_ip, (1,)),
+    "Path": Matcher(path, (1,)),
+    "PathPrefix": Matcher(path_prefix, (1,)),
+    "PathRegexp": Matcher(path_regexp, (1,)),
+    "Method": Matcher(method, (1,)),
+    "Header": Matcher(header, (2,)),
+    "HeaderRegexp": Matcher(header_regexp, (2,)),
+    "Query": Matcher(query, (1, 2)),
+    "QueryRegexp": Matcher(query_regexp, (1, 2)),
+}
+
+#: What v3 calls a thing that other dialects have another name for, in lower case.
+_INSTEAD = {
+    "headers": "did you mean Header? It was Headers before v3",
+    "headersregexp": "did you mean HeaderRegexp? It was HeadersRegexp before v3",
+    "hostheader": "did you mean Host?",
+    "hostsni": "HostSNI is for TCP routers; write Host",
+    "pathstrip": "write Path, and a stripPrefix middleware",
+    "pathstripregex": "write PathRegexp, and a stripPrefixRegex middleware",
+    "pathprefixstrip": "write PathPrefix, and a stripPrefix middleware",
+    "pathprefixstripregex": "write PathRegexp, and a stripPrefixRegex middleware",
+    "addprefix": "use an addPrefix middleware",
+    "replacepath": "use a replacePath middleware",
+    "replacepathregex": "use a replacePathRegex middleware",
+}
