@@ -1,0 +1,45 @@
+"""What one container says, before it is put together with what the others say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dynbalancer.core.labels.containers import Container
+from dynbalancer.core.labels.v1rules import Modifier
+from dynbalancer.core.model import Middleware, Router, Service
+
+
+@dataclass(frozen=True, slots=True)
+class RouterDraft:
+    """A router as one container wants it.
+
+    ``owner`` is what replicas have in common, ``pool`` what routers have in common that share their servers,
+    ``rule_key`` one text for all spellings of the rule. ``refused``: it must not be opened.
+    """
+
+    router: Router
+    container: Container
+    owner: tuple[object, ...]
+    pool: tuple[object, ...]
+    rule_key: str
+    pass_host_header: bool = True
+    modifiers: tuple[Modifier, ...] = ()
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDraft:
+    """A service as one container wants it; its servers are that container's."""
+
+    service: Service
+    container: Container
+
+
+@dataclass(slots=True)
+class Reading:
+    """All that one container says in one dialect. ``idle`` says why that is nothing."""
+
+    routers: list[RouterDraft] = field(default_factory=list)
+    services: list[ServiceDraft] = field(default_factory=list)
+    middlewares: list[Middleware] = field(default_factory=list)
+    idle: str = ""

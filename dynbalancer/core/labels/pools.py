@@ -1,0 +1,232 @@
+"""Putting together what the containers say: replicas, shared pools, contradictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from dynbalancer.core.labels import naming
+from dynbalancer.core.labels.containers import Container
+from dynbalancer.core.labels.drafts import Reading, RouterDraft, ServiceDraft
+from dynbalancer.core.model import Middleware, Router, Server, Service
+from dynbalancer.errors import Problem
+
+
+@dataclass(slots=True)
+class Assembly:
+    """The routing of all containers together.
+
+    ``gave`` maps container ids to the names of the routers and services that they are part of, ``refused`` to
+    reasons.
+    """
+
+    routers: dict[str, Router] = field(default_factory=dict)
+    services: dict[str, Service] = field(default_factory=dict)
+    middlewares: dict[str, Middleware] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    gave: dict[str, list[str]] = field(default_factory=dict)
+    refused: dict[str, list[str]] = field(default_factory=dict)
+
+    def credit(self, container: Container, *names: str) -> None:
+        """Note that a container is part of something."""
+        known = self.gave.setdefault(container.id, [])
+        known.extend(name for name in names if name not in known)
+
+    def refuse(self, container: Container, why: str) -> None:
+        """Note that something of a container is not in force."""
+        known = self.refused.setdefault(container.id, [])
+        if why not in known:
+            known.append(why)
+
+
+def assemble(v1: Iterable[Reading], v3: Iterable[Reading]) -> Assembly:
+    """One routing from what each container says, oldest container first."""
+    whole = Assembly()
+    readings = list(v3)
+    _join_middlewares(readings, whole)
+    # v3 first: its service names are chosen by people, who use them elsewhere.
+    _join_v3(readings, whole)
+    _join_v1(list(v1), whole)
+    return whole
+
+
+def _join_middlewares(readings: Sequence[Reading], whole: Assembly) -> None:
+    for middleware in (m for reading in readings for m in reading.middlewares):
+        older = whole.middlewares.get(middleware.name)
+        if older and (older.type, older.settings) != (middleware.type, middleware.settings):
+            whole.problems.append(
+                _contradiction("middleware", middleware.name, [older.origin, middleware.origin])
+            )
+        whole.middlewares[middleware.name] = middleware
+
+
+def _contradiction(kind: str, name: str, origins: Iterable[str], also: str = "") -> Problem:
+    names = list(dict.fromkeys(origins))
+    why = f"defined differently by {' and '.join(names)}; the newest ({names[-1]}) counts{also}"
+    return Problem(f"{kind} {name}", why, "give it the same labels everywhere, or another name", "warning")
+
+
+def _join_v3(readings: Sequence[Reading], whole: Assembly) -> None:
+    services = [draft for reading in readings for draft in reading.services]
+    for name, drafts in _by_name(services).items():
+        newest = drafts[-1].service
+        whole.services[name] = replace(newest, servers=_servers(drafts))
+        if any(_terms(draft.service) != _terms(newest) for draft in drafts):
+            origins = [draft.service.origin for draft in drafts]
+            whole.problems.append(_contradiction("service", name, origins, "; all stay in the pool"))
+        for draft in drafts:
+            whole.credit(draft.container, name)
+    pools: dict[tuple[object, ...], list[RouterDraft]] = {}
+    users: dict[str, set[str]] = {}
+    for wish in (wish for reading in readings for wish in reading.routers):
+        pools.setdefault(wish.pool, []).append(wish)
+        users.setdefault(wish.router.service, set()).add(wish.router.name)
+    for wishes in pools.values():
+        _open_v3(wishes, services, users, whole)
+
+
+def _open_v3(
+    drafts: list[RouterDraft], services: list[ServiceDraft], users: Mapping[str, set[str]], whole: Assembly
+) -> None:
+    """One router of that name: the newest one; older ones with the same rule share their servers with it."""
+    newest = drafts[-1]
+    router = newest.router
+    if newest.refused:
+        _refuse(drafts, whole)
+        return
+    others = [draft for draft in drafts if draft.rule_key != newest.rule_key]
+    joined = [draft for draft in drafts if draft.rule_key == newest.rule_key]
+    if any(_demand(draft.router) != _demand(router) for draft in drafts):
+        also = "; all containers with its rule stay in the pool"
+        whole.problems.append(_contradiction("router", router.name, [d.router.origin for d in drafts], also))
+    for draft in others:
+        whole.refuse(
+            draft.container, f"router {router.name} is defined differently by {router.origin}, which is newer"
+        )
+    names = {draft.router.service for draft in joined}
+    service = router.service
+    if len(names) > 1 and names <= whole.services.keys():
+        members = [draft for draft in services if draft.service.name in names]
+        union = replace(whole.services[service], servers=_servers(members))
+        service = _claim(union, router.name, whole, alone=users[service] == {router.name})
+    whole.routers[router.name] = replace(router, service=service)
+    for draft in joined:
+        whole.credit(draft.container, router.name, service)
+
+
+def _join_v1(readings: Sequence[Reading], whole: Assembly) -> None:
+    services = [draft for reading in readings for draft in reading.services]
+    owners: dict[tuple[object, ...], list[RouterDraft]] = {}
+    for draft in (draft for reading in readings for draft in reading.routers):
+        owners.setdefault(draft.owner, []).append(draft)
+    pools: dict[tuple[object, ...], list[list[RouterDraft]]] = {}
+    for replicas in owners.values():
+        _report_replicas(replicas, whole)
+        pools.setdefault(replicas[0].pool, []).append(replicas)
+    for sets in pools.values():
+        _open_v1(sets, services, whole)
+
+
+def _report_replicas(replicas: list[RouterDraft], whole: Assembly) -> None:
+    first = replicas[0]
+    for draft in replicas[1:]:
+        if (draft.pool, draft.pass_host_header) != (first.pool, first.pass_host_header):
+            where = f"container {draft.container.name}"
+            why = f"its frontend labels differ from those of {first.router.origin}, a replica, which count"
+            whole.problems.append(
+                Problem(where, why, "recreate the containers of this service together", "warning")
+            )
+
+
+def _open_v1(sets: list[list[RouterDraft]], services: list[ServiceDraft], whole: Assembly) -> None:
+    """One router for all with one rule: named by the first, with the servers of all."""
+    first = sets[0][0]
+    everyone = [draft for replicas in sets for draft in replicas]
+    names = {draft.router.service for draft in everyone}
+    members = [draft for draft in services if draft.service.name in names]
+    union = replace(
+        _first(members, first.router.service),
+        servers=_servers(members),
+        pass_host_header=first.pass_host_header,
+    )
+    name = naming.unique(first.router.name, whole.routers)
+    service = _claim(union, name, whole)
+    for draft in members:
+        whole.credit(draft.container, service)
+    if any(draft.refused for draft in everyone):
+        _refuse(everyone, whole)
+        return
+    _report_pool(sets, service, whole)
+    added = [Middleware(f"{name}-{m.type}", m.type, m.settings, first.router.origin) for m in first.modifiers]
+    whole.middlewares.update({middleware.name: middleware for middleware in added})
+    middlewares = tuple(middleware.name for middleware in added)
+    whole.routers[name] = replace(first.router, name=name, service=service, middlewares=middlewares)
+    for container in (draft.container for draft in everyone):
+        whole.credit(container, name)
+
+
+def _report_pool(sets: list[list[RouterDraft]], service: str, whole: Assembly) -> None:
+    first = sets[0][0]
+    for replicas in sets[1:]:
+        where, origin = f"container {replicas[0].container.name}", first.router.origin
+        why = f"rule {replicas[0].router.rule} is that of {origin} too: they share one pool, {service}"
+        whole.problems.append(Problem(where, why, severity="info"))
+        if replicas[0].pass_host_header != first.pass_host_header:
+            why = f"its passHostHeader differs from that of {origin} with the same rule, which counts"
+            whole.problems.append(Problem(where, why, severity="warning"))
+
+
+def _refuse(drafts: Iterable[RouterDraft], whole: Assembly) -> None:
+    for draft in drafts:
+        why = f"router {draft.router.name} is not opened: a label that keeps requests out can't be obeyed"
+        whole.refuse(draft.container, why)
+
+
+def _first(members: Sequence[ServiceDraft], name: str) -> Service:
+    return next(draft.service for draft in members if draft.service.name == name)
+
+
+def _claim(service: Service, router: str, whole: Assembly, *, alone: bool = False) -> str:
+    """The name under which a service is kept: its own, or one with the router's where another has that.
+
+    ``alone``: nobody else uses the service of that name, so that this one may take its place.
+    """
+    name = service.name
+    for candidate in (name, naming.normalize(f"{name}-{router}")):
+        known = whole.services.get(candidate)
+        if known is not None and _same(known, service):
+            return candidate
+        if known is None or (alone and candidate == name):
+            break
+    else:
+        candidate = naming.unique(candidate, whole.services)
+    whole.services[candidate] = replace(service, name=candidate)
+    return candidate
+
+
+def _same(one: Service, other: Service) -> bool:
+    return (one.servers, _terms(one)) == (other.servers, _terms(other))
+
+
+def _terms(service: Service) -> tuple[object, ...]:
+    return service.strategy, service.pass_host_header
+
+
+def _demand(router: Router) -> Router:
+    # What differs between replicas anyway says nothing.
+    return replace(router, origin="")
+
+
+def _by_name(drafts: Iterable[ServiceDraft]) -> Mapping[str, list[ServiceDraft]]:
+    found: dict[str, list[ServiceDraft]] = {}
+    for draft in drafts:
+        found.setdefault(draft.service.name, []).append(draft)
+    return found
+
+
+def _servers(drafts: Iterable[ServiceDraft]) -> tuple[Server, ...]:
+    """All servers in the order of their containers, each once."""
+    found: dict[tuple[str, str], Server] = {}
+    for server in (server for draft in drafts for server in draft.service.servers):
+        found.setdefault((server.url, server.instance), server)
+    return tuple(found.values())

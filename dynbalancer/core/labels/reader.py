@@ -1,0 +1,154 @@
+"""From containers to a Configuration: which are routed, how, and why the others are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from dynbalancer.core.labels import v1, v3
+from dynbalancer.core.labels.addresses import place_of
+from dynbalancer.core.labels.containers import Container, Defaults
+from dynbalancer.core.labels.drafts import Reading
+from dynbalancer.core.labels.findings import Findings
+from dynbalancer.core.labels.pools import Assembly, assemble
+from dynbalancer.core.labels.sheet import Sheet, sheet_of
+from dynbalancer.core.labels.values import boolean, text
+from dynbalancer.core.model import Configuration, Item
+
+
+@dataclass(slots=True)
+class _Look:
+    """One container, looked at. ``ignored`` says why it is not used at all."""
+
+    container: Container
+    sheet: Sheet
+    findings: Findings
+    ignored: str = ""
+    v1: Reading = field(default_factory=Reading)
+    v3: Reading = field(default_factory=Reading)
+
+
+def configuration_of(containers: Sequence[Container], defaults: Defaults) -> Configuration:
+    """The routing that the labels of these containers ask for, its problems, and an Item for each container.
+
+    The order of ``containers`` doesn't matter: the older one comes first, and of two with one age the name
+    decides.
+    """
+    looks: list[_Look] = []
+    position = 0
+    for container in _with_lenders(sorted(containers, key=lambda c: (c.created, c.name, c.id))):
+        look = _look_at(container, defaults, position)
+        position += bool(look.v1.routers)
+        looks.append(look)
+    whole = assemble((look.v1 for look in looks), (look.v3 for look in looks))
+    problems = [problem for look in looks for problem in look.findings.problems]
+    return Configuration(
+        routers=whole.routers,
+        services=whole.services,
+        middlewares=whole.middlewares,
+        problems=tuple(dict.fromkeys([*problems, *whole.problems])),
+        items=tuple(_item(look, whole) for look in looks),
+    )
+
+
+def _with_lenders(containers: Sequence[Container]) -> Iterable[Container]:
+    by_word: dict[str, Container] = {}
+    for container in containers:
+        by_word.setdefault(container.name, container)
+        by_word[container.id] = container
+    return [_with_lender(container, by_word, ()) for container in containers]
+
+
+def _with_lender(
+    container: Container, by_word: Mapping[str, Container], borrowers: tuple[str, ...]
+) -> Container:
+    mode, _, word = container.network_mode.partition(":")
+    lender = by_word.get(word)
+    if mode != "container" or container.lender or lender is None or lender.id in (*borrowers, container.id):
+        return container
+    return replace(container, lender=_with_lender(lender, by_word, (*borrowers, container.id)))
+
+
+def _look_at(container: Container, defaults: Defaults, position: int) -> _Look:
+    findings = Findings(container.name)
+    look = _Look(container, sheet_of(container.labels, findings), findings)
+    look.ignored = _why_not(look, defaults)
+    if look.ignored:
+        return look
+    _read(look, defaults, position)
+    said = (look.v1, look.v3)
+    if not any(reading.routers or reading.services for reading in said):
+        look.ignored = look.v1.idle or look.v3.idle or "its labels make no router"
+        # Whatever else it says is of no use without it.
+        look.v1, look.v3 = Reading(), Reading()
+    return look
+
+
+def _why_not(look: _Look, defaults: Defaults) -> str:
+    """Why a container is not meant for us, or an empty string.
+
+    What is wrong with the other labels of one that isn't is of no interest, and forgotten.
+    """
+    container, sheet, findings = look.container, look.sheet, look.findings
+    if container.one_off and not defaults.one_offs:
+        findings.problems.clear()
+        return "a one-off container of docker-compose run"
+    enable = sheet.v1.get("enable")
+    if not boolean(enable, defaults.exposed_by_default, findings, root=True):
+        findings.problems[:] = findings.roots if enable is None or text(enable).lower() not in _NO else []
+        if enable is not None:
+            return f"not enabled: label {enable.key}={enable.value}"
+        return "not enabled: it has no label traefik.enable=true, and containers are not exposed by default"
+    allowed = boolean(sheet.docker.get("docker.allownonrunning"), False, findings)
+    if container.stopped and not allowed:
+        return f"not running: it is {container.state}"
+    return ""
+
+
+_NO = frozenset(("0", "f", "false"))
+
+
+def _read(look: _Look, defaults: Defaults, position: int) -> None:
+    """Read the labels in each manner they are written in; without any, in that of the default rule."""
+    sheet, findings = look.sheet, look.findings
+    place = place_of(look.container, defaults, sheet.docker)
+    speaks_v1, speaks_v3 = sheet.speaks_v1, sheet.speaks_v3
+    if not speaks_v1 and not speaks_v3:
+        if sheet.other_families:
+            look.v3.idle = "it has only labels of TCP, UDP or TLS, which this version doesn't support"
+            return
+        speaks_v3 = bool(defaults.default_rule)
+        speaks_v1 = not speaks_v3
+    if speaks_v3:
+        look.v3 = v3.read(place, sheet, findings, automatic=not sheet.v1_rule)
+    if sheet.v1_rule or not speaks_v3:
+        look.v1 = v1.read(place, sheet, position, findings)
+
+
+def _item(look: _Look, whole: Assembly) -> Item:
+    container, sheet = look.container, look.sheet
+    gave = tuple(whole.gave.get(container.id, ()))
+    refused = whole.refused.get(container.id, [])
+    if look.ignored:
+        closed = sheet.restricted_routers or sheet.restricted_segments or sheet.restricted_services
+        verdict = "refused" if closed and not look.ignored.startswith("not ") else "ignored"
+        why = look.ignored
+    else:
+        verdict = "refused" if refused and not any(name in whole.routers for name in gave) else "routed"
+        why = "; ".join([*refused, *look.findings.notes])
+    return Item(
+        container.id, container.name, "container", verdict, why, gave, sheet.ours, _details(container)
+    )
+
+
+def _details(container: Container) -> dict[str, str]:
+    networks = ", ".join(f"{name} {address}".strip() for name, address in sorted(container.networks.items()))
+    facts = {
+        "image": container.image,
+        "state": container.state,
+        "health": container.health,
+        "networks": networks or container.network_mode,
+        "ports": ", ".join(str(port) for port in container.ports),
+        "service": ".".join(container.compose or ()),
+    }
+    return {name: fact for name, fact in facts.items() if fact}

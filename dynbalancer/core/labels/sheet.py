@@ -1,0 +1,218 @@
+"""The labels of one container, sorted by what they are about. Nothing is interpreted here but the keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dynbalancer.core.labels import vocabulary as words
+from dynbalancer.core.labels.findings import Findings, Label
+from dynbalancer.core.labels.values import is_false
+
+NOT_YET = "is understood, but not supported in this version"
+NOT_OPENED = "keeps requests out, which this version can't; the router is not opened without it"
+HIDDEN = "(hidden)"
+
+_SEGMENT = re.compile(
+    r"(?P<segment>.+?)\.(?P<property>port|portIndex|portName|weight|protocol|backend|frontend\.(?:.+))",
+    re.IGNORECASE,
+)
+_SECRET = re.compile(r"basic|digest|password|secret|token", re.IGNORECASE)
+_NEUTRAL = ("enable", "tags", "docker.network", "portName", "portIndex", "backend.id")
+
+Fields = dict[str, Label]
+
+
+@dataclass(slots=True)
+class Sheet:
+    """Sorted labels.
+
+    Keys of ``v1`` and ``segments`` are canonical and without root, fields of v3 are in lower case.
+
+    ``restricted_segments`` (the empty name: the whole container), ``restricted_routers`` and
+    ``restricted_services`` name what must not be opened, each with the label because of which.
+    """
+
+    ours: dict[str, str] = field(default_factory=dict)
+    docker: Fields = field(default_factory=dict)
+    v1: Fields = field(default_factory=dict)
+    segments: dict[str, Fields] = field(default_factory=dict)
+    routers: dict[str, Fields] = field(default_factory=dict)
+    services: dict[str, Fields] = field(default_factory=dict)
+    middlewares: dict[str, list[tuple[tuple[str, ...], Label]]] = field(default_factory=dict)
+    other_families: bool = False
+    restricted_segments: dict[str, str] = field(default_factory=dict)
+    restricted_routers: dict[str, str] = field(default_factory=dict)
+    restricted_services: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def speaks_v1(self) -> bool:
+        """Whether there is a label that only v1 knows."""
+        return bool(self.segments or self.restricted_segments) or any(key not in _NEUTRAL for key in self.v1)
+
+    @property
+    def speaks_v3(self) -> bool:
+        """Whether there is an HTTP label that only v3 knows."""
+        return bool(self.routers or self.services or self.middlewares or self.restricted_routers)
+
+    @property
+    def v1_rule(self) -> bool:
+        """Whether a v1 rule is written out."""
+        return any("frontend.rule" in labels for labels in (self.v1, *self.segments.values()))
+
+
+def sheet_of(labels: Mapping[str, str], findings: Findings) -> Sheet:
+    """Sort the labels of a container; unknown keys and those for later versions are reported."""
+    sheet = Sheet()
+    for label in (Label(key, labels[key]) for key in sorted(labels)):
+        root, dot, rest = label.key.partition(".")
+        if root.lower() == "traefik" and dot and rest:
+            sheet.ours[label.key] = _shown(label)
+            _sort(sheet, label, rest, findings)
+        elif _is_root_typo(label.key):
+            sheet.ours[label.key] = _shown(label)
+            _unknown(sheet, label, findings, root=True)
+    return sheet
+
+
+def _sort(sheet: Sheet, label: Label, rest: str, findings: Findings) -> None:
+    family = rest.partition(".")[0].lower()
+    if family == "http":
+        _sort_http(sheet, label, rest.split("."), findings)
+    elif family in ("tcp", "udp", "tls"):
+        sheet.other_families = True
+        findings.label(label.key, NOT_YET, severity="warning")
+    elif family in ("docker", "swarm"):
+        _sort_docker(sheet, label, rest.lower(), findings)
+    else:
+        _sort_v1(sheet, label, rest, findings)
+
+
+def _sort_docker(sheet: Sheet, label: Label, key: str, findings: Findings) -> None:
+    use = words.DOCKER.get(key, "")
+    if use == words.USED:
+        sheet.docker[key] = label
+    elif use:
+        findings.label(label.key, NOT_YET, severity="warning")
+    else:
+        _unknown(sheet, label, findings)
+
+
+def _sort_v1(sheet: Sheet, label: Label, rest: str, findings: Findings) -> None:
+    segment, key, use = _v1_place(rest)
+    canonical = f"traefik.{segment}.{key}" if segment else f"traefik.{key}"
+    if not use:
+        _unknown(sheet, label, findings)
+        return
+    if label.key != canonical and key != "enable":
+        why = f"v1 labels are case sensitive in Traefik; it is read as {canonical}"
+        findings.label(label.key, why, severity="info")
+    if use == words.RESTRICTS:
+        findings.label(label.key, NOT_OPENED)
+        sheet.restricted_segments.setdefault(segment, label.key)
+    elif use == words.LATER and not is_false(label.value):
+        findings.label(label.key, NOT_YET, severity="warning")
+    elif use == words.VOID:
+        findings.label(label.key, "means nothing for Docker containers", severity="info")
+    fields = sheet.segments.setdefault(segment, {}) if segment else sheet.v1
+    # Where a key is there in several spellings, the right one counts; an empty value is an absent label in
+    # v1.
+    if label.value.strip() and (key not in fields or label.key == canonical):
+        fields[key] = label
+
+
+def _v1_place(rest: str) -> tuple[str, str, str]:
+    """Segment, canonical key and use of a v1 key; an empty use where it is unknown."""
+    known = words.v1_key(rest)
+    if known:
+        return "", *known
+    head = rest.partition(".")[0].lower()
+    parts = rest.split(".")
+    match = _SEGMENT.fullmatch(rest)
+    if head in ("frontend", "backend") or not match or _is_family_typo(parts):
+        return "", rest, ""
+    known = words.v1_key(match["property"])
+    return (match["segment"], *known) if known else ("", rest, "")
+
+
+def _sort_http(sheet: Sheet, label: Label, parts: list[str], findings: Findings) -> None:
+    kind = parts[1].lower() if len(parts) > 1 else ""
+    if kind not in words.V3_KINDS or len(parts) < 4 or not all(parts):
+        _unknown(sheet, label, findings)
+        return
+    name = parts[2]
+    if "@" in name:
+        findings.label(label.key, "a name must not contain '@'")
+        return
+    if kind == "middlewares":
+        named = sheet.middlewares.setdefault(_same_name(name, sheet.middlewares), [])
+        named.append((tuple(parts[3:]), label))
+        return
+    _sort_field(sheet, label, kind, name, ".".join(parts[3:]).lower(), findings)
+
+
+def _sort_field(sheet: Sheet, label: Label, kind: str, name: str, key: str, findings: Findings) -> None:
+    use = words.v3_field(kind, key)
+    if not use:
+        _unknown(sheet, label, findings)
+        return
+    table = sheet.routers if kind == "routers" else sheet.services
+    fields = table.setdefault(_same_name(name, table), {})
+    if use == words.RESTRICTS:
+        findings.label(
+            label.key, "middlewares of a service are not supported in this version; it is not opened"
+        )
+        sheet.restricted_services.setdefault(name.lower(), label.key)
+    elif use == words.LATER and not is_false(label.value):
+        findings.label(label.key, NOT_YET, severity="warning")
+    fields.setdefault(key, label)
+
+
+def _unknown(sheet: Sheet, label: Label, findings: Findings, *, root: bool = False) -> None:
+    right = words.nearest(label.key)
+    why = "this label is unknown and not used"
+    root = root or right == "traefik.enable"
+    protected = _protect(sheet, label, right or label.key)
+    if protected:
+        why += f"; as it may be meant to keep requests out, {protected} is not opened"
+    findings.label(label.key, why, f"did you mean {right}?" if right else "", root=root)
+
+
+def _protect(sheet: Sheet, label: Label, meant: str) -> str:
+    """Fail closed: a misspelt label that may keep requests out closes what it is about; says what."""
+    parts = meant.split(".")
+    if parts[1:3] == ["http", "routers"] and parts[4:] == ["middlewares"]:
+        sheet.restricted_routers.setdefault(parts[3].lower(), label.key)
+        return f"router {parts[3]}"
+    if parts[1:3] == ["http", "services"] and parts[4:] == ["middlewares"]:
+        sheet.restricted_services.setdefault(parts[3].lower(), label.key)
+        return f"service {parts[3]}"
+    for segment, rest in (("", ".".join(parts[1:])), (".".join(parts[1:2]), ".".join(parts[2:]))):
+        if words.v1_restricts(rest):
+            sheet.restricted_segments.setdefault(segment, label.key)
+            return f"segment {segment}" if segment else "the container's router"
+    return ""
+
+
+def _same_name(name: str, known: Mapping[str, object]) -> str:
+    """The spelling under which a name is known already: v3 names differing in case are one name."""
+    return next((other for other in known if other.lower() == name.lower()), name)
+
+
+def _is_root_typo(key: str) -> bool:
+    root = re.split(r"[._/:-]", key, maxsplit=1)[0].lower()
+    return len(root) + 1 < len(key) and bool(words.near(root, ("traefik",), 0.8))
+
+
+def _is_family_typo(parts: list[str]) -> bool:
+    """``traefik.htpp.services.web.loadbalancer.server.port`` looks like a segment and isn't one."""
+    return (
+        len(parts) > 3
+        and parts[1].lower() in words.V3_KINDS
+        and bool(words.near(parts[0], words.V3_FAMILIES, 0.5))
+    )
+
+
+def _shown(label: Label) -> str:
+    return HIDDEN if _SECRET.search(label.key) else label.value

@@ -1,0 +1,98 @@
+"""Labels in the manner of Traefik v1: ``traefik.frontend.rule=Host:a.example``, ``traefik.port=8080``."""
+
+from __future__ import annotations
+
+from dynbalancer.core.labels import naming, v1rules
+from dynbalancer.core.labels.addresses import Place, server_at
+from dynbalancer.core.labels.drafts import Reading, RouterDraft, ServiceDraft
+from dynbalancer.core.labels.findings import Findings
+from dynbalancer.core.labels.sheet import NOT_YET, Fields, Sheet
+from dynbalancer.core.labels.values import boolean, choice, csv, integer, text
+from dynbalancer.core.model import Router, Server, Service
+
+_SCHEMES = ("http", "https", "h2c")
+_MOST = 2**31 - 1
+
+
+def read(place: Place, sheet: Sheet, position: int, findings: Findings) -> Reading:
+    """What a container's v1 labels ask for; ``position`` is its place among those with a v1 router."""
+    reading = Reading()
+    method = sheet.v1.get("backend.loadbalancer.method")
+    if method and choice(method, "wrr", ("wrr", "drr"), findings) == "drr":
+        findings.label(method.key, f"method drr {NOT_YET}; wrr is used", severity="warning")
+    # As soon as one segment has a name, the one without a name is gone.
+    for segment, own in sorted(sheet.segments.items()) or [("", Fields())]:
+        # What isn't said for a segment holds as for the container.
+        _read_segment(place, sheet, segment, {**sheet.v1, **own}, position, findings, reading)
+    return reading
+
+
+def _read_segment(
+    place: Place,
+    sheet: Sheet,
+    segment: str,
+    fields: Fields,
+    position: int,
+    findings: Findings,
+    reading: Reading,
+) -> None:
+    container = place.container
+    domain = text(fields.get("domain"), place.defaults.domain)
+    rule = text(fields.get("frontend.rule")) or naming.default_rule(container, domain)
+    if not rule:
+        reading.idle = "no rule: no label traefik.frontend.rule, and no domain to make one from its name"
+        return
+    port = port_of(place, fields, segment, findings)
+    if port is None and not container.stopped:
+        reading.idle = "no port exposed"
+        return
+    backend = naming.backend_name(container, text(fields.get("backend")), segment)
+    pass_host = boolean(fields.get("frontend.passHostHeader"), True, findings)
+    server = _server(place, fields, port, findings) if port and not container.stopped else None
+    origin = f"container {container.name}"
+    servers = (server,) if server else ()
+    service = Service(backend, servers, pass_host_header=pass_host, dialect="v1", origin=origin)
+    router = Router(
+        naming.frontend_name(rule, position, segment, backend),
+        rule,
+        backend,
+        csv(text(fields.get("frontend.entryPoints"))),
+        priority=integer(fields.get("frontend.priority"), 0, findings, 0, _MOST) or 0,
+        dialect="v1",
+        origin=origin,
+    )
+    refused = any(name in sheet.restricted_segments for name in ("", segment))
+    reading.services.append(ServiceDraft(service, container))
+    reading.routers.append(_draft(place, router, segment, pass_host, refused=refused))
+
+
+def _draft(place: Place, router: Router, segment: str, pass_host: bool, *, refused: bool) -> RouterDraft:
+    key = v1rules.same_rule_key(router.rule)
+    return RouterDraft(
+        router,
+        place.container,
+        owner=("v1", naming.service_name(place.container), segment),
+        pool=("v1", key, frozenset(router.entry_points), router.priority),
+        rule_key=key,
+        pass_host_header=pass_host,
+        modifiers=v1rules.modifiers_of(router.rule),
+        refused=refused,
+    )
+
+
+def port_of(place: Place, fields: Fields, segment: str, findings: Findings) -> int | None:
+    """The port label, else the lowest exposed port; None (and a Problem) where there is neither."""
+    label = fields.get("port")
+    exposed = min(place.container.ports, default=None)
+    port = integer(label, exposed, findings, 1, 65535)
+    if port is None:
+        key = f"traefik.{segment}.port" if segment else "traefik.port"
+        findings.whole("no port exposed", f"add label {key}=…", "error" if fields else "info")
+    return port
+
+
+def _server(place: Place, fields: Fields, port: int, findings: Findings) -> Server | None:
+    scheme = choice(fields.get("protocol"), "http", _SCHEMES, findings)
+    # v1 takes weight 0 for 1.
+    weight = integer(fields.get("weight"), 1, findings, 0, _MOST) or 1
+    return server_at(place, port, findings, scheme=scheme, weight=weight)

@@ -1,0 +1,72 @@
+"""What labels need of v1's rules beside matching: when two rules are the same one, and what they do to the path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from dynbalancer.core.labels.values import csv
+from dynbalancer.core.rules import parser
+from dynbalancer.errors import ConfigurationError
+
+#: Functions whose arguments are alternatives, so that their order says nothing.
+_ALTERNATIVES = frozenset(
+    ("Host", "HostRegexp", "Path", "PathPrefix", "PathStrip", "PathPrefixStrip", "Method")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Modifier:
+    """A middleware that a rule asks for."""
+
+    type: str
+    settings: Mapping[str, str]
+
+
+def same_rule_key(rule: str) -> str:
+    """One text for all spellings of a rule: spaces, order of functions and of alternatives don't count."""
+    pairs = (piece.partition(":") for piece in rule.split(";") if piece.strip())
+    return "; ".join(sorted(_canonical(name.strip(), arguments) for name, _, arguments in pairs))
+
+
+def modifiers_of(rule: str) -> tuple[Modifier, ...]:
+    """What a rule does to the path, in the order in which v1 does it; nothing where the rule can't be read."""
+    try:
+        found = parser.read(rule, "v1").modifiers
+    except ConfigurationError:
+        # The routing table refuses the router for it, and says why.
+        return ()
+    return tuple(_MODIFIERS[name](arguments) for name, arguments in found)
+
+
+def _canonical(name: str, arguments: str) -> str:
+    items = csv(arguments)
+    if name == "Host":
+        items = tuple(item.lower() for item in items)
+    if name == "Method":
+        items = tuple(item.upper() for item in items)
+    if name in _ALTERNATIVES:
+        items = tuple(sorted(set(items)))
+    return f"{name}:{','.join(items)}"
+
+
+def _strip(prefixes: tuple[str, ...]) -> Modifier:
+    # v1 tries the longest first, whatever the order in the rule.
+    return Modifier("stripPrefix", {"prefixes": ",".join(sorted(prefixes, key=len, reverse=True))})
+
+
+def _strip_regex(patterns: tuple[str, ...]) -> Modifier:
+    return Modifier("stripPrefixRegex", {"regex": ",".join(patterns)})
+
+
+_MODIFIERS: dict[str, Callable[[tuple[str, ...]], Modifier]] = {
+    "PathStripRegex": _strip_regex,
+    "PathPrefixStripRegex": _strip_regex,
+    "PathStrip": _strip,
+    "PathPrefixStrip": _strip,
+    "AddPrefix": lambda arguments: Modifier("addPrefix", {"prefix": arguments[-1]}),
+    "ReplacePathRegex": lambda arguments: Modifier(
+        "replacePathRegex", {"regex": arguments[0], "replacement": arguments[1]}
+    ),
+    "ReplacePath": lambda arguments: Modifier("replacePath", {"path": arguments[-1]}),
+}

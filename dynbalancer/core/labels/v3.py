@@ -1,0 +1,228 @@
+"""Labels in the manner of Traefik v2 and v3: ``traefik.http.routers.web.rule=Host(`a.example`)``."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from dynbalancer.core import template
+from dynbalancer.core.labels import naming
+from dynbalancer.core.labels import vocabulary as words
+from dynbalancer.core.labels.addresses import Place, server_at, state_of
+from dynbalancer.core.labels.drafts import Reading, RouterDraft, ServiceDraft
+from dynbalancer.core.labels.findings import Findings, Label
+from dynbalancer.core.labels.sheet import NOT_YET, Fields, Sheet
+from dynbalancer.core.labels.values import boolean, choice, csv, integer, is_false, text
+from dynbalancer.core.model import Middleware, Router, Server, Service
+from dynbalancer.errors import ConfigurationError, Problem
+
+#: Traefik's own default rule, for containers with v3 labels where the provider names none.
+DEFAULT_RULE = "Host(`{{ normalize .Name }}`)"
+
+_SCHEMES = ("http", "https", "h2c")
+_STRATEGIES = ("wrr", "p2c", "hrw", "leasttime")
+_MOST = 2**63 - 1001
+
+
+def read(place: Place, sheet: Sheet, findings: Findings, *, automatic: bool = True) -> Reading:
+    """What a container's v3 labels ask for.
+
+    ``automatic``: a container without a router gets one by the default rule.
+    """
+    reading = Reading(middlewares=_middlewares(sheet, place.container.name, findings))
+    name = naming.normalize(naming.service_name(place.container))
+    services = dict(sheet.services) or _automatic_service(sheet, name, place)
+    port = _fallback_port(place, sheet)
+    for service, fields in services.items():
+        if service.lower() not in sheet.restricted_services:
+            _read_service(place, service, fields, port, findings, reading)
+    if services and not reading.services and not sheet.restricted_services:
+        reading.idle = "no port exposed"
+        return reading
+    # A router whose every label was refused as maybe protecting is not to be replaced by an automatic one.
+    implied = automatic and not sheet.restricted_routers and len(services) < 2
+    routers = dict(sheet.routers) or ({name: Fields()} if implied and services else {})
+    for router, fields in routers.items():
+        _read_router(place, router, fields, tuple(services), sheet, findings, reading)
+    return reading
+
+
+def _automatic_service(sheet: Sheet, name: str, place: Place) -> dict[str, Fields]:
+    """One service where none is declared, unless all routers lead elsewhere and there is no port."""
+    elsewhere = sheet.routers and all(text(fields.get("service")) for fields in sheet.routers.values())
+    return {} if elsewhere and not place.container.ports else {name: Fields()}
+
+
+def _fallback_port(place: Place, sheet: Sheet) -> int | None:
+    # A v1 port beside v3 labels can only mean this.
+    label = text(sheet.v1.get("port"))
+    if label.isascii() and label.isdigit() and 0 < int(label) < 65536:
+        return int(label)
+    return min(place.container.ports, default=None)
+
+
+def _read_service(
+    place: Place, name: str, fields: Fields, port: int | None, findings: Findings, reading: Reading
+) -> None:
+    def option(key: str) -> Label | None:
+        return fields.get(f"loadbalancer.{key}")
+
+    container = place.container
+    strategy = choice(option("strategy"), "wrr", _STRATEGIES, findings)
+    chosen = option("strategy")
+    if chosen and strategy != "wrr":
+        findings.label(chosen.key, f"strategy {strategy} {NOT_YET}; wrr is used", severity="warning")
+    servers: tuple[Server, ...] = ()
+    if not container.stopped:
+        found = _server(place, name, fields, port, findings)
+        if found is None:
+            return
+        servers = found
+    passes = boolean(option("passhostheader"), True, findings)
+    service = Service(name, servers, pass_host_header=passes, origin=f"container {container.name}")
+    reading.services.append(ServiceDraft(service, container))
+
+
+def _server(
+    place: Place, name: str, fields: Fields, fallback: int | None, findings: Findings
+) -> tuple[Server, ...] | None:
+    """The server of a service, none where it has no address, None (and a Problem) where it has no port."""
+
+    def option(key: str) -> Label | None:
+        return fields.get(f"loadbalancer.server.{key}")
+
+    weight = integer(option("weight"), 1, findings, 0, 2**31 - 1)
+    keeps = boolean(option("preservepath"), False, findings)
+    url = option("url")
+    if url and _is_url(url, findings):
+        for other in (option("port"), option("scheme")):
+            if other:
+                findings.label(other.key, f"{url.key} says it already; this label is not used")
+        state = state_of(place.container, findings)
+        address = text(url).rstrip("/")
+        server = Server(address, weight or 0, state, place.container.name, place.container.id, keeps)
+        return (server,)
+    port = integer(option("port"), fallback, findings, 1, 65535)
+    if port is None:
+        hint = f"add label traefik.http.services.{name}.loadbalancer.server.port=…"
+        findings.whole("no port exposed", hint, "error" if fields or place.container.labels else "info")
+        return None
+    scheme = choice(option("scheme"), "http", _SCHEMES, findings)
+    at = server_at(place, port, findings, scheme=scheme, weight=weight or 0, preserve_path=keeps)
+    return (at,) if at else ()
+
+
+def _is_url(label: Label, findings: Findings) -> bool:
+    try:
+        parts = urlsplit(text(label))
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        good = False
+    if not good:
+        findings.label(label.key, f"{label.value!r} is not a URL of a server", "write http://HOST:PORT")
+    return good
+
+
+def _read_router(
+    place: Place,
+    name: str,
+    fields: Fields,
+    services: tuple[str, ...],
+    sheet: Sheet,
+    findings: Findings,
+    reading: Reading,
+) -> None:
+    rule = text(fields.get("rule")) or _default_rule(place, name, findings)
+    service = text(fields.get("service")) or _only(services, name, place, findings)
+    if not rule or not service:
+        return
+    router = Router(
+        name,
+        rule,
+        service,
+        csv(text(fields.get("entrypoints"))),
+        csv(text(fields.get("middlewares"))),
+        integer(fields.get("priority"), 0, findings, -_MOST, _MOST) or 0,
+        choice(fields.get("rulesyntax"), "v3", ("v2", "v3"), findings),
+        _wants_tls(fields, findings),
+        f"container {place.container.name}",
+    )
+    key = "".join(rule.split())
+    # Protection that was asked for in v1's manner counts as well, unless the router has its own.
+    refused = name.lower() in sheet.restricted_routers or service.lower() in sheet.restricted_services
+    refused = refused or (bool(sheet.restricted_segments) and not router.middlewares)
+    owner = ("v3", name)
+    reading.routers.append(RouterDraft(router, place.container, owner, owner, key, refused=refused))
+
+
+def _only(services: tuple[str, ...], router: str, place: Place, findings: Findings) -> str:
+    """The service of a router that names none."""
+    if len(services) == 1:
+        return services[0]
+    names = f"several services ({', '.join(services)})" if services else "no service"
+    hint = f"add label traefik.http.routers.{router}.service={services[0] if services else '…'}"
+    findings.whole(
+        f"router {router} names no service, and the container declares {names}; it is left out", hint
+    )
+    return ""
+
+
+def _wants_tls(fields: Fields, findings: Findings) -> bool:
+    tls = fields.get("tls")
+    wanted = any(key.startswith("tls.") for key in fields) or (tls is not None and not is_false(tls.value))
+    if tls and wanted:
+        # Fail closed: a router with TLS never answers plain requests, in Traefik neither.
+        why = f"TLS {NOT_YET}; the router answers no plain requests"
+        findings.label(tls.key, why, severity="warning")
+    return wanted
+
+
+def _default_rule(place: Place, router: str, findings: Findings) -> str:
+    container = place.container
+    text_ = place.defaults.default_rule or DEFAULT_RULE
+    values = {
+        "Name": naming.service_name(container),
+        "ContainerName": container.name,
+        "Labels": dict(container.labels),
+    }
+    try:
+        rule = template.render(text_, values).strip()
+    except ConfigurationError as error:
+        findings.problems.append(Problem(f"default rule {text_}", error.why, error.hint))
+        findings.note("the default rule can't be used")
+        return ""
+    if not rule:
+        hint = f"add label traefik.http.routers.{router}.rule=…"
+        findings.whole(f"router {router} has no rule, and the default rule gives none", hint)
+    return rule
+
+
+def _middlewares(sheet: Sheet, container: str, findings: Findings) -> list[Middleware]:
+    found = []
+    for name, labels in sheet.middlewares.items():
+        types = {path[0].lower(): path[0] for path, _ in labels}
+        if len(types) > 1:
+            several = ", ".join(types.values())
+            why = f"middleware {name} has several types ({several}); routers with it are not opened"
+            findings.whole(why, "give each type a name of its own")
+            continue
+        folded, written = next(iter(types.items()))
+        type_ = words.MIDDLEWARE_TYPES.get(folded, written)
+        found.append(Middleware(name, type_, _settings(labels), f"container {container}"))
+    return found
+
+
+def _settings(labels: list[tuple[tuple[str, ...], Label]]) -> dict[str, Any]:
+    """Nested settings from dotted keys; ``compress=true`` alone gives none."""
+    settings: dict[str, Any] = {}
+    # Shorter keys first: whatever only says that a level is there gives way to what is below it.
+    for path, label in sorted(labels, key=lambda pair: len(pair[0])):
+        level = settings
+        for step in path[1:-1]:
+            below = level.get(step)
+            if not isinstance(below, dict):
+                below = level[step] = {}
+            level = below
+        if len(path) > 1:
+            level[path[-1]] = label.value
+    return settings

@@ -1,0 +1,68 @@
+"""From the text of a label to a typed value; what can't be read is reported and replaced by the default."""
+
+from __future__ import annotations
+
+import re
+
+from dynbalancer.core.labels.findings import Findings, Label
+
+_TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
+_FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
+
+
+def csv(text: str) -> tuple[str, ...]:
+    """The items of a comma separated list, trimmed, without empty ones."""
+    return tuple(item for item in (piece.strip() for piece in text.split(",")) if item)
+
+
+def is_false(text: str) -> bool:
+    """Whether a label says no."""
+    return text.strip() in _FALSE
+
+
+def text(label: Label | None, default: str = "") -> str:
+    """The trimmed text of a label; an empty one counts as absent."""
+    return (label.value.strip() if label else "") or default
+
+
+def boolean(label: Label | None, default: bool, findings: Findings, *, root: bool = False) -> bool:
+    """True or false as Go's ParseBool reads it."""
+    value = text(label)
+    if label is None or not value:
+        return default
+    if value in _TRUE or value in _FALSE:
+        return value in _TRUE
+    why = f"{value!r} is neither true nor false; {str(default).lower()} is used"
+    findings.label(label.key, why, "write true or false", root=root)
+    return default
+
+
+def integer(label: Label | None, default: int | None, findings: Findings, low: int, high: int) -> int | None:
+    """A whole number from ``low`` to ``high``."""
+    value = text(label)
+    if label is None or not value:
+        return default
+    if not _INTEGER.fullmatch(value):
+        findings.label(label.key, f"{value!r} is not a whole number; {_used(default)}")
+        return default
+    number = int(value)
+    if low <= number <= high:
+        return number
+    findings.label(label.key, f"{number} is not between {low} and {high}; {_used(default)}")
+    return default
+
+
+def choice(label: Label | None, default: str, known: tuple[str, ...], findings: Findings) -> str:
+    """One of the ``known`` words, in any letter case."""
+    value = text(label).lower()
+    if label is None or not value:
+        return default
+    if value in known:
+        return value
+    findings.label(label.key, f"{value!r} is unknown; {default} is used", f"write one of {', '.join(known)}")
+    return default
+
+
+def _used(default: int | None) -> str:
+    return "the label is ignored" if default is None else f"{default} is used"

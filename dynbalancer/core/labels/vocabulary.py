@@ -1,0 +1,198 @@
+"""Every label key there is, in Traefik's spelling, and what this version does with it.
+
+A key is *used*; or *later* (understood, not supported yet: it is left out with a warning); or it *restricts*
+(it keeps requests out, and is not supported yet: what it protects must not be opened without it); or it is
+*void* for containers.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+USED, LATER, RESTRICTS, VOID = "used", "later", "restricts", "void"
+
+#: First words after ``traefik.`` that are no v1 segments.
+FAMILIES = ("http", "tcp", "udp", "tls", "docker", "swarm")
+
+_SUBJECT = _words("commonName country domainComponent locality organization province serialNumber")
+_INFOS = [
+    "notAfter", "notBefore", "sans",
+    *(f"{side}.{part}" for side in ("subject", "issuer") for part in _SUBJECT),
+]  # fmt: skip
+
+_FRONTEND_LATER = [
+    "passTLSCert",
+    "passTLSClientCert.pem",
+    *(f"passTLSClientCert.infos.{key}" for key in _INFOS),
+    "rateLimit.extractorFunc",
+    *(f"redirect.{key}" for key in ("entryPoint", "regex", "replacement", "permanent")),
+    *(
+        f"headers.{key}"
+        for key in _words(
+            """customRequestHeaders customResponseHeaders hostsProxyHeaders SSLRedirect SSLTemporaryRedirect
+    SSLForceHost SSLHost SSLProxyHeaders STSSeconds STSIncludeSubdomains STSPreload forceSTSHeader
+    frameDeny contentTypeNosniff browserXSSFilter isDevelopment customFrameOptionsValue
+    customBrowserXSSValue contentSecurityPolicy publicKey referrerPolicy"""
+        )
+    ),
+]
+_FRONTEND_RESTRICTS = _words(
+    """auth.basic auth.basic.users auth.basic.usersFile auth.basic.removeHeader auth.digest.users
+    auth.digest.usersFile auth.digest.removeHeader auth.forward.address
+    auth.forward.authResponseHeaders auth.forward.trustForwardHeader auth.forward.tls.ca
+    auth.forward.tls.caOptional auth.forward.tls.cert auth.forward.tls.key
+    auth.forward.tls.insecureSkipVerify auth.headerField whiteList.sourceRange
+    whiteList.useXForwardedFor whitelistSourceRange headers.allowedHosts"""
+)
+_BACKEND_LATER = _words(
+    """circuitbreaker.expression healthcheck.path healthcheck.scheme healthcheck.port
+    healthcheck.hostname healthcheck.interval healthcheck.headers loadbalancer.stickiness
+    loadbalancer.stickiness.cookieName loadbalancer.stickiness.secure
+    loadbalancer.stickiness.httpOnly loadbalancer.stickiness.sameSite loadbalancer.sticky
+    loadbalancer.swarm maxconn.amount maxconn.extractorfunc buffering.maxRequestBodyBytes
+    buffering.memRequestBodyBytes buffering.maxResponseBodyBytes buffering.memResponseBodyBytes
+    buffering.retryExpression responseForwarding.flushInterval"""
+)
+
+_V1_USED = _words(
+    """enable port protocol weight domain backend docker.network backend.loadbalancer.method
+    frontend.rule frontend.entryPoints frontend.priority frontend.passHostHeader"""
+)
+
+#: v1 keys without their root: what becomes of each.
+V1: dict[str, str] = {
+    **dict.fromkeys(_V1_USED, USED),
+    **dict.fromkeys(("tags",), LATER),
+    **dict.fromkeys(("portName", "portIndex", "backend.id"), VOID),
+    **{f"backend.{key}": LATER for key in _BACKEND_LATER},
+    **{f"frontend.{key}": LATER for key in _FRONTEND_LATER},
+    **{f"frontend.{key}": RESTRICTS for key in _FRONTEND_RESTRICTS},
+}
+_V1_FOLDED = {key.lower(): key for key in V1}
+_V1_NAMED = re.compile(
+    r"frontend\.(errors\.[^ .]+\.(status|backend|query)|ratelimit\.rateset\.[^ .]+\.(period|average|burst))",
+    re.IGNORECASE,
+)
+#: Whatever begins so keeps requests out, even where the rest is spelt wrong.
+_V1_RESTRICTS = ("frontend.auth", "frontend.whitelist")
+
+DOCKER: dict[str, str] = {
+    "docker.network": USED,
+    "docker.allownonrunning": USED,
+    "docker.lbswarm": LATER,
+    "swarm.network": LATER,
+    "swarm.lbswarm": LATER,
+}
+
+V3_FAMILIES = ("http", "tcp", "udp", "tls")
+V3_KINDS = ("routers", "services", "middlewares")
+
+V3_ROUTER: dict[str, str] = {
+    **dict.fromkeys(_words("rule rulesyntax entrypoints middlewares service priority tls"), USED),
+    **dict.fromkeys(("tls.options", "tls.certresolver", "tls.domains"), LATER),
+    **{f"observability.{key}": LATER for key in ("accesslogs", "metrics", "tracing", "traceverbosity")},
+}
+
+V3_SERVICE: dict[str, str] = {
+    **{
+        f"loadbalancer.{key}": USED
+        for key in _words(
+            "server.port server.scheme server.url server.weight server.preservepath strategy passhostheader"
+        )
+    },
+    **{
+        f"loadbalancer.{key}": LATER
+        for key in _words(
+            """serverstransport responseforwarding.flushinterval sticky sticky.cookie sticky.cookie.name
+    sticky.cookie.secure sticky.cookie.httponly sticky.cookie.samesite sticky.cookie.maxage
+    sticky.cookie.path sticky.cookie.domain healthcheck.path healthcheck.scheme healthcheck.mode
+    healthcheck.hostname healthcheck.port healthcheck.interval healthcheck.unhealthyinterval
+    healthcheck.timeout healthcheck.method healthcheck.status healthcheck.followredirects
+    healthcheck.headers passivehealthcheck.failurewindow passivehealthcheck.maxfailedattempts"""
+        )
+    },
+    "middlewares": RESTRICTS,
+}
+#: Keys below which any name may follow.
+_V3_OPEN = ("loadbalancer.healthcheck.headers.", "tls.domains[")
+
+#: Types in the spelling of the configuration; labels are written in any letter case.
+MIDDLEWARE_TYPES = {
+    name.lower(): name
+    for name in _words(
+        """addPrefix basicAuth buffering chain circuitBreaker compress contentType digestAuth
+    encodedCharacters errors forwardAuth grpcWeb headers inFlightReq ipAllowList ipWhiteList
+    passTLSClientCert rateLimit redirectRegex redirectScheme replacePath replacePathRegex retry
+    stripPrefix stripPrefixRegex plugin"""
+    )
+}
+
+
+def v1_key(rest: str) -> tuple[str, str] | None:
+    """The right spelling of a v1 key (without root) and what becomes of it; None if there is no such key."""
+    folded = rest.lower()
+    if folded in _V1_FOLDED:
+        key = _V1_FOLDED[folded]
+        return key, V1[key]
+    return (rest, LATER) if _V1_NAMED.fullmatch(rest) else None
+
+
+def v1_restricts(rest: str) -> bool:
+    """Whether a v1 key, well spelt or not, is about keeping requests out."""
+    known = v1_key(rest)
+    return rest.lower().startswith(_V1_RESTRICTS) or (known is not None and known[1] == RESTRICTS)
+
+
+def v3_field(kind: str, field: str) -> str:
+    """What becomes of a lower-case field of a v3 router or service; empty if there is no such field."""
+    table = V3_ROUTER if kind == "routers" else V3_SERVICE
+    if field in table:
+        return table[field]
+    return LATER if field.startswith(_V3_OPEN) else ""
+
+
+def near(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """The known word most like ``word``, letter case aside, or an empty string."""
+    by_folded = {name.lower(): name for name in known}
+    found = difflib.get_close_matches(word.lower(), by_folded, n=1, cutoff=cutoff)
+    return by_folded[found[0]] if found else ""
+
+
+def nearest(key: str) -> str:
+    """The right key most like a wrong one (``traefik.port`` for ``traefik.prot``), or an empty string."""
+    parts = re.sub(r"^([^._/:-]+)[_/:-]", r"\1.", key).split(".")
+    rest = _nearest_v3(parts[1:]) if len(parts) > 4 else ""
+    rest = rest or _nearest_v1(".".join(parts[1:]))
+    return f"traefik.{rest}" if rest else ""
+
+
+def _nearest_v3(parts: list[str]) -> str:
+    family, kind = near(parts[0], V3_FAMILIES), near(parts[1], V3_KINDS)
+    if not family or not kind:
+        return ""
+    field = ".".join(parts[3:])
+    if kind != "middlewares" and not v3_field(kind, field.lower()):
+        field = near(field, V3_ROUTER if kind == "routers" else V3_SERVICE, 0.5)
+    return f"{family}.{kind}.{parts[2]}.{field}" if field else ""
+
+
+def _nearest_v1(rest: str) -> str:
+    known = v1_key(rest)
+    if known:
+        return known[0]
+    if rest.lower() in DOCKER:
+        return rest.lower()
+    segment, _, tail = rest.partition(".")
+    if tail and segment.lower() not in (*FAMILIES, "frontend", "backend"):
+        # The container may have segments: traefik.web.frontend.rul.
+        found = near(tail, [key for key in V1 if key.startswith("frontend.")], 0.8)
+        if found:
+            return f"{segment}.{found}"
+    return near(rest, [*V1, *DOCKER])
