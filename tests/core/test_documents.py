@@ -180,8 +180,10 @@ def test_a_bad_server_leaves_the_others() -> None:
     assert [str(problem).removeprefix(place) for problem in configuration.problems] == [
         "[0].uri: expected one of url, weight, preservePath; did you mean url?",
         "[0].url: missing: scheme, host and port.",
-        "[1].url: expected a URL with http, https or h2c, like http://10.0.0.2:80, got the text '10.0.0.2:80'"
-        + "; write http://10.0.0.2:80",
+        (
+            "[1].url: expected a URL with http, https or h2c, like http://10.0.0.2:80, "
+            "got the text '10.0.0.2:80'; write http://10.0.0.2:80"
+        ),
         "[2]: expected a section, got the number 5",
         "[3].weight: expected a whole number from 0 to 1000000, got the number -1",
     ]

@@ -1,0 +1,125 @@
+"""Middlewares that change the path the server sees: addPrefix, stripPrefix, replacePath. The query stays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from dynbalancer.core.exchange import Exchange, Response
+from dynbalancer.core.targets import normal_path
+from dynbalancer.errors import RequestError
+from dynbalancer.middlewares.base import FieldEdits, Middleware, SettingsReader
+
+FORWARDED_PREFIX = b"X-Forwarded-Prefix"
+REPLACED_PATH = b"X-Replaced-Path"
+
+_forget_prefix = FieldEdits.of([(FORWARDED_PREFIX, b"")])
+_forget_replaced = FieldEdits.of([(REPLACED_PATH, b"")])
+
+# What the parser of requests leaves as it is.
+_UNQUOTED = "/%:@!$&'()*+,;=~|<>[]^`{}\"\\"
+
+
+@dataclass(frozen=True, slots=True)
+class AddPrefix(Middleware):
+    """Put ``prefix`` in front of the path the server sees."""
+
+    prefix: bytes
+
+    @classmethod
+    def from_settings(cls, name: str, settings: Mapping[str, Any]) -> AddPrefix:
+        """Takes ``prefix``; a slash in front of it is added where it is missing."""
+        reader = SettingsReader(name, settings, ("prefix",))
+        prefix = reader.text("prefix")
+        return cls(_path(reader, "prefix", prefix if prefix.startswith("/") else f"/{prefix}").rstrip(b"/"))
+
+    def on_request(self, exchange: Exchange) -> None:
+        exchange.head.path = self.prefix + exchange.head.path
+
+
+@dataclass(frozen=True, slots=True)
+class StripPrefix(Middleware):
+    """Take the first of ``prefixes`` that fits off the path, and tell the server in X-Forwarded-Prefix.
+
+    Where none fits, the request goes on unchanged. ``notices`` are sentences about prefixes without effect.
+    """
+
+    prefixes: tuple[bytes, ...]
+    notices: tuple[str, ...] = ()
+
+    @classmethod
+    def from_settings(cls, name: str, settings: Mapping[str, Any]) -> StripPrefix:
+        """Takes ``prefixes``; and ``forceSlash``, without effect, since a path always has its slash here."""
+        reader = SettingsReader(name, settings, ("prefixes", "forceSlash"))
+        reader.switch("forceSlash")
+        words = reader.words("prefixes")
+        # As in Traefik, a prefix without its slash never fits: no path begins that way.
+        silent = tuple(
+            f"prefix {word} never fits: a path begins with a slash" for word in words if word[0] != "/"
+        )
+        return cls(tuple(_path(reader, "prefixes", word) for word in words if word[0] == "/"), silent)
+
+    def on_request(self, exchange: Exchange) -> Response | None:
+        path = exchange.head.path
+        for prefix in self.prefixes:
+            if path.startswith(prefix):
+                return self._strip(exchange, prefix)
+        return None
+
+    def _strip(self, exchange: Exchange, prefix: bytes) -> Response | None:
+        rest = exchange.head.path[len(prefix) :]
+        rest = rest if rest.startswith(b"/") else b"/" + rest
+        # /api../secret without /api would be /../secret: what was no dot segment when it was routed must not
+        # become one.
+        try:
+            unambiguous = normal_path(rest) == rest
+        except RequestError:
+            unambiguous = False
+        if not unambiguous:
+            return Response(400, b"400 bad request\n", [(b"Content-Type", b"text/plain; charset=utf-8")])
+        exchange.head.path = rest
+        _tell_prefix(exchange, prefix)
+        return None
+
+
+def _tell_prefix(exchange: Exchange, prefix: bytes) -> None:
+    """Append to what a trusted peer or we ourselves said before; what any other client said is forgotten."""
+    notes = exchange.notes = {} if exchange.notes is None else exchange.notes
+    if not exchange.trusted and "stripped" not in notes:
+        _forget_prefix.apply(exchange.head.headers)
+    notes["stripped"] = True
+    exchange.head.headers.add(FORWARDED_PREFIX, prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplacePath(Middleware):
+    """Send ``path`` to the server instead, and the path that was asked for in X-Replaced-Path."""
+
+    path: bytes
+
+    @classmethod
+    def from_settings(cls, name: str, settings: Mapping[str, Any]) -> ReplacePath:
+        """Takes ``path``, which must begin with a slash."""
+        reader = SettingsReader(name, settings, ("path",))
+        return cls(_path(reader, "path", reader.text("path")))
+
+    def on_request(self, exchange: Exchange) -> None:
+        _forget_replaced.apply(exchange.head.headers)
+        exchange.head.headers.add(REPLACED_PATH, exchange.head.path)
+        exchange.head.path = self.path
+
+
+def _path(reader: SettingsReader, option: str, written: str) -> bytes:
+    """A configured path in the form that paths of requests have; what is not ASCII is escaped."""
+    if not written.startswith("/"):
+        raise reader.refuse(f"option {option}: expected a path, got '{written}'", f"write /{written}")
+    if not written.isprintable() or "?" in written or "#" in written:
+        raise reader.refuse(f"option {option}: a path has no '?', no '#' and no control characters")
+    if ".." in written.split("/"):
+        raise reader.refuse(f"option {option}: '..' has no place here, got '{written}'")
+    try:
+        return normal_path(quote(written, safe=_UNQUOTED).encode("ascii"))
+    except RequestError as error:
+        raise reader.refuse(f"option {option}: {error.why}") from error

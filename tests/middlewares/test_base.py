@@ -1,0 +1,109 @@
+"""The base of middlewares: settings of both kinds read the same, and fields can't be doubled by spelling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dynbalancer.core.exchange import Headers
+from dynbalancer.errors import ConfigurationError
+from dynbalancer.interfaces import IMiddleware
+from dynbalancer.middlewares.base import FieldEdits, Middleware, SettingsReader, folded
+
+KNOWN = ("prefix", "prefixes", "permanent", "customHeaders")
+
+
+def reader(**settings: Any) -> SettingsReader:
+    return SettingsReader("m@file", settings, KNOWN)
+
+
+def test_a_middleware_has_no_hook_unless_it_defines_one() -> None:
+    made = Middleware()
+    assert IMiddleware.providedBy(made)
+    assert (made.on_request, made.on_response, made.on_finish) == (None, None, None)
+
+
+def test_typed_settings_and_texts_read_the_same() -> None:
+    typed = reader(prefix="/a", prefixes=("/a", "/b"), permanent=True)
+    texts = reader(PREFIX="/a", Prefixes="/a, /b", permanent="true")
+    for found in (typed, texts):
+        assert found.text("prefix") == "/a"
+        assert found.words("prefixes") == ("/a", "/b")
+        assert found.switch("permanent") is True
+
+
+def test_a_list_may_be_written_member_by_member() -> None:
+    found = SettingsReader("m@file", {"prefixes[1]": "/b", "prefixes[0]": "/a"}, KNOWN)
+    assert found.words("prefixes") == ("/a", "/b")
+
+
+def test_what_is_not_given_has_its_default() -> None:
+    found = reader()
+    assert found.text("prefix", "x") == "x"
+    assert found.switch("permanent") is False
+    assert found.pairs("customHeaders") == ()
+    assert not found.is_on("permanent")
+
+
+@pytest.mark.parametrize(
+    ("value", "on"), [(True, True), ("x", True), (0, True), (False, False), ("false", False), ((), False)]
+)
+def test_an_option_is_on_unless_false_or_empty(value: object, on: bool) -> None:
+    assert reader(permanent=value).is_on("permanent") is on
+
+
+def test_values_of_a_section_become_texts_and_keep_their_order() -> None:
+    found = reader(customHeaders={"X-B": 1, "X-A": True, "X-C": None, "X-D": "", "X-E": False})
+    assert found.pairs("customHeaders") == (
+        ("X-B", "1"),
+        ("X-A", "true"),
+        ("X-C", ""),
+        ("X-D", ""),
+        ("X-E", "false"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "read", "said"),
+    [
+        ({"prefx": "/a"}, None, "unknown option prefx; expected prefix, prefixes, .*; did you mean prefix?"),
+        ({"prefix": "/a", "Prefix": "/b"}, None, "given twice"),
+        ({}, lambda found: found.text("prefix"), "option prefix is missing"),
+        ({"prefix": ["/a"]}, lambda found: found.text("prefix"), "expected a text, got a list"),
+        ({"permanent": "yes"}, lambda found: found.switch("permanent"), "expected true or false"),
+        ({"prefixes": []}, lambda found: found.words("prefixes"), "expected at least one"),
+        ({"customHeaders": "X"}, lambda found: found.pairs("customHeaders"), "expected a section"),
+        (
+            {"customHeaders": {"X": []}},
+            lambda found: found.pairs("customHeaders"),
+            "customHeaders.X: expected",
+        ),
+    ],
+)
+def test_what_can_not_be_used_is_refused_in_words(settings: dict[str, Any], read: Any, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        read(SettingsReader("m@file", settings, KNOWN))
+    assert caught.value.where == "middleware m@file"
+
+
+def test_many_options_are_not_all_listed_to_who_mistypes_one() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        SettingsReader("m@file", {"x": 1}, [f"option{number}" for number in range(20)])
+    assert caught.value.why == "unknown option x"
+
+
+def test_edits_replace_every_spelling_and_leave_the_rest() -> None:
+    headers = Headers.of((b"x-user", b"evil"), (b"X_User", b"evil"), (b"Accept", b"*/*"), (b"X-Gone", b"1"))
+    FieldEdits.of([(b"X-User", b"ann"), (b"x-gone", b"")]).apply(headers)
+    assert list(headers) == [(b"Accept", b"*/*"), (b"X-User", b"ann")]
+
+
+def test_of_two_edits_of_one_field_the_last_one_counts() -> None:
+    headers = Headers()
+    FieldEdits.of([(b"X-A", b"1"), (b"x_a", b"2")]).apply(headers)
+    assert list(headers) == [(b"x_a", b"2")]
+
+
+def test_names_that_servers_confuse_fold_to_one() -> None:
+    assert folded(b"X_Forwarded-Prefix") == b"x-forwarded-prefix"
