@@ -1,8 +1,8 @@
 """Rows of numbers for balancing: one row per service, shared by all workers.
 
 The numbers live in one piece of memory that the parent makes and the workers inherit. Taking a number is
-a read and a write with no lock: two workers at the same moment may get the same one, which costs a rotation one
-step and nobody a request. That is why a pick costs a fraction of a microsecond.
+a read and a write with no lock: two workers at the same moment may get the same one, which costs a rotation
+one step and nobody a request. That is why a pick costs a fraction of a microsecond.
 """
 
 from __future__ import annotations

@@ -83,7 +83,8 @@ class PublishingTests(RouterCase):
     def test_compiler_is_given_the_table_before(self) -> None:
         before = self.router.table
         self.sink.publish(web("10.0.0.1"))
-        assert self.router.table.previous is before
+        made: Any = self.router.table
+        assert made.previous is before
 
     def test_storm_is_one_rebuild_and_the_newest_wins(self) -> None:
         for last in range(1, 6):
