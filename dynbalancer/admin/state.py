@@ -1,0 +1,220 @@
+"""What the dashboard shows, as one value, and the smaller views that the API gives of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from configparser import ConfigParser
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from dynbalancer.admin import traefik3
+from dynbalancer.admin.secrets import redacted
+from dynbalancer.core.model import Change, EntryPoint, Item, ProviderStatus, Service, WorkerStatus
+from dynbalancer.core.statistics import Totals
+from dynbalancer.core.table import Route, RoutingTable
+from dynbalancer.errors import Problem
+from dynbalancer.interfaces import IRouter, IStatistics, IWorkforce
+
+Json = dict[str, Any]
+
+#: How bad is first.
+SEVERITIES = ("error", "warning", "info")
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where everything that is shown comes from. ``started`` is a Unix time."""
+
+    router: IRouter
+    statistics: IStatistics
+    workforce: IWorkforce
+    entry_points: tuple[EntryPoint, ...]
+    started: float
+    access_log: bool = False
+
+    def runtime(self) -> traefik3.Runtime:
+        """Routers, services and middlewares in force."""
+        return traefik3.runtime(self.router.table, self.router.problems, self.entry_points)
+
+
+@lru_cache(maxsize=1)
+def version() -> str:
+    """The version of the package: of the installed one, or of the checkout that this file is in."""
+    try:
+        return metadata.version("dynbalancer")
+    except metadata.PackageNotFoundError:
+        parser = ConfigParser()
+        parser.read(Path(__file__).parents[2] / "setup.cfg", encoding="utf-8")
+        return parser.get("metadata", "version", fallback="unknown")
+
+
+def whole(sources: Sources) -> Json:
+    """Everything but the counts: what the dashboard fetches at first and after each change."""
+    router = sources.router
+    table, statuses = router.table, router.providers
+    runtime = sources.runtime()
+    routes = {route.name: route for route in table.routes}
+    services = table.configuration.services
+    names = traefik3.Names(services)
+    return {
+        "version": version(),
+        "started": sources.started,
+        "now": time.time(),
+        "table": in_force(router),
+        "entryPoints": [traefik3.entry_point(point) for point in sources.entry_points],
+        "routers": [_with_tree(entry, routes.get(entry["name"]), table, names) for entry in runtime.routers],
+        "services": [entry | _servers(services[entry["name"]]) for entry in runtime.services],
+        "middlewares": runtime.middlewares,
+        "providers": [provider(status) for status in statuses],
+        "problems": problems(router),
+        "items": items(statuses),
+        "history": history(router.history),
+        "workers": workers(sources.workforce.workers),
+    }
+
+
+def in_force(router: IRouter) -> Json:
+    """Number of the table, and when and why it came."""
+    last: Change | None = router.history[-1] if router.history else None
+    return {
+        "number": router.table.number,
+        "cause": last.cause if last else "",
+        "time": last.time if last else 0,
+    }
+
+
+def _with_tree(entry: Json, route: Route | None, table: RoutingTable, names: traefik3.Names) -> Json:
+    router = table.configuration.routers[entry["name"]]
+    return entry | {
+        "tree": route.rule.as_dict() if route is not None else None,
+        "origin": router.origin,
+        "dialect": router.dialect,
+        "serviceName": names.meant(router.service, router.name),
+    }
+
+
+def _servers(service: Service) -> Json:
+    servers = [
+        {
+            "url": server.url,
+            "name": server.name,
+            "state": server.state,
+            "weight": server.weight,
+            "instance": server.instance[:12],
+        }
+        for server in service.servers
+    ]
+    return {"servers": servers, "origin": service.origin, "dialect": service.dialect}
+
+
+def provider(status: ProviderStatus) -> Json:
+    """How one provider is doing, and how much it gave."""
+    given = status.configuration
+    return {
+        "name": status.name,
+        "state": status.state,
+        "since": status.since,
+        "published": status.published,
+        "reason": status.reason,
+        "routers": len(given.routers),
+        "services": len(given.services),
+        "middlewares": len(given.middlewares),
+        "items": len(given.items),
+        "problems": len(given.problems),
+    }
+
+
+def problems(router: IRouter) -> list[Json]:
+    """Every problem with the provider it came from, the worst first."""
+    origins = {
+        problem: status.name for status in router.providers for problem in status.configuration.problems
+    }
+    found = sorted(dict.fromkeys(router.problems), key=_badness)
+    return [asdict(problem) | {"provider": origins.get(problem, _named(problem))} for problem in found]
+
+
+def _badness(problem: Problem) -> int:
+    return SEVERITIES.index(problem.severity) if problem.severity in SEVERITIES else len(SEVERITIES)
+
+
+def _named(problem: Problem) -> str:
+    """The provider that the table's own problems name: ``router web@docker``."""
+    _, _, name = problem.where.partition(" ")
+    return traefik3.provider_of(name.split(" ")[0].rstrip(",:"))
+
+
+def severities(router: IRouter) -> dict[str, int]:
+    """How many problems there are of each severity."""
+    found = dict.fromkeys(SEVERITIES, 0)
+    for problem in dict.fromkeys(router.problems):
+        found[problem.severity] = found.get(problem.severity, 0) + 1
+    return found
+
+
+def items(statuses: Sequence[ProviderStatus]) -> list[Json]:
+    """Everything that was discovered, used or not, and why."""
+    return [_item(item, status.name) for status in statuses for item in status.configuration.items]
+
+
+def _item(item: Item, provider_name: str) -> Json:
+    return {
+        "id": item.id,
+        "name": item.name,
+        "kind": item.kind,
+        "verdict": item.verdict,
+        "why": item.why,
+        "gave": list(item.gave),
+        "labels": {key: redacted(key, value) for key, value in item.labels.items()},
+        "details": dict(item.details),
+        "provider": provider_name,
+    }
+
+
+def history(changes: Sequence[Change]) -> list[Json]:
+    """The last changes, newest first."""
+    return [asdict(change) for change in reversed(changes)]
+
+
+def workers(statuses: Sequence[WorkerStatus]) -> list[Json]:
+    """The worker processes."""
+    return [asdict(status) for status in statuses]
+
+
+def statistics(totals: Totals, per_second: Sequence[int]) -> Json:
+    """All counts since start, and the requests of each of the last 60 seconds, oldest first."""
+    return totals.as_dict() | {"perSecond": list(per_second)}
+
+
+def news(totals: Totals, per_second: Sequence[int], before: Mapping[str, int]) -> tuple[Json, dict[str, int]]:
+    """What one second brought, and what to give as ``before`` the next time.
+
+    Of routers, services and servers only those are named whose count or load is another than before, so that
+    a thousand idle ones cost nothing.
+    """
+    now: dict[str, int] = {}
+    moved: Json = {}
+    for family in ("routers", "services", "servers"):
+        moved[family] = {}
+        for name, tally in getattr(totals, family).items():
+            # One number that changes when either does.
+            mark = tally.count * 1_000_003 + tally.in_flight
+            now[f"{family} {name}"] = mark
+            if before.get(f"{family} {name}") != mark:
+                moved[family][name] = {"count": tally.count, "inFlight": tally.in_flight}
+    return {
+        "count": totals.count,
+        "seconds": totals.seconds,
+        "bytesIn": totals.bytes_in,
+        "bytesOut": totals.bytes_out,
+        "statuses": {str(status): count for status, count in sorted(totals.statuses.items())},
+        "openConnections": totals.open_connections,
+        "inFlight": totals.in_flight,
+        "refusals": dict(totals.refusals),
+        "recentErrors": list(totals.recent_errors),
+        "perSecond": list(per_second),
+        **moved,
+    }, now

@@ -1,0 +1,97 @@
+// The figures at the top, and the counts in the lists.
+
+import { el, setText, svg } from "./dom.js";
+import * as format from "./format.js";
+
+const byId = (id) => document.getElementById(id);
+const counts = { routers: {}, services: {}, servers: {} };
+
+/** Take new statistics: all of them, or what one second brought. */
+export function take(found) {
+  for (const family of Object.keys(counts)) {
+    for (const [name, tally] of Object.entries(found[family] || {})) counts[family][name] = tally.count;
+  }
+  const perSecond = found.perSecond || [];
+  setText(byId("rate"), format.count(perSecond.at(-1) || 0));
+  setText(byId("rate-peak"), `peak ${format.count(Math.max(0, ...perSecond))}`);
+  spark(perSecond);
+  setText(byId("total"), format.count(found.count));
+  classes(found.statuses);
+  setText(byId("open"), format.count(found.openConnections));
+  setText(byId("in-flight"), `${format.count(found.inFlight)} in flight`);
+  setText(byId("mean"), found.count ? format.brief(found.seconds / found.count) : "–");
+  setText(byId("moved"), `${format.size(found.bytesIn)} in · ${format.size(found.bytesOut)} out`);
+  shown(document);
+}
+
+/** Put the counts known so far into the elements that show them. */
+export function shown(within) {
+  for (const node of within.querySelectorAll("[data-count]")) {
+    setText(node, format.count(counts[node.dataset.family][node.dataset.count] || 0));
+  }
+  const sums = {};
+  const bars = [...within.querySelectorAll("[data-share]")];
+  for (const bar of bars) sums[bar.dataset.of] = (sums[bar.dataset.of] || 0) + (counts.servers[bar.dataset.share] || 0);
+  for (const bar of bars) {
+    const sum = sums[bar.dataset.of];
+    const percent = sum ? Math.round(((counts.servers[bar.dataset.share] || 0) / sum) * 100) : 0;
+    bar.firstChild.style.width = `${percent}%`;
+    setText(bar.nextSibling, sum ? `${percent} %` : "");
+  }
+}
+
+function spark(perSecond) {
+  const drawing = byId("spark");
+  const peak = Math.max(1, ...perSecond);
+  const step = 240 / Math.max(1, perSecond.length - 1);
+  const points = perSecond.map((number, at) => `${(at * step).toFixed(1)},${(42 - (number / peak) * 38).toFixed(1)}`);
+  let [area, line] = drawing.children;
+  if (!line) {
+    area = svg("path", { class: "area" });
+    line = svg("path", { class: "line" });
+    drawing.append(area, line);
+  }
+  if (!points.length) return;
+  line.setAttribute("d", `M${points.join("L")}`);
+  area.setAttribute("d", `M0,44L${points.join("L")}L240,44Z`);
+}
+
+function classes(statuses) {
+  const sums = {};
+  for (const [status, number] of Object.entries(statuses)) sums[status[0]] = (sums[status[0]] || 0) + number;
+  const total = Object.values(sums).reduce((a, b) => a + b, 0);
+  const holder = byId("classes");
+  if (holder.dataset.shown === JSON.stringify(sums)) return;
+  holder.dataset.shown = JSON.stringify(sums);
+  const bar = el("div", { class: "stack", "aria-hidden": "true" });
+  const words = el("p", { class: "legend" });
+  for (const kind of ["1", "2", "3", "4", "5"]) {
+    if (!sums[kind]) continue;
+    const piece = el("i", { class: `s${kind}` });
+    piece.style.flexGrow = String(Math.max(sums[kind] / total, 0.015));
+    bar.append(piece);
+    words.append(el("span", {}, el("i", { class: `dot s${kind}` }), `${kind}xx ${format.count(sums[kind])}`));
+  }
+  holder.replaceChildren(bar, words);
+}
+
+/** What the state says: version, table, entry points, servers. */
+export function facts(state) {
+  setText(byId("version"), state.version);
+  setText(byId("table-number"), `table #${state.table.number}`);
+  setText(byId("table-cause"), state.table.cause);
+  byId("table-cause").title = state.table.cause;
+  byId("uptime").dataset.started = String(state.started);
+  setText(byId("uptime"), format.duration(format.now() - state.started));
+  setText(byId("since"), `since ${new Date(state.started * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" })}`);
+  const servers = state.services.flatMap((service) => service.servers);
+  const tally = {};
+  for (const server of servers) tally[server.state] = (tally[server.state] || 0) + 1;
+  setText(byId("ready"), `${tally.ready || 0} of ${servers.length}`);
+  const others = Object.entries(tally).filter(([name]) => name !== "ready").map(([name, number]) => `${number} ${name}`);
+  setText(byId("not-ready"), others.join(" · ") || "all of them");
+  const on = {};
+  for (const router of state.routers) for (const name of router.using || []) on[name] = (on[name] || 0) + 1;
+  byId("entry-points").replaceChildren(...state.entryPoints.map((point) =>
+    el("li", {}, el("b", {}, point.name), el("code", {}, point.address), el("span", { class: "faint" }, `${on[point.name] || 0} routers`))));
+}

@@ -1,0 +1,200 @@
+// The lists: for each, where its items are, what a search looks into, and how one is shown.
+
+import { chip, el, link, toggle } from "./dom.js";
+import * as format from "./format.js";
+
+/** An element whose text says how long ago something was; app.js keeps it right. */
+export function when(at, prefix = "") {
+  const node = el("time", { data: { at: String(at), prefix } }, prefix + format.ago(at));
+  if (at) {
+    node.dateTime = new Date(at * 1000).toISOString();
+    node.title = new Date(at * 1000).toLocaleString();
+  }
+  return node;
+}
+
+/** An element that shows a count of the statistics; app.js keeps it right. */
+function counted(family, name) {
+  return el("span", { class: "number", data: { family, count: name } }, "0");
+}
+
+function opener(text, label) {
+  const open = (event) => toggle(event.currentTarget.closest(".item"));
+  return el("button", { type: "button", class: "opener", "aria-expanded": "false", "aria-label": label, on: { click: open } }, text);
+}
+
+function facts(pairs) {
+  const shown = pairs.filter(([, value]) => value !== "" && value !== null && value !== undefined && value.length !== 0);
+  return el("dl", { class: "facts" }, shown.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+}
+
+function listed(nodes, nothing = "–") {
+  return nodes.length ? nodes.flatMap((node, at) => (at ? [", ", node] : [node])) : nothing;
+}
+
+/** A rule, or a trace of one, as a tree. */
+export function tree(node) {
+  const verdict = node.matched === undefined ? null : String(node.matched);
+  const mark = verdict === null ? null : el("span", { class: "mark" }, verdict === "true" ? "✓ " : "✗ ");
+  const spoken = verdict === null ? null : el("span", { class: "hidden" }, verdict === "true" ? "true: " : "false: ");
+  if (node.matcher) {
+    const written = node.arguments.map((argument) => `\`${argument}\``).join(", ");
+    return el("li", { data: verdict === null ? {} : { verdict } }, mark, spoken, el("code", {}, el("b", {}, node.matcher), `(${written})`));
+  }
+  const words = { and: "all of", or: "any of", not: "not" };
+  return el("li", { data: verdict === null ? {} : { verdict } }, mark, spoken,
+    el("span", { class: "op" }, words[node.op] || node.op), el("ul", {}, (node.children || []).map(tree)));
+}
+
+function errors(entry) {
+  return (entry.error || []).map((text) => el("p", { class: entry.status === "disabled" ? "bad" : "warn" }, text));
+}
+
+function router(entry) {
+  const middlewares = entry.middlewares || [];
+  const details = el("div", { class: "detail" },
+    errors(entry),
+    entry.tree ? el("ul", { class: "tree" }, tree(entry.tree)) : null,
+    facts([
+      ["Middlewares", listed(middlewares.map((name) => link("middlewares", name)))],
+      ["Priority", entry.priorityStr],
+      ["Written as", `Traefik ${entry.dialect}`],
+      ["TLS", entry.tls ? "yes" : "no"],
+      ["From", entry.origin],
+    ]));
+  return el("tbody", {},
+    el("tr", {},
+      el("td", { data: { label: "Status" } }, chip(entry.status)),
+      el("th", { scope: "row", data: { label: "Rule" } }, opener(el("code", { class: "rule" }, entry.rule || "(empty rule)"), `Details of router ${entry.name}`),
+        el("div", { class: "sub" }, el("span", { class: "faint" }, entry.name),
+          middlewares.length ? el("span", { class: "faint" }, ` · ${middlewares.length} middleware${middlewares.length > 1 ? "s" : ""}`) : null),
+        entry.error ? el("div", { class: `sub ${entry.status === "disabled" ? "bad" : "warn"}` }, entry.error[0]) : null),
+      el("td", { data: { label: "Service" } }, entry.serviceName ? link("services", entry.serviceName) : "–"),
+      el("td", { data: { label: "On" } }, (entry.using || entry.entryPoints).map((name) => el("span", { class: "tag" }, name))),
+      el("td", { data: { label: "From" } }, entry.provider),
+      el("td", { class: "right", data: { label: "Requests" } }, counted("routers", entry.name))),
+    el("tr", { class: "detail-row" }, el("td", { colspan: "6" }, details)));
+}
+
+function server(service, entry) {
+  const key = `${service.name} ${entry.url}`;
+  return el("tr", {},
+    el("td", { data: { label: "State" } }, chip(entry.state)),
+    el("th", { scope: "row", data: { label: "URL" } }, el("code", {}, entry.url)),
+    el("td", { data: { label: "Container" } }, entry.name || "–"),
+    el("td", { class: "right", data: { label: "Weight" } }, String(entry.weight)),
+    el("td", { class: "right", data: { label: "Requests" } }, counted("servers", key)),
+    el("td", { class: "share", data: { label: "Share" } },
+      el("span", { class: "bar", data: { share: key, of: service.name } }, el("i", {})), el("span", { class: "percent number" }, "")));
+}
+
+function service(entry) {
+  const ready = entry.servers.filter((found) => found.state === "ready").length;
+  const usedBy = entry.usedBy || [];
+  return el("article", { class: "card" },
+    el("header", {},
+      el("h3", {}, entry.name),
+      chip(entry.status !== "enabled" ? entry.status : ready ? "ready" : "down", entry.status !== "enabled" ? entry.status : `${ready} of ${entry.servers.length} ready`),
+      el("span", { class: "right number" }, counted("services", entry.name), " requests")),
+    errors(entry),
+    el("table", { class: "servers" },
+      el("thead", {}, el("tr", {}, ["State", "URL", "Container"].map((text) => el("th", { scope: "col" }, text)),
+        ["Weight", "Requests"].map((text) => el("th", { scope: "col", class: "right" }, text)), el("th", { scope: "col" }, "Share"))),
+      el("tbody", {}, entry.servers.length ? entry.servers.map((found) => server(entry, found)) : el("tr", {}, el("td", { colspan: "6", class: "faint" }, "no server")))),
+    el("p", { class: "sub faint" }, `${entry.loadBalancer.strategy} · `,
+      entry.loadBalancer.passHostHeader ? "keeps the Host field · " : "sends the server's own name · ", "used by ",
+      listed(usedBy.map((name) => link("routers", name)), "no router")));
+}
+
+function settings(entry) {
+  const known = ["status", "error", "usedBy", "name", "provider", "type"];
+  const key = Object.keys(entry).find((name) => !known.includes(name));
+  return Object.entries(entry[key] || {}).map(([name, value]) =>
+    el("div", {}, el("span", { class: "faint" }, `${name} `), el("code", {}, typeof value === "string" ? value : JSON.stringify(value))));
+}
+
+function middleware(entry) {
+  return el("tbody", {}, el("tr", {},
+    el("td", { data: { label: "Status" } }, chip(entry.status)),
+    el("th", { scope: "row", data: { label: "Name" } }, entry.name, errors(entry)),
+    el("td", { data: { label: "Type" } }, entry.type),
+    el("td", { data: { label: "Settings" } }, settings(entry)),
+    el("td", { data: { label: "Used by" } }, listed((entry.usedBy || []).map((name) => link("routers", name)), "no router"))));
+}
+
+function container(entry) {
+  const labels = Object.entries(entry.labels);
+  const states = { routed: "ready", ignored: "ignored", refused: "disabled" };
+  const details = el("div", { class: "detail" },
+    facts([["Id", el("code", {}, entry.id)], ...Object.entries(entry.details)]),
+    labels.length ? el("table", { class: "labels" }, el("caption", { class: "faint" }, "Labels"), el("tbody", {},
+      labels.map(([name, value]) => el("tr", {}, el("th", { scope: "row" }, el("code", {}, name)), el("td", {}, el("code", {}, value)))))) : el("p", { class: "faint" }, "It has no labels of ours."));
+  return el("tbody", {},
+    el("tr", {},
+      el("td", { data: { label: "Verdict" } }, chip(states[entry.verdict] || "ignored", entry.verdict)),
+      el("th", { scope: "row", data: { label: "Name" } }, opener(entry.name, `Details of ${entry.kind} ${entry.name}`)),
+      el("td", { data: { label: "Why" } }, entry.why || "–"),
+      el("td", { data: { label: "Gave" } }, listed(entry.gave.map((name) => el("span", {}, name)))),
+      el("td", { data: { label: "From" } }, entry.provider)),
+    el("tr", { class: "detail-row" }, el("td", { colspan: "5" }, details)));
+}
+
+function provider(entry) {
+  const freshness = { fresh: "fresh, ", stale: "last read ", waiting: "waiting since " };
+  return el("article", { class: "card" },
+    el("header", {}, el("h3", {}, entry.name), chip(entry.state)),
+    el("p", {}, when(entry.state === "waiting" ? entry.since : entry.published, freshness[entry.state] || "")),
+    entry.reason ? el("p", { class: "bad" }, `${entry.state}: ${entry.reason}`) : null,
+    el("p", { class: "sub faint" }, `${entry.items} discovered · ${entry.routers} routers · ${entry.services} services · ${entry.middlewares} middlewares · ${entry.problems} problems`));
+}
+
+function change(entry) {
+  const part = (sign, word, names) => names.length ? el("li", {}, el("span", { class: `sign ${word}`, title: word }, sign), names.join(", ")) : null;
+  return el("li", {},
+    el("span", { class: "number tag" }, `#${entry.number}`), el("span", { class: "cause" }, entry.cause || "start"), when(entry.time),
+    el("ul", { class: "parts" }, part("+", "added", entry.added), part("−", "removed", entry.removed), part("~", "changed", entry.changed)));
+}
+
+function problem(entry) {
+  return el("li", {},
+    chip(entry.severity === "error" ? "disabled" : entry.severity === "warning" ? "warning" : "ignored", entry.severity),
+    el("div", {}, el("p", { class: "where" }, entry.where, entry.provider ? el("span", { class: "faint" }, ` · ${entry.provider}`) : null),
+      el("p", {}, entry.why), entry.hint ? el("p", { class: "hint" }, entry.hint) : null));
+}
+
+function worker(entry) {
+  const states = { serving: "ready", starting: "starting", stopping: "draining", failed: "down" };
+  return el("tbody", {}, el("tr", {},
+    el("td", { data: { label: "State" } }, chip(states[entry.state] || "ignored", entry.state)),
+    el("th", { scope: "row", data: { label: "Worker" } }, String(entry.number)),
+    el("td", { data: { label: "Process" } }, String(entry.pid)),
+    el("td", { data: { label: "Table" } }, `#${entry.table}`),
+    el("td", { data: { label: "Restarts" } }, String(entry.restarts)),
+    el("td", { data: { label: "Since" } }, when(entry.since))));
+}
+
+function recent(entry) {
+  const at = typeof entry.time === "number" ? entry.time : Date.parse(entry.time) / 1000;
+  return el("tbody", {}, el("tr", {},
+    el("td", { data: { label: "Status" } }, chip(entry.status_code >= 500 ? "disabled" : "warning", `${entry.status_code} ${entry.status || ""}`.trim())),
+    el("th", { scope: "row", data: { label: "Request" } }, el("code", {}, `${entry.method} ${entry.host}${entry.path}`)),
+    el("td", { data: { label: "When" } }, when(at))));
+}
+
+const rank = { disabled: 0, warning: 1, enabled: 2 };
+const byStatus = (a, b) => rank[a.status] - rank[b.status] || (a.name < b.name ? -1 : 1);
+const ofState = (name) => (state) => state[name];
+const sorted = (name) => (state) => [...state[name]].sort(byStatus);
+
+/** Each list: section, items, key of an item, how to build one, what to say where there is none. */
+export const lists = [
+  { section: "problems", items: ofState("problems"), key: (entry) => `${entry.where} ${entry.why}`, build: problem, none: "" },
+  { section: "routers", items: sorted("routers"), key: (entry) => entry.name, build: router, none: "No router yet: no container or file asks for one." },
+  { section: "services", items: sorted("services"), key: (entry) => entry.name, build: service, none: "No service yet." },
+  { section: "middlewares", items: sorted("middlewares"), key: (entry) => entry.name, build: middleware, none: "No middleware." },
+  { section: "containers", items: ofState("items"), key: (entry) => `${entry.provider} ${entry.id}`, build: container, none: "Nothing was discovered yet." },
+  { section: "providers", items: ofState("providers"), key: (entry) => entry.name, build: provider, none: "No provider is switched on." },
+  { section: "history", items: ofState("history"), key: (entry) => String(entry.number), build: change, none: "No change yet." },
+  { section: "errors", items: ofState("errors"), key: (entry) => JSON.stringify(entry), build: recent, none: "No error was answered." },
+  { section: "workers", items: ofState("workers"), key: (entry) => String(entry.number), build: worker, none: "This process forwards by itself." },
+];
