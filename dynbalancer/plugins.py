@@ -116,4 +116,6 @@ def _load(dotted: str, where: str, extra: str) -> Any:
         return namedAny(dotted)
     except ModuleNotFoundError as error:
         hint = f"pip install 'dynbalancer[{extra}]'" if extra else ""
-        raise ConfigurationError(where, f"needs the module {error.name}, which is not installed", hint) from error
+        raise ConfigurationError(
+            where, f"needs the module {error.name}, which is not installed", hint
+        ) from error

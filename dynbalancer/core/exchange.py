@@ -185,7 +185,8 @@ class Exchange:
     ``client`` is the address of the peer (after the PROXY protocol), ``client_port`` its port. ``trusted`` says whether
     that peer may set X-Forwarded-* fields. ``started`` is a monotonic time in seconds. ``route`` and ``server`` stay
     None where no router matched and no server was asked. ``tries`` counts the servers asked. ``outcome`` is empty while
-    it runs, then ``done``, ``refused`` (by us), ``client-gone``, or the reason of an :class:`~dynbalancer.errors.UpstreamError`.
+    it runs, then ``done``, ``refused`` (by us), ``client-gone``, or the reason of an
+    :class:`~dynbalancer.errors.UpstreamError`.
     ``notes`` is for middlewares to leave something for themselves between their hooks.
     """
 

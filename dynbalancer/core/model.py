@@ -169,7 +169,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """One worker: ``state`` is ``starting``, ``serving``, ``stopping`` or ``failed``; ``table`` is what it last took."""
+    """One worker: ``state`` is ``starting``, ``serving``, ``stopping`` or ``failed``; ``table``: what it last took."""
 
     number: int
     pid: int

@@ -1,4 +1,4 @@
-"""What is fixed at start: entry points, limits, workers, logs. ``options`` fills these in from flags, environment, file."""
+"""What is fixed at start: entry points, limits, workers, logs. Filled in from flags, environment and file."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ class Settings:
     """Everything that is fixed at start.
 
     ``providers`` maps the names of those switched on to their options. ``workers`` 0 means: forward in this process.
-    ``user`` is ``user[:group]`` to become after the ports are bound, empty to stay. ``grace`` is how long requests in
+    ``user`` is ``user[:group]`` to become after the ports are bound, empty to stay; ``worker_user`` the one of the
+    workers. ``grace`` is how long requests in
     flight may go on after SIGTERM, ``throttle`` the least time between two routing tables, both in seconds.
     """
 
@@ -77,3 +78,4 @@ class Settings:
     upstream_ca: str = ""
     log_level: str = "info"
     user: str = ""
+    worker_user: str = ""

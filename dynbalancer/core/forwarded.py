@@ -1,0 +1,73 @@
+"""The X-Forwarded-* fields: where a request came from, for the server (Traefik's set, in its order)."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+from dynbalancer.core.exchange import Field, Headers, RequestHead
+from dynbalancer.errors import ConfigurationError
+
+_FOR = b"X-Forwarded-For"
+
+
+def forwarded_fields(head: RequestHead, client: bytes, server: bytes) -> list[Field]:
+    """All six fields for a request whose peer is not trusted. ``server`` is the name of this machine."""
+    secure = head.scheme == b"https"
+    if head.upgrade is not None and head.upgrade.lower() == b"websocket":
+        scheme = b"wss" if secure else b"ws"
+    else:
+        scheme = head.scheme
+    port = b"%d" % head.port if head.port is not None else (b"443" if secure else b"80")
+    return [
+        (b"x-forwarded-for", _FOR, client),
+        (b"x-forwarded-host", b"X-Forwarded-Host", head.authority),
+        (b"x-forwarded-port", b"X-Forwarded-Port", port),
+        (b"x-forwarded-proto", b"X-Forwarded-Proto", scheme),
+        (b"x-forwarded-server", b"X-Forwarded-Server", server),
+        (b"x-real-ip", b"X-Real-Ip", client),
+    ]
+
+
+def merge_forwarded(headers: Headers, fresh: list[Field]) -> None:
+    """Add to what a trusted peer said: its fields stay, our client joins the list, our name replaces."""
+    for lower, name, value in fresh:
+        if lower == b"x-forwarded-for":
+            earlier = headers.all(lower)
+            headers.set(name, b", ".join([*earlier, value]))
+        elif lower == b"x-forwarded-server" or lower not in headers:
+            headers.set(name, value)
+
+
+class TrustedPeers:
+    """Which peers may say where a request came from. IPv4-mapped IPv6 addresses count as IPv4."""
+
+    __slots__ = ("_everybody", "_networks", "_remembered")
+
+    def __init__(self, ranges: tuple[str, ...], *, everybody: bool = False) -> None:
+        """Raises ConfigurationError for a range that is neither an address nor a network."""
+        self._everybody = everybody
+        self._remembered: dict[str, bool] = {}
+        try:
+            self._networks = tuple(ip_network(text.strip(), strict=False) for text in ranges)
+        except ValueError as error:
+            raise ConfigurationError("forwardedHeaders.trustedIPs", str(error)) from None
+
+    def __contains__(self, address: object) -> bool:
+        if self._everybody or not self._networks:
+            return self._everybody
+        text = str(address)
+        found = self._remembered.get(text)
+        if found is None:
+            if len(self._remembered) > 4096:
+                self._remembered.clear()
+            found = self._remembered[text] = self._look_up(text)
+        return found
+
+    def _look_up(self, text: str) -> bool:
+        try:
+            # A zone (fe80::1%eth0) says on which link, not who.
+            address = ip_address(text.partition("%")[0])
+        except ValueError:
+            return False
+        mapped = getattr(address, "ipv4_mapped", None)
+        return any((mapped or address) in network or address in network for network in self._networks)

@@ -1,0 +1,380 @@
+"""HTTP/1.1 heads: bytes to a head in normal form, and back (RFC 9112).
+
+Strict where leniency has been an attack: only CRLF ends a line, one framing, one Host, no folding, no blank before a
+colon. A head is parsed into values and written afresh; no line is copied through. Requests raise
+:class:`~dynbalancer.errors.RequestError`, responses :class:`~dynbalancer.errors.BadResponse`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from dynbalancer.core.exchange import CHUNKED, UNTIL_CLOSE, Field, Headers, RequestHead, ResponseHead
+from dynbalancer.core.fields import (
+    TOKEN,
+    FieldError,
+    Kind,
+    has_stray_controls,
+    is_protected,
+    known,
+    learn,
+    tokens_of,
+)
+from dynbalancer.core.settings import Limits
+from dynbalancer.core.targets import normal_host, split_target
+from dynbalancer.errors import BadResponse, RequestError
+
+_VERSIONS = {b"HTTP/1.1": 11, b"HTTP/1.0": 10}
+_version = re.compile(rb"HTTP/[0-9]\.[0-9]").fullmatch
+_status_line = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t -\x7e\x80-\xff]*))?").fullmatch
+_METHODS = {b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"PATCH", b"OPTIONS"}
+
+#: As ints, since these are compared for every field of every message.
+(
+    _ORDINARY,
+    _HOST,
+    _CONTENT_LENGTH,
+    _TRANSFER_ENCODING,
+    _CONNECTION,
+    _UPGRADE,
+    _EXPECT,
+    _TE,
+    _TRAILER,
+    _FORWARDED,
+) = (int(kind) for kind in Kind if kind is not Kind.DROPPED)
+
+
+def parse_request_head(
+    block: bytes, limits: Limits, *, trusted: bool = False, scheme: bytes = b"http"
+) -> RequestHead:
+    """The head whose lines are ``block`` (without the empty line at its end).
+
+    Forwarded fields are left out unless the peer is ``trusted``. Raises RequestError with 400, 405, 414, 417, 431, 501
+    or 505.
+    """
+    lines = block.split(b"\r\n")
+    if has_stray_controls(block, len(lines)):
+        raise RequestError(400, "control-character", "control character or bare CR or LF in the head")
+    if len(lines) > limits.fields + 1:
+        raise RequestError(431, "too-many-fields")
+    head = RequestHead(scheme=scheme)
+    method, target, head.version = _request_line(lines[0], limits)
+    head.method = method
+    host = length = coding = None
+    special: dict[int, list[bytes]] | None = None
+    fields = head.headers.fields
+    remembered = known.get
+    del lines[0]
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        found = remembered(name)
+        if found is None:
+            found = _learn(name, limits)
+        if not colon:
+            raise RequestError(400, "bad-field", "field line without a colon")
+        lower, kind = found
+        if kind == _ORDINARY or (kind == _FORWARDED and trusted):
+            fields.append((lower, name, value.strip(b" \t")))
+        elif kind == _HOST:
+            if host is not None:
+                raise RequestError(400, "bad-host", "several Host fields")
+            host = value.strip(b" \t")
+        elif kind == _CONTENT_LENGTH:
+            if length is not None:
+                raise RequestError(400, "bad-length", "several Content-Length fields")
+            length = value.strip(b" \t")
+        elif kind == _TRANSFER_ENCODING:
+            if coding is not None:
+                raise RequestError(400, "bad-coding", "several Transfer-Encoding fields")
+            coding = value.strip(b" \t")
+        elif kind <= _TRAILER:
+            special = special or {}
+            special.setdefault(kind, []).append(value.strip(b" \t"))
+    head.length = _request_length(length, coding, head.version)
+    if special is not None:
+        _apply_special(head, special)
+    elif head.version == 10:
+        head.keep_alive = False
+    _set_target(head, target, host)
+    return head
+
+
+def _learn(name: bytes, limits: Limits) -> tuple[bytes, int]:
+    try:
+        return learn(name, limits.field_name)
+    except FieldError as error:
+        status = 431 if "long" in str(error) else 400
+        raise RequestError(status, "bad-field", str(error)) from None
+
+
+def _request_line(line: bytes, limits: Limits) -> tuple[bytes, bytes, int]:
+    if line.find(b" ", 0, limits.method + 1) < 0:
+        raise RequestError(400, "bad-request-line", "no method")
+    if len(line) > limits.request_line:
+        raise RequestError(414, "request-line-too-long")
+    parts = line.split(b" ")
+    if len(parts) != 3:
+        raise RequestError(400, "bad-request-line", "not a method, a target and a version")
+    method, target, protocol = parts
+    if method not in _METHODS and (
+        not method or len(method) > limits.method or method.translate(None, TOKEN)
+    ):
+        raise RequestError(400, "bad-method")
+    version = _VERSIONS.get(protocol)
+    if version is None:
+        if _version(protocol) and method != b"PRI":
+            raise RequestError(505, "bad-version", "only HTTP/1.0 and HTTP/1.1 are spoken here")
+        raise RequestError(400, "bad-version")
+    return method, target, version
+
+
+def _request_length(length: bytes | None, coding: bytes | None, version: int) -> int | None:
+    if coding is not None:
+        if length is not None:
+            raise RequestError(400, "bad-framing", "Content-Length beside Transfer-Encoding")
+        if version == 10:
+            raise RequestError(400, "bad-coding", "Transfer-Encoding in HTTP/1.0")
+        if coding.lower() != b"chunked":
+            raise RequestError(_coding_status(coding), "bad-coding", "only chunked is understood")
+        return CHUNKED
+    if length is None:
+        return None
+    if not length.isdigit() or len(length) > 18:
+        raise RequestError(400, "bad-length", "Content-Length is not 1 to 18 digits")
+    return int(length)
+
+
+def _coding_status(coding: bytes) -> int:
+    """501 where a coding we don't have is put under chunked, as it should be; else 400 (RFC 9112 section 6.1)."""
+    codings = [part.strip(b" \t").lower() for part in coding.split(b",")]
+    well_formed = all(part and not part.translate(None, TOKEN) for part in codings)
+    return 501 if well_formed and codings[-1] == b"chunked" and codings.count(b"chunked") == 1 else 400
+
+
+def _apply_special(head: RequestHead, special: dict[int, list[bytes]]) -> None:
+    connection = tokens_of(special.get(_CONNECTION, []))
+    if head.version == 10:
+        head.keep_alive = b"keep-alive" in connection and b"close" not in connection
+    elif b"close" in connection:
+        head.keep_alive = False
+    if connection:
+        _drop_named(head.headers, connection)
+    if _UPGRADE in special and b"upgrade" in connection and head.version == 11:
+        upgrade = b", ".join(special[_UPGRADE])
+        # h2c is not spoken here, and never asked for behind us (RFC 9113 section 3.1 has retired it).
+        if upgrade.lower() != b"h2c":
+            if head.length:
+                raise RequestError(400, "upgrade-with-body")
+            head.upgrade = upgrade
+    if _EXPECT in special and head.version == 11:
+        if [value.lower() for value in special[_EXPECT]] != [b"100-continue"]:
+            raise RequestError(417, "bad-expectation")
+        head.expect_continue = bool(head.length)
+    if b"trailers" in tokens_of(special.get(_TE, [])):
+        head.headers.fields.append((b"te", b"TE", b"trailers"))
+    if _TRAILER in special and head.length == CHUNKED:
+        head.headers.fields.append((b"trailer", b"Trailer", b", ".join(special[_TRAILER])))
+
+
+def _drop_named(headers: Headers, names: Iterable[bytes]) -> None:
+    """What Connection names ends here (RFC 9110 section 7.6.1), but not framing, routing or identity."""
+    doomed = {name for name in names if not is_protected(name)}
+    if any(field[0] in doomed for field in headers.fields):
+        headers.fields[:] = [field for field in headers.fields if field[0] not in doomed]
+
+
+def _set_target(head: RequestHead, target: bytes, authority: bytes | None) -> None:
+    if head.method == b"CONNECT":
+        if target.startswith(b"/"):
+            raise RequestError(400, "bad-target", "CONNECT wants host and port")
+        normal_host(target)
+        raise RequestError(405, "connect", "CONNECT is not for a gateway")
+    if authority is None:
+        if head.version == 11:
+            raise RequestError(400, "no-host", "Host is missing")
+    else:
+        head.authority = authority
+        head.host, head.port = normal_host(authority)
+    if target.startswith(b"/"):
+        head.path, head.query = split_target(target)
+    elif target == b"*" and head.method == b"OPTIONS":
+        head.path = b"*"
+    else:
+        _set_absolute(head, target)
+
+
+def _set_absolute(head: RequestHead, target: bytes) -> None:
+    """RFC 9112 section 3.2.2: the absolute form is accepted; what it says must be what Host says."""
+    scheme, mark, rest = target.partition(b"://")
+    if not mark or scheme.lower() != head.scheme:
+        raise RequestError(400, "bad-target", "not a path, and not a URL of this scheme")
+    end = next((i for i, octet in enumerate(rest) if octet in b"/?#"), len(rest))
+    authority, tail = rest[:end], rest[end:]
+    host, port = normal_host(authority)
+    default = 443 if head.scheme == b"https" else 80
+    if head.authority and (host, port or default) != (head.host, head.port or default):
+        raise RequestError(400, "host-mismatch", "the target names another host than Host does")
+    head.authority, head.host, head.port = authority, host, port
+    head.path, head.query = split_target(tail if tail.startswith(b"/") else b"/" + tail)
+
+
+def parse_response_head(
+    block: bytes, limits: Limits, *, method: bytes, upgrade: bool = False
+) -> ResponseHead:
+    """The response head whose lines are ``block``; ``method`` is that of the request it answers.
+
+    ``keep_alive`` is true only where the connection may serve another request after it. A 101 is accepted only
+    where an ``upgrade`` was asked for. Raises BadResponse.
+    """
+    lines = block.split(b"\r\n")
+    if has_stray_controls(block, len(lines)):
+        raise BadResponse("control character or bare CR or LF in the head")
+    if len(lines) > limits.response_fields + 1:
+        raise BadResponse("too many fields")
+    match = _status_line(lines[0])
+    if match is None:
+        raise BadResponse("not an HTTP/1 status line")
+    head = ResponseHead(int(match.group(2)), match.group(3) or b"")
+    head.version = 11 if match.group(1) == b"1" else 10
+    lengths: list[bytes] = []
+    codings: list[bytes] = []
+    special: dict[int, list[bytes]] = {}
+    fields = head.headers.fields
+    remembered = known.get
+    del lines[0]
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        found = remembered(name)
+        if found is None:
+            try:
+                found = learn(name, limits.field_name)
+            except FieldError as error:
+                raise BadResponse(str(error)) from None
+        if not colon:
+            raise BadResponse("field line without a colon")
+        lower, kind = found
+        if kind == _ORDINARY:
+            fields.append((lower, name, value.strip(b" \t")))
+        elif kind == _CONTENT_LENGTH:
+            lengths.append(value.strip(b" \t"))
+        elif kind == _TRANSFER_ENCODING:
+            codings.append(value.strip(b" \t"))
+        elif kind == _FORWARDED or lower == b"proxy-authenticate":
+            fields.append((lower, name, value.strip(b" \t")))
+        elif kind <= _TRAILER:
+            special.setdefault(kind, []).append(value.strip(b" \t"))
+    _frame_response(head, lengths, codings, method)
+    _finish_response(head, special, upgrade)
+    return head
+
+
+def _frame_response(head: ResponseHead, lengths: list[bytes], codings: list[bytes], method: bytes) -> None:
+    """RFC 9112 section 6.3, without its leniencies. A bodiless answer keeps the length it announced, where it may."""
+    length = None
+    if lengths:
+        if any(value != lengths[0] for value in lengths) or not lengths[0].isdigit() or len(lengths[0]) > 18:
+            raise BadResponse("bad Content-Length")
+        length = int(lengths[0])
+    if codings:
+        if len(codings) > 1 or codings[0].lower() != b"chunked" or head.version == 10:
+            raise BadResponse("bad Transfer-Encoding")
+        # RFC 9112 section 6.1: with both, the coding wins and the connection is not to be trusted any further.
+        head.keep_alive = not lengths
+        length = CHUNKED
+    status = head.status
+    if status < 200 or status == 204:
+        head.length = None
+    elif method == b"HEAD" or status == 304:
+        head.length = None
+        if length is not None and length >= 0:
+            head.headers.fields.append((b"content-length", b"Content-Length", lengths[0]))
+    else:
+        head.length = UNTIL_CLOSE if length is None else length
+        if length is None:
+            head.keep_alive = False
+
+
+def _finish_response(head: ResponseHead, special: dict[int, list[bytes]], upgrade: bool) -> None:
+    connection = tokens_of(special.get(_CONNECTION, []))
+    if head.version == 10 or b"close" in connection:
+        head.keep_alive = False
+    if connection:
+        _drop_named(head.headers, connection)
+    if head.status == 101:
+        if not upgrade or _UPGRADE not in special:
+            raise BadResponse("101 without being asked for it")
+        head.headers.fields.append((b"upgrade", b"Upgrade", b", ".join(special[_UPGRADE])))
+    if _TRAILER in special and head.length == CHUNKED:
+        head.headers.fields.append((b"trailer", b"Trailer", b", ".join(special[_TRAILER])))
+
+
+def write_request_head(head: RequestHead, extra: bytes = b"") -> bytes:
+    """The head as it goes to a server: origin form, one framing, ``extra`` lines at the end."""
+    parts = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, head.target, head.authority)]
+    parts += [b"%b: %b\r\n" % (name, value) for _, name, value in head.headers.fields]
+    length = head.length
+    if length is not None:
+        parts.append(
+            b"Transfer-Encoding: chunked\r\n" if length == CHUNKED else b"Content-Length: %d\r\n" % length
+        )
+    parts.append(extra)
+    parts.append(b"\r\n")
+    return b"".join(parts)
+
+
+def write_response_head(head: ResponseHead, extra: bytes = b"") -> bytes:
+    """The head as it goes to a client. ``head.length`` must be None, CHUNKED, UNTIL_CLOSE or a length."""
+    parts = [b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason or REASONS.get(head.status, b""))]
+    parts += [b"%b: %b\r\n" % (name, value) for _, name, value in head.headers.fields]
+    length = head.length
+    if length is not None and length != UNTIL_CLOSE:
+        parts.append(
+            b"Transfer-Encoding: chunked\r\n" if length == CHUNKED else b"Content-Length: %d\r\n" % length
+        )
+    parts.append(extra)
+    parts.append(b"\r\n")
+    return b"".join(parts)
+
+
+def write_trailers(fields: Iterable[Field]) -> bytes:
+    """The last chunk with trailer fields."""
+    return b"0\r\n%b\r\n" % b"".join([b"%b: %b\r\n" % (name, value) for _, name, value in fields])
+
+
+def allowed_trailers(fields: Iterable[Field]) -> list[Field]:
+    """Those trailer fields that may be passed on (RFC 9110 section 6.5.1)."""
+    return [field for field in fields if not is_protected(field[0])]
+
+
+#: Reason phrases of the statuses that we answer ourselves.
+REASONS = {
+    100: b"Continue",
+    101: b"Switching Protocols",
+    200: b"OK",
+    204: b"No Content",
+    301: b"Moved Permanently",
+    302: b"Found",
+    304: b"Not Modified",
+    307: b"Temporary Redirect",
+    308: b"Permanent Redirect",
+    400: b"Bad Request",
+    401: b"Unauthorized",
+    403: b"Forbidden",
+    404: b"Not Found",
+    405: b"Method Not Allowed",
+    408: b"Request Timeout",
+    413: b"Content Too Large",
+    414: b"URI Too Long",
+    417: b"Expectation Failed",
+    421: b"Misdirected Request",
+    429: b"Too Many Requests",
+    431: b"Request Header Fields Too Large",
+    499: b"Client Closed Request",
+    500: b"Internal Server Error",
+    501: b"Not Implemented",
+    502: b"Bad Gateway",
+    503: b"Service Unavailable",
+    504: b"Gateway Timeout",
+    505: b"HTTP Version Not Supported",
+}

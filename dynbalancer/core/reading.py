@@ -1,0 +1,402 @@
+"""Push readers: bytes in, as they come; heads, body octets and ends out, through hooks of a subclass.
+
+Verdicts never depend on how the bytes are split. Both readers are pure; the connections of :mod:`dynbalancer.proxy` are
+their subclasses and add the transport.
+"""
+
+from __future__ import annotations
+
+from dynbalancer.core.chunks import ChunkDecoder, ChunkError
+from dynbalancer.core.exchange import CHUNKED, UNTIL_CLOSE, Field, RequestHead, ResponseHead
+from dynbalancer.core.fields import has_stray_controls
+from dynbalancer.core.http1 import parse_request_head, parse_response_head
+from dynbalancer.core.settings import Limits
+from dynbalancer.errors import BadResponse, RequestError, UpstreamClosed, UpstreamError
+
+#: What a reader waits for. HELD: a whole message was read, and the next may not begin yet. RAW: no HTTP any more.
+HEAD, LENGTH, CHUNKS, TO_CLOSE, HELD, RAW, DEAD = range(7)
+
+_LONGEST_METHOD_AND_BLANK = 33
+
+
+class RequestReader:
+    """Reads the requests of one connection, one at a time: after each, :meth:`next_message` lets the next begin."""
+
+    limits: Limits
+    scheme: bytes = b"http"
+    trusted: bool = False
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.reading = HEAD
+        self._held = b""
+        self._left = 0
+        self._decoder: ChunkDecoder | None = None
+        self._feeding = False
+        self._fresh = True
+        #: The first octets of what was refused, for the log.
+        self.refused_sample = b""
+
+    # Hooks.
+
+    def head_received(self, head: RequestHead) -> None:
+        """A request begins."""
+
+    def body_received(self, data: bytes) -> None:
+        """Some octets of its body."""
+
+    def message_received(self, trailers: list[Field]) -> None:
+        """Its body is complete. Not called where the head says that there is none."""
+
+    def refused(self, error: RequestError) -> None:
+        """What came is no request that may be served; nothing further is read."""
+
+    def held_too_much(self) -> None:
+        """More was sent ahead than is held; reading should pause until :meth:`next_message`."""
+
+    # Input.
+
+    def feed(self, data: bytes) -> None:
+        """Take what arrived."""
+        self._feeding = True
+        try:
+            while data:
+                reading = self.reading
+                if reading == HEAD:
+                    data = self._read_head(data)
+                elif reading == LENGTH:
+                    data = self._read_length(data)
+                elif reading == CHUNKS:
+                    data = self._read_chunks(data)
+                elif reading == HELD:
+                    self._held += data
+                    if len(self._held) > self.limits.pipelined:
+                        self.held_too_much()
+                    return
+                elif reading == RAW:
+                    self.body_received(data)
+                    return
+                else:
+                    return
+        finally:
+            self._feeding = False
+
+    def next_message(self) -> None:
+        """The answer to the last message is out: read on."""
+        if self.reading != HELD:
+            return
+        self.reading = HEAD
+        self._fresh = True
+        if self._held and not self._feeding:
+            held, self._held = self._held, b""
+            self.feed(held)
+
+    def tunnel(self) -> bytes:
+        """No HTTP any more: everything goes to ``body_received``. Returns what had been held."""
+        held, self._held = self._held, b""
+        self.reading = RAW
+        return held
+
+    def stop(self) -> None:
+        """Take nothing any more."""
+        self.reading = DEAD
+        self._held = b""
+
+    @property
+    def held(self) -> int:
+        """How many octets sent ahead are held."""
+        return len(self._held)
+
+    @property
+    def between_messages(self) -> bool:
+        """True while not one byte of the next request has come."""
+        return self.reading == HEAD and not self._held
+
+    # The states.
+
+    def _read_head(self, data: bytes) -> bytes:
+        searched = 0
+        if self._held:
+            searched = max(len(self._held) - 3, 0)
+            data = self._held + data
+            self._held = b""
+        if self._fresh and data[:1] in b"\r\n":
+            # RFC 9112 section 2.2: one empty line before a request is forgiven.
+            if data[:2] == b"\r\n":
+                data = data[2:]
+                self._fresh = False
+                if not data:
+                    return b""
+            elif data == b"\r":
+                self._held = data
+                return b""
+        end = data.find(b"\r\n\r\n", searched)
+        if end < 0 or end > self.limits.head:
+            return self._incomplete(data)
+        self._fresh = False
+        try:
+            head = parse_request_head(data[:end], self.limits, trusted=self.trusted, scheme=self.scheme)
+        except RequestError as error:
+            return self._refuse(error, data)
+        return self._begin(head, data[end + 4 :])
+
+    def _begin(self, head: RequestHead, rest: bytes) -> bytes:
+        length = head.length
+        if not length:
+            self.reading = HELD
+        elif length == CHUNKED:
+            self.reading = CHUNKS
+            self._decoder = ChunkDecoder(self.limits)
+        else:
+            self.reading = LENGTH
+            self._left = length
+        self.head_received(head)
+        return rest
+
+    def _incomplete(self, data: bytes) -> bytes:
+        """No whole head yet: hold it, unless it can't become a good one."""
+        limits = self.limits
+        line_end = data.find(b"\r\n")
+        seen = data[: limits.head + 4]
+        complete = seen[:-1] if seen.endswith(b"\r") else seen
+        if has_stray_controls(complete, complete.count(b"\r\n") + 1):
+            return self._refuse(
+                RequestError(400, "control-character", "control character, or bare CR or LF"), data
+            )
+        if line_end > limits.request_line or (line_end < 0 and len(data) > limits.request_line + 1):
+            return self._refuse(RequestError(414, "request-line-too-long"), data)
+        if len(data) > limits.head + 3:
+            return self._refuse(RequestError(431, "head-too-long"), data)
+        if b" " not in data and len(data) > _LONGEST_METHOD_AND_BLANK:
+            return self._refuse(RequestError(400, "bad-request-line", "no blank after the method"), data)
+        self._held = data
+        return b""
+
+    def _read_length(self, data: bytes) -> bytes:
+        left = self._left
+        size = len(data)
+        if size < left:
+            self._left = left - size
+            self.body_received(data)
+            return b""
+        self._left = 0
+        self.reading = HELD
+        if size == left:
+            rest = b""
+        else:
+            data, rest = data[:left], data[left:]
+        self.body_received(data)
+        if self.reading == DEAD:
+            return b""
+        self.message_received([])
+        return rest
+
+    def _read_chunks(self, data: bytes) -> bytes:
+        decoder = self._decoder
+        assert decoder is not None
+        try:
+            body = decoder.feed(data)
+        except ChunkError as error:
+            return self._refuse(RequestError(400, "bad-chunk", str(error)), data)
+        if body:
+            self.body_received(body)
+        if not decoder.done or self.reading == DEAD:
+            return b""
+        self._decoder = None
+        self.reading = HELD
+        self.message_received(decoder.trailers)
+        return decoder.rest
+
+    def _refuse(self, error: RequestError, data: bytes) -> bytes:
+        self.refused_sample = data[:128]
+        self.reading = DEAD
+        self._held = b""
+        self.refused(error)
+        return b""
+
+
+class ResponseReader:
+    """Reads the responses of one connection to a server. :meth:`expect` says to which request the next one belongs."""
+
+    limits: Limits
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.reading = HELD
+        self.clean = True
+        self._method = b""
+        self._upgrade = False
+        self._interims = 0
+        self._held = b""
+        self._left = 0
+        self._decoder: ChunkDecoder | None = None
+
+    # Hooks.
+
+    def interim_received(self, head: ResponseHead) -> None:
+        """A 1xx but 101."""
+
+    def response_received(self, head: ResponseHead) -> None:
+        """The final head."""
+
+    def content_received(self, data: bytes) -> None:
+        """Some octets of its body, or of the tunnel."""
+
+    def response_ended(self, trailers: list[Field]) -> None:
+        """It is complete. ``clean`` says whether the connection may serve again as far as this message goes."""
+
+    def response_failed(self, error: UpstreamError) -> None:
+        """What came can't be relayed, or ended too early."""
+
+    def unasked(self) -> None:
+        """Bytes came that belong to no request."""
+
+    # Input.
+
+    def expect(self, method: bytes, *, upgrade: bool = False) -> None:
+        """A request with this method was sent."""
+        self.reading = HEAD
+        self.clean = True
+        self._method = method
+        self._upgrade = upgrade
+        self._interims = 0
+
+    def feed(self, data: bytes) -> None:
+        """Take what arrived."""
+        while data:
+            reading = self.reading
+            if reading == HEAD:
+                data = self._read_head(data)
+            elif reading == LENGTH:
+                data = self._read_length(data)
+            elif reading == CHUNKS:
+                data = self._read_chunks(data)
+            elif reading in (TO_CLOSE, RAW):
+                self.content_received(data)
+                return
+            elif reading == HELD:
+                self.clean = False
+                self.unasked()
+                return
+            else:
+                return
+
+    def ended(self) -> None:
+        """The server closed its side."""
+        reading, self.reading = self.reading, DEAD
+        if reading == TO_CLOSE:
+            self.response_ended([])
+        elif reading in (LENGTH, CHUNKS):
+            self.response_failed(BadResponse("the server closed in the middle of a body"))
+        elif reading == HEAD:
+            self.response_failed(
+                BadResponse("the server closed in the middle of a head")
+                if self._held
+                else UpstreamClosed("the server closed without an answer")
+            )
+
+    def stop(self) -> None:
+        """Take nothing any more."""
+        self.reading = DEAD
+
+    # The states.
+
+    def _read_head(self, data: bytes) -> bytes:
+        searched = 0
+        if self._held:
+            searched = max(len(self._held) - 3, 0)
+            data = self._held + data
+            self._held = b""
+        end = data.find(b"\r\n\r\n", searched)
+        if end < 0 or end > self.limits.response_head:
+            return self._incomplete(data)
+        try:
+            head = parse_response_head(data[:end], self.limits, method=self._method, upgrade=self._upgrade)
+        except BadResponse as error:
+            return self._fail(error)
+        rest = data[end + 4 :]
+        if head.status < 200 and head.status != 101:
+            self._interims += 1
+            if self._interims > self.limits.interim_responses:
+                return self._fail(BadResponse("too many interim responses"))
+            self.interim_received(head)
+            return rest
+        return self._begin(head, rest)
+
+    def _begin(self, head: ResponseHead, rest: bytes) -> bytes:
+        self.clean = head.keep_alive
+        length = head.length
+        if head.status == 101:
+            self.reading = RAW
+            self.clean = False
+        elif not length:
+            self.reading = HELD
+            if rest:
+                # RFC 9112 section 6.3: bytes after a message without a body belong to nobody.
+                self.clean = False
+                rest = b""
+            self.response_received(head)
+            if self.reading == HELD:
+                self.response_ended([])
+            return rest
+        elif length == CHUNKED:
+            self.reading = CHUNKS
+            self._decoder = ChunkDecoder(self.limits)
+        elif length == UNTIL_CLOSE:
+            self.reading = TO_CLOSE
+        else:
+            self.reading = LENGTH
+            self._left = length
+        self.response_received(head)
+        return rest
+
+    def _incomplete(self, data: bytes) -> bytes:
+        if len(data) > self.limits.response_head + 3:
+            return self._fail(BadResponse("head too long"))
+        complete = data[:-1] if data.endswith(b"\r") else data
+        if has_stray_controls(complete, complete.count(b"\r\n") + 1) or b"HTTP/1."[: len(data)] != data[:7]:
+            return self._fail(BadResponse("not an HTTP/1 response"))
+        self._held = data
+        return b""
+
+    def _read_length(self, data: bytes) -> bytes:
+        left = self._left
+        size = len(data)
+        if size < left:
+            self._left = left - size
+            self.content_received(data)
+            return b""
+        self._left = 0
+        self.reading = HELD
+        if size > left:
+            # What follows can't be an answer to anything: no request is sent ahead to a server.
+            self.clean = False
+            data = data[:left]
+        self.content_received(data)
+        if self.reading == HELD:
+            self.response_ended([])
+        return b""
+
+    def _read_chunks(self, data: bytes) -> bytes:
+        decoder = self._decoder
+        assert decoder is not None
+        try:
+            body = decoder.feed(data)
+        except ChunkError as error:
+            return self._fail(BadResponse(str(error)))
+        if body:
+            self.content_received(body)
+        if decoder.done and self.reading == CHUNKS:
+            self._decoder = None
+            self.reading = HELD
+            if decoder.rest:
+                self.clean = False
+            self.response_ended(decoder.trailers)
+        return b""
+
+    def _fail(self, error: UpstreamError) -> bytes:
+        self.reading = DEAD
+        self._held = b""
+        self.clean = False
+        self.response_failed(error)
+        return b""

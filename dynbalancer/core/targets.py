@@ -1,0 +1,112 @@
+"""The one normal form of host and path, for routing, middlewares, logs and the server alike (RFC 3986 section 6.2.2).
+
+A path is normalised once, before anybody looks at it: unreserved octets are decoded, dot segments are resolved, empty
+segments merged. What could be read in two ways is refused: backslashes, ``%00``, a broken escape, an encoded slash
+beside dots, ``..;``.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import AddressValueError, IPv6Address
+
+from dynbalancer.errors import RequestError
+
+# A path in which there is nothing to normalise: no escape, no empty or dotted segment, no parameter.
+_plain_path = re.compile(
+    rb"(?:/[A-Za-z0-9_~!$&'()*+,=:@^`{|}\"<>-][A-Za-z0-9._~!$&'()*+,=:@^`{|}\"<>-]*)*/?"
+).fullmatch
+_escape = re.compile(rb"%([0-9A-Fa-f]{2})")
+_unreserved = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_hostname = re.compile(rb"[a-z0-9_](?:[a-z0-9_-]|\.(?!\.))*\Z").match
+_authority = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::([0-9]{0,5}))?\Z").match
+_not_ascii = bytes(range(0x80, 0x100))
+
+_hosts: dict[bytes, tuple[bytes, int | None]] = {}
+_REMEMBERED = 4096
+
+
+def normal_host(authority: bytes) -> tuple[bytes, int | None]:
+    """Host and port of a Host field: lower case, trailing dot off, port None where there is none.
+
+    Raises RequestError 400 where it is not a name, an IPv4 or a bracketed IPv6 address (RFC 9110 section 7.2).
+    """
+    found = _hosts.get(authority)
+    if found is None:
+        if len(_hosts) >= _REMEMBERED:
+            _hosts.clear()
+        found = _hosts[authority] = _parse_authority(authority)
+    return found
+
+
+def _parse_authority(authority: bytes) -> tuple[bytes, int | None]:
+    match = _authority(authority)
+    if match is None:
+        raise RequestError(400, "bad-host", "Host is not a host and a port")
+    host, digits = match.group(1).lower(), match.group(2)
+    port = int(digits) if digits else None
+    if port is not None and port > 65535:
+        raise RequestError(400, "bad-host", "port out of range")
+    if host.startswith(b"["):
+        try:
+            IPv6Address(host[1:-1].decode("ascii"))
+        except AddressValueError:
+            raise RequestError(400, "bad-host", "Host is not an IPv6 address") from None
+        return host, port
+    host = host.removesuffix(b".")
+    if len(host) > 255 or _hostname(host) is None:
+        raise RequestError(400, "bad-host", "Host is not a name")
+    return host, port
+
+
+def split_target(target: bytes) -> tuple[bytes, bytes | None]:
+    """Normal path and query (None without ``?``) of an origin-form target. Raises RequestError 400."""
+    path, mark, query = target.partition(b"?")
+    if b"#" in target:
+        raise RequestError(400, "bad-target", "fragment in the target")
+    if len(target) != len(target.translate(None, _not_ascii)):
+        raise RequestError(400, "bad-target", "octets above 7F must be escaped")
+    if not _plain_path(path) or not path:
+        path = normal_path(path)
+    return path, query if mark else None
+
+
+def normal_path(path: bytes) -> bytes:
+    """The path in normal form. Raises RequestError 400 where it could be read in two ways."""
+    if not path.startswith(b"/"):
+        raise RequestError(400, "bad-target", "the path must begin with /")
+    if b"\\" in path:
+        raise RequestError(400, "bad-target", "backslash in the path")
+    if path.count(b"%") != len(_escape.findall(path)):
+        raise RequestError(400, "bad-target", "broken escape in the path")
+    path = _escape.sub(_decode_unreserved, path)
+    lower = path.lower()
+    if b"%00" in lower:
+        raise RequestError(400, "bad-target", "escaped NUL in the path")
+    kept: list[bytes] = []
+    segments = path.split(b"/")[1:]
+    for segment in segments:
+        if segment in (b"", b"."):
+            continue
+        if segment == b"..":
+            if kept:
+                kept.pop()
+        else:
+            _refuse_hidden_dots(segment)
+            kept.append(segment)
+    slash_ended = segments[-1] in (b"", b".", b"..") and kept
+    return b"/" + b"/".join(kept) + (b"/" if slash_ended else b"")
+
+
+def _decode_unreserved(match: re.Match[bytes]) -> bytes:
+    octet = int(match.group(1), 16)
+    return bytes((octet,)) if octet in _unreserved else match.group(0)
+
+
+def _refuse_hidden_dots(segment: bytes) -> None:
+    """Some servers cut a segment at ``;`` or take %2F and %5C for slashes, and only then see the dots."""
+    if b"." not in segment:
+        return
+    parts = re.split(rb"%2[fF]|%5[cC]|;", segment)
+    if len(parts) > 1 and any(part in (b".", b"..") for part in parts):
+        raise RequestError(400, "bad-target", "dot segment beside an escaped slash or a parameter")

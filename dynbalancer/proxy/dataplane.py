@@ -1,0 +1,208 @@
+"""The data plane of one process: entry points, the table in force, upstreams, logs. Workers have one each."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from random import random
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from dynbalancer.core.exchange import Response
+from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Service
+from dynbalancer.core.settings import Settings
+from dynbalancer.core.statistics import Totals
+from dynbalancer.core.table import RoutingTable, compile_table
+from dynbalancer.errors import ConfigurationError, Problem, did_you_mean
+from dynbalancer.plugins import balancer_makers, middleware_makers
+from dynbalancer.proxy.accesslog import AccessLog
+from dynbalancer.proxy.deadlines import Deadlines
+from dynbalancer.proxy.http1 import Site
+from dynbalancer.proxy.resource import ReverseProxyResource
+from dynbalancer.proxy.statistics import Counting
+from dynbalancer.proxy.transports import listen
+from dynbalancer.proxy.upstream import Connecting, LiveService, Upstream
+
+
+class DataPlane:
+    """Listens, routes by the table it was last given, forwards. Has a ``table``: it is the resource's router."""
+
+    def __init__(self, settings: Settings, reactor: Any, counters: Any) -> None:
+        """``counters.slot(name)`` gives the row of whole numbers that a service's balancer steps through."""
+        self._settings = settings
+        self._reactor = reactor
+        self._counters = counters
+        self._log = Logger()
+        self._deadlines = Deadlines(reactor)
+        self._connecting = Connecting(
+            reactor,
+            settings.limits,
+            self._deadlines,
+            verify=settings.verify_upstream_tls,
+            ca_file=settings.upstream_ca,
+        )
+        self._counting = Counting()
+        self._access_log = (
+            AccessLog(settings.access_log, reactor) if settings.access_log is not None else None
+        )
+        self._middleware_makers = middleware_makers()
+        self._balancer_makers = balancer_makers()
+        self._sites: list[Site] = []
+        self._listeners: list[Any] = []
+        self._refusals: dict[str, int] = {}
+        self.table: RoutingTable = self._compile(Configuration(), 0)
+        observers: list[Any] = [self._counting]
+        if self._access_log is not None:
+            observers.append(self._access_log)
+        self.resource = ReverseProxyResource(
+            self,
+            observers,
+            clock=reactor.seconds,
+            server_name=socket.gethostname(),
+            retries=settings.retries,
+            refusals=self._refusals,
+        )
+
+    # Life.
+
+    def start(self) -> None:
+        """Begin to keep deadlines and to write logs."""
+        self._deadlines.start()
+        if self._access_log is not None:
+            self._access_log.start()
+
+    def listen(self, entry_point: EntryPoint, sock: socket.socket) -> None:
+        """Serve an entry point on a bound, listening, non-blocking socket."""
+        site = Site(self.resource, entry_point, self._settings.limits, self._deadlines)
+        self._sites.append(site)
+        self._listeners.append(listen(self._reactor, sock, site))
+
+    def drain(self, grace: float) -> Deferred[None]:
+        """Accept no more, finish what is in flight within ``grace`` seconds, cut the rest. Fires when all is quiet."""
+        for listener in self._listeners:
+            listener.stopListening()
+        self._listeners.clear()
+        for site in self._sites:
+            site.drain()
+        if not self._open_connections():
+            self._stop()
+            return succeed(None)
+        done: Deferred[None] = Deferred()
+        end = self._reactor.seconds() + grace
+
+        def look() -> None:
+            if self._open_connections() and self._reactor.seconds() >= end:
+                for site in self._sites:
+                    site.abort()
+            if not self._open_connections():
+                looking.stop()
+                self._stop()
+                done.callback(None)
+
+        looking = LoopingCall(look)
+        looking.clock = self._reactor
+        looking.start(0.05, now=False)
+        return done
+
+    def _stop(self) -> None:
+        self._deadlines.stop()
+        for live in self.table.services.values():
+            for upstream in live.upstreams:
+                upstream.retire()
+        if self._access_log is not None:
+            self._access_log.stop()
+
+    def reopen_logs(self) -> None:
+        """Log files were moved away: go on in new ones."""
+        if self._access_log is not None:
+            self._access_log.reopen()
+
+    def _open_connections(self) -> int:
+        return sum(len(site.connections) for site in self._sites)
+
+    @property
+    def statistics(self) -> Totals:
+        """What this process served since its start."""
+        return self._counting.totals(open_connections=self._open_connections(), refusals=self._refusals)
+
+    # Tables.
+
+    def take(self, configuration: Configuration, number: int) -> tuple[Problem, ...]:
+        """Compile a merged configuration and route by it from the next request on. Gives the compiler's problems."""
+        old = self.table
+        table = self._compile(configuration, number, old)
+        self.table = table
+        used = {id(upstream) for live in table.services.values() for upstream in live.upstreams}
+        for live in old.services.values():
+            for upstream in live.upstreams:
+                if id(upstream) not in used:
+                    upstream.retire()
+        for name in {*old.services, *table.services}:
+            now = table.services.get(name)
+            self._counting.follow(name, now.upstreams if now is not None else ())
+        return tuple(table.problems)
+
+    def _compile(
+        self, configuration: Configuration, number: int, previous: RoutingTable | None = None
+    ) -> RoutingTable:
+        return compile_table(
+            configuration,
+            self._settings.entry_points,
+            number=number,
+            previous=previous,
+            make_middleware=self._make_middleware,
+            make_service=self._make_service,
+        )
+
+    def _make_middleware(self, definition: Middleware) -> Any:
+        maker = self._middleware_makers.get(definition.type.lower())
+        if maker is None:
+            known = [maker.type for maker in self._middleware_makers.values()]
+            raise ConfigurationError(
+                f"middleware {definition.name}",
+                f"there is no middleware type {definition.type}",
+                did_you_mean(definition.type, known),
+            )
+        return maker.make_middleware(definition.name, definition.settings, self._reactor.seconds, fetch)
+
+    def _make_service(self, service: Service, previous: LiveService | None) -> LiveService:
+        maker = self._balancer_makers.get(service.strategy.lower())
+        if maker is None:
+            raise ConfigurationError(
+                f"service {service.name}",
+                f"there is no strategy {service.strategy}",
+                did_you_mean(service.strategy, self._balancer_makers),
+            )
+        before = {upstream.key: upstream for upstream in previous.upstreams} if previous is not None else {}
+        upstreams = []
+        for server in service.servers:
+            upstream = before.get((server.url, server.instance))
+            if upstream is None:
+                upstream = Upstream(server, self._connecting)
+            else:
+                upstream.update(server)
+            upstreams.append(upstream)
+        counter: Callable[[], int] = self._counters.slot(service.name)
+        rotating = [upstream for upstream in upstreams if upstream.up]
+        balancer = maker.make_balancer(rotating, {}, counter, random)
+        return LiveService(service, tuple(upstreams), balancer, self._reactor.seconds)
+
+
+def fetch(method: str, url: str, headers: Any = None, body: bytes = b"") -> Deferred[Response]:
+    """A request of a middleware's own. Fires with the whole Response; fails as treq does."""
+
+    # Not before a middleware asks: most workers never need an HTTP client of their own.
+    import treq
+
+    async def fetching() -> Response:
+        answer = await treq.request(
+            method, url, headers=headers, data=body, allow_redirects=False, timeout=30
+        )
+        content = await treq.content(answer)
+        pairs = [(name, v) for name, values in answer.headers.getAllRawHeaders() for v in values]
+        return Response(answer.code, content, pairs)
+
+    return Deferred.fromCoroutine(fetching())

@@ -1,0 +1,377 @@
+"""One request on its way to a server and back: choosing, sending, retrying, relaying.
+
+:class:`Forwarding` is an Exchange that can be carried out. It knows nothing of how the client speaks: a subclass offers
+``send_interim``, ``send_head``, ``send_body``, ``send_end``, ``cut``, ``flush``, ``pause_request``, ``resume_request``
+and ``start_tunnel``, and calls ``request_body``, ``request_ended`` and ``client_gone``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from dynbalancer.core.chunks import LAST_CHUNK, chunk
+from dynbalancer.core.exchange import CHUNKED, Exchange, Field, RequestHead, Response, ResponseHead
+from dynbalancer.core.http1 import REASONS, allowed_trailers, write_request_head, write_trailers
+from dynbalancer.errors import ConnectError, NoServer, RequestError, UpstreamClosed, UpstreamError
+
+if TYPE_CHECKING:
+    from dynbalancer.core.model import EntryPoint
+    from dynbalancer.proxy.resource import ReverseProxyResource
+    from dynbalancer.proxy.upstream import LiveService, Upstream, UpstreamConnection
+
+#: Of a body, what may be held to send it again to another server, in bytes.
+REPLAYED = 65536
+
+#: RFC 9110 section 9.2.2: doing it twice is as good as doing it once.
+IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))
+
+
+class Forwarding(Exchange):
+    """An exchange while it is carried out. ``pending`` holds octets that the next write to the client takes along."""
+
+    __slots__ = (
+        "_body",
+        "_body_size",
+        "_cancel",
+        "_candidates",
+        "_paused",
+        "_trailers",
+        "_upstream",
+        "connection",
+        "over",
+        "pending",
+        "request_complete",
+        "resource",
+        "tunnelling",
+    )
+
+    def __init__(
+        self,
+        resource: ReverseProxyResource,
+        head: RequestHead,
+        entry_point: EntryPoint,
+        client: str,
+        client_port: int,
+        trusted: bool,
+    ) -> None:
+        Exchange.__init__(
+            self, head, entry_point, client, client_port, trusted=trusted, started=resource.clock()
+        )
+        self.resource = resource
+        self.pending = b""
+        self.connection: UpstreamConnection | None = None
+        self.request_complete = not head.length
+        self.over = False
+        self.tunnelling = False
+        self._upstream: Upstream | None = None
+        self._candidates: Iterator[Upstream] | None = None
+        self._cancel: Callable[[], None] | None = None
+        # The pieces of the body so far, while they may have to be sent (again); None once they are gone.
+        self._body: list[bytes] | None = [] if head.length else None
+        self._body_size = 0
+        self._trailers: list[Field] = []
+        self._paused = False
+
+    # What the client's side offers.
+
+    def send_interim(self, head: ResponseHead) -> None:
+        """Pass a 1xx on."""
+        raise NotImplementedError
+
+    def send_head(self, head: ResponseHead) -> None:
+        """Begin the answer. What is written may wait in ``pending`` for the first octets of the body."""
+        raise NotImplementedError
+
+    def send_body(self, data: bytes) -> None:
+        """Some octets of the answer's body."""
+        raise NotImplementedError
+
+    def send_end(self, trailers: list[Field]) -> None:
+        """The answer is complete."""
+        raise NotImplementedError
+
+    def cut(self) -> None:
+        """The answer can't be completed: make the client see that."""
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """Write ``pending``."""
+        raise NotImplementedError
+
+    def pause_request(self) -> None:
+        """Take no more of the request's body for now."""
+        raise NotImplementedError
+
+    def resume_request(self) -> None:
+        """Go on."""
+        raise NotImplementedError
+
+    def start_tunnel(self, head: ResponseHead) -> bytes:
+        """Send this 101; from now on octets go both ways. Returns those that came ahead."""
+        raise NotImplementedError
+
+    def end_tunnel(self, *, half: bool) -> None:
+        """The server's side has ended: close ours after what was written, wholly or only our ``half``."""
+        raise NotImplementedError
+
+    # Answering ourselves.
+
+    def answer(self, response: Response) -> None:
+        """Give this answer instead of a server's."""
+        if self.over:
+            return
+        head = ResponseHead(response.status, headers=response.headers, length=len(response.body))
+        if response.status < 200 or response.status in (204, 304):
+            head.length = None
+        if not self.outcome:
+            self.outcome = "refused" if response.status >= 400 else "done"
+        self._run_response_hooks(head)
+        self.send_head(head)
+        if response.body and head.length is not None and self.head.method != b"HEAD":
+            self.send_body(response.body)
+        self._complete([])
+
+    def refuse(self, error: RequestError) -> None:
+        """The rest of the request is no good (its body's framing, or its time)."""
+        self._leave_upstream()
+        if self.over:
+            return
+        self.outcome = "refused"
+        self.resource.count_refusal(error.reason)
+        if self.status:
+            self.cut()
+            self._finish()
+        else:
+            self.answer(plain_response(error.status))
+
+    def fail(self, error: UpstreamError) -> None:
+        """No server could answer."""
+        self.outcome = error.reason
+        self.resource.note_failure(self, error)
+        if self.status:
+            self.cut()
+            self._finish()
+        else:
+            self.answer(self.resource.failure_response(self, error))
+
+    # Towards a server.
+
+    def forward(self, service: LiveService) -> None:
+        """Begin: ask the best server of ``service``."""
+        self._candidates = service.candidates(self.head)
+        self.next_server(NoServer(f"no server of {service.service.name} is up"))
+
+    def next_server(self, error: UpstreamError) -> None:
+        """Ask the next best one; fail with ``error`` where there is none or enough were asked."""
+        if self.tries > self.resource.retries:
+            self.fail(error)
+            return
+        assert self._candidates is not None
+        upstream = next(self._candidates, None)
+        if upstream is None:
+            self.fail(error)
+            return
+        self.tries += 1
+        self._upstream = self.server = upstream
+        upstream.in_flight += 1
+        connection = upstream.take(self.head.method in IDEMPOTENT)
+        if connection is not None:
+            self._connected(connection)
+        else:
+            self._connect(upstream)
+
+    def _connect(self, upstream: Upstream) -> None:
+        self._cancel = upstream.connect(self._connected, self.upstream_failed)
+
+    def _connected(self, connection: UpstreamConnection) -> None:
+        self._cancel = None
+        self.connection = connection
+        head = self.head
+        connection.begin(self, head)
+        connection.transport.write(write_request_head(*self.resource.outgoing(self, connection.upstream)))
+        if self._body:
+            self._write_body(b"".join(self._body))
+        if self.request_complete:
+            self._end_request(connection)
+        elif self._paused:
+            self._paused = False
+            self.resume_request()
+
+    def request_body(self, data: bytes) -> None:
+        """Octets of the request's body, or of the tunnel, came from the client."""
+        self.bytes_in += len(data)
+        if self.tunnelling:
+            if self.connection is not None:
+                self.connection.transport.write(data)
+            return
+        if self._body is not None:
+            self._body_size += len(data)
+            if self._body_size <= REPLAYED or self.connection is None:
+                self._body.append(data)
+                if self._body_size > REPLAYED and not self._paused:
+                    self._paused = True
+                    self.pause_request()
+            else:
+                self._body = None
+        if self.connection is not None:
+            self._write_body(data)
+
+    def request_ended(self, trailers: list[Field]) -> None:
+        """The request's body is complete."""
+        self.request_complete = True
+        self._trailers = trailers
+        if self.connection is not None:
+            self._end_request(self.connection)
+
+    def _write_body(self, data: bytes) -> None:
+        assert self.connection is not None
+        if data:
+            self.connection.transport.write(chunk(data) if self.head.length == CHUNKED else data)
+
+    def _end_request(self, connection: UpstreamConnection) -> None:
+        if self.head.length == CHUNKED:
+            announced = self.head.headers.get(b"trailer", b"") or b""
+            names = {name.strip().lower() for name in announced.split(b",")}
+            fields = [field for field in allowed_trailers(self._trailers) if field[0] in names]
+            connection.transport.write(write_trailers(fields) if fields else LAST_CHUNK)
+        connection.await_response()
+
+    # From a server.
+
+    def interim_received(self, head: ResponseHead) -> None:
+        """A 1xx came. Its body, if one was waited for, is no longer repeatable."""
+        if self.head.version >= 11:
+            self.send_interim(head)
+
+    def response_received(self, head: ResponseHead) -> None:
+        """The answer begins."""
+        self._body = None
+        self.response = head
+        if head.status == 101:
+            self._begin_tunnel(head)
+            return
+        self._run_response_hooks(head)
+        self.send_head(head)
+
+    def content_received(self, data: bytes) -> None:
+        """Octets of the answer, or of the tunnel."""
+        self.send_body(data)
+
+    def response_ended(self, trailers: list[Field]) -> None:
+        """The answer is complete."""
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.release()
+        self.outcome = "done"
+        self._complete(allowed_trailers(trailers) if trailers else trailers)
+
+    def upstream_failed(self, error: UpstreamError) -> None:
+        """This server did not do: try another where that is safe (RFC 9110 section 9.2.2), else say so."""
+        self._leave_upstream()
+        if self.over:
+            return
+        repeatable = not self.status and (
+            self._body is not None or (self.request_complete and not self.head.length)
+        )
+        again = isinstance(error, ConnectError) or (
+            isinstance(error, UpstreamClosed) and self.head.method in IDEMPOTENT
+        )
+        if repeatable and again:
+            self.next_server(error)
+        else:
+            self.fail(error)
+
+    def client_gone(self) -> None:
+        """The client left: nobody's failure; the server is told at once."""
+        if self.over:
+            return
+        self._leave_upstream()
+        if not self.tunnelling:
+            self.outcome = "client-gone"
+            self.status = self.status or 499
+        else:
+            self.outcome = "done"
+        self._finish()
+
+    def pause_response(self) -> None:
+        """The client takes no more: read no more from the server."""
+        if self.connection is not None:
+            self.connection.transport.pauseProducing()
+
+    def resume_response(self) -> None:
+        """Go on."""
+        if self.connection is not None:
+            self.connection.transport.resumeProducing()
+
+    # Tunnels.
+
+    def _begin_tunnel(self, head: ResponseHead) -> None:
+        self.tunnelling = True
+        self.status = 101
+        ahead = self.start_tunnel(head)
+        if ahead and self.connection is not None:
+            self.connection.transport.write(ahead)
+
+    def client_half_closed(self) -> None:
+        """The client sends no more through the tunnel."""
+        if self.connection is not None:
+            self.connection.transport.loseWriteConnection()
+
+    def server_half_closed(self) -> None:
+        """The server sends no more through the tunnel."""
+        self.end_tunnel(half=True)
+
+    def tunnel_ended(self) -> None:
+        """The server's connection is gone."""
+        self.connection = None
+        self.end_tunnel(half=False)
+        self.outcome = "done"
+        self._finish()
+
+    # Ends.
+
+    def _run_response_hooks(self, head: ResponseHead) -> None:
+        route = self.route
+        if route is not None and route.middlewares:
+            for middleware in reversed(route.middlewares):
+                if middleware.on_response is not None:
+                    middleware.on_response(self, head)
+
+    def _leave_upstream(self) -> None:
+        """Whatever goes on with a server, stop it."""
+        if self._cancel is not None:
+            self._cancel()
+            self._cancel = None
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.close()
+        if self._upstream is not None:
+            self._upstream.in_flight -= 1
+            self._upstream = None
+
+    def _complete(self, trailers: list[Field]) -> None:
+        if self._upstream is not None:
+            self._leave_upstream()
+        # First the books, then the end: the connection may begin its next exchange inside send_end.
+        self._finish()
+        self.send_end(trailers)
+
+    def _finish(self) -> None:
+        if not self.over:
+            self.over = True
+            self._body = None
+            self._candidates = None
+            if self._upstream is not None:
+                self._leave_upstream()
+            self.resource.exchange_over(self)
+
+
+def plain_response(status: int, text: bytes | None = None) -> Response:
+    """A short text answer that carries nothing of the request."""
+    body = REASONS.get(status, b"Error") if text is None else text
+    return Response(
+        status,
+        body,
+        ((b"Content-Type", b"text/plain; charset=utf-8"), (b"X-Content-Type-Options", b"nosniff")),
+    )

@@ -1,0 +1,435 @@
+"""HTTP/1.1 towards clients: one connection, its requests one after the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.protocol import Factory, Protocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from dynbalancer.core.chunks import LAST_CHUNK, chunk
+from dynbalancer.core.exchange import CHUNKED, UNTIL_CLOSE, Field, RequestHead, ResponseHead
+from dynbalancer.core.forwarded import TrustedPeers
+from dynbalancer.core.http1 import write_response_head, write_trailers
+from dynbalancer.core.model import EntryPoint
+from dynbalancer.core.reading import CHUNKS, DEAD, HEAD, HELD, LENGTH, RequestReader
+from dynbalancer.core.settings import Limits
+from dynbalancer.errors import RequestError
+from dynbalancer.proxy.deadlines import NEVER, Deadlines
+from dynbalancer.proxy.forwarding import Forwarding
+from dynbalancer.proxy.resource import ReverseProxyResource
+from dynbalancer.proxy.transports import unsent
+
+#: After a refusal, what a client still sends is read and thrown away for this long and this much, so that it gets to
+#: read the answer (RFC 9112 section 9.6). Seconds, bytes.
+LINGER_TIME, LINGER_SIZE = 2.0, 65536
+
+#: A body may be slow, but not slower than this after its first seconds. Bytes a second, seconds.
+SLOWEST_BODY, SLOW_START = 240, 10.0
+
+
+class Site(Factory):
+    """All connections of one entry point. ``draining``: each is closed after the request it is at."""
+
+    noisy = False
+
+    def __init__(
+        self, resource: ReverseProxyResource, entry_point: EntryPoint, limits: Limits, deadlines: Deadlines
+    ) -> None:
+        self.resource = resource
+        self.entry_point = entry_point
+        self.limits = limits
+        self.deadlines = deadlines
+        self.trusted = TrustedPeers(entry_point.trusted, everybody=entry_point.trust_all)
+        self.connections: set[ServerConnection] = set()
+        self.draining = False
+
+    def buildProtocol(self, addr: Any) -> ServerConnection:
+        return ServerConnection(self)
+
+    def drain(self) -> None:
+        """Close what is idle now, the rest when its request is answered."""
+        self.draining = True
+        for connection in list(self.connections):
+            connection.close_if_idle()
+
+    def abort(self) -> None:
+        """Cut whatever is left."""
+        for connection in list(self.connections):
+            connection.abort()
+
+
+@implementer(IHalfCloseableProtocol)
+class ServerConnection(RequestReader, Protocol):
+    """One client's connection."""
+
+    def __init__(self, site: Site) -> None:
+        RequestReader.__init__(self, site.limits)
+        self.site = site
+        self.exchange: ClientExchange | None = None
+        self.deadline = NEVER
+        self.watched = NEVER
+        self.transport: Any = None
+        self.client = ""
+        self.client_port = 0
+        self._closing = False
+        self._lingered = -1
+        self._half_closed = False
+        self._paused = 0
+        self._body_started = 0.0
+        self._body_seen = 0
+        self._body_checked = 0
+        self._unsent = 0
+        self._stalled = False
+        self._tunnelled = 0
+
+    # What the transport calls.
+
+    def connectionMade(self) -> None:
+        peer = self.transport.getPeer()
+        host = getattr(peer, "host", "") or ""
+        self.client = host[7:] if host.startswith("::ffff:") else host
+        self.client_port = getattr(peer, "port", 0)
+        self.trusted = self.client in self.site.trusted
+        self.transport.setTcpNoDelay(True)
+        self.transport.registerProducer(_Answer(self), True)
+        self.site.connections.add(self)
+        self.site.deadlines.set(self, self.limits.head_time)
+        if self.site.draining:
+            self.transport.loseConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._lingered >= 0:
+            self._lingered += len(data)
+            if self._lingered > LINGER_SIZE:
+                self.abort()
+            return
+        begun = self.between_messages
+        self.feed(data)
+        if begun and self.reading == HEAD and not self.between_messages:
+            # The head as a whole has a deadline; single bytes don't move it.
+            self.site.deadlines.set(self, self.limits.head_time)
+
+    def readConnectionLost(self) -> None:
+        self._half_closed = True
+        exchange = self.exchange
+        if exchange is None:
+            self.transport.loseConnection()
+        elif exchange.tunnelling:
+            exchange.client_half_closed()
+        elif not exchange.request_complete:
+            exchange.client_gone()
+            self.abort()
+
+    def writeConnectionLost(self) -> None:
+        """We closed our half."""
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        self.site.connections.discard(self)
+        self.site.deadlines.forget(self)
+        self.stop()
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            exchange.client_gone()
+
+    def deadline_passed(self) -> None:
+        """Idle, or a head, a body, or a reader too slow."""
+        exchange = self.exchange
+        if self._stalled:
+            self._check_reader()
+        elif exchange is not None:
+            if exchange.tunnelling:
+                self._check_tunnel(exchange)
+            elif self.reading in (LENGTH, CHUNKS):
+                self._check_body(exchange)
+        elif self.reading != HEAD:
+            self.abort()
+        elif self.between_messages:
+            self.transport.loseConnection()
+        else:
+            self.stop()
+            self.refused(RequestError(408, "head-timeout", "the head took too long"))
+
+    # What the reader calls.
+
+    def head_received(self, head: RequestHead) -> None:
+        site = self.site
+        self.exchange = exchange = ClientExchange(self, head)
+        if self.reading == HELD:
+            self.deadline = NEVER
+        else:
+            self._body_started = site.deadlines.now
+            self._body_seen = self._body_checked = 0
+            site.deadlines.set(self, min(SLOW_START, self.limits.body_time))
+        site.resource.handle(exchange)
+
+    def body_received(self, data: bytes) -> None:
+        self._body_seen += len(data)
+        exchange = self.exchange
+        if exchange is not None:
+            exchange.request_body(data)
+        elif self._body_seen > LINGER_SIZE:
+            self._linger()
+
+    def message_received(self, trailers: list[Field]) -> None:
+        exchange = self.exchange
+        if exchange is not None:
+            self.deadline = NEVER
+            exchange.request_ended(trailers)
+        else:
+            # The answer went out before the body had come: now the next request may begin.
+            self._next()
+
+    def refused(self, error: RequestError) -> None:
+        exchange = self.exchange
+        if exchange is not None:
+            self._closing = True
+            exchange.refuse(error)
+            return
+        response = self.site.resource.refused_early(error, self.refused_sample)
+        head = ResponseHead(response.status, headers=response.headers, length=len(response.body))
+        self.transport.write(write_response_head(head, b"Connection: close\r\n") + response.body)
+        self._linger()
+
+    def held_too_much(self) -> None:
+        self.pause(2)
+
+    # What the exchange calls.
+
+    def exchange_over(self) -> None:
+        """The answer is out."""
+        self.exchange = None
+        self._stalled = False
+        if self._closing or self._half_closed:
+            if self.reading == HELD or self._half_closed:
+                self.stop()
+                self.transport.loseConnection()
+            else:
+                self._linger()
+        elif self.reading == HELD:
+            self._next()
+        else:
+            # The rest of the body is thrown away, as far as that is sensible.
+            self.resume(1)
+            self._body_seen = 0
+            self.site.deadlines.set(self, LINGER_TIME)
+
+    def _next(self) -> None:
+        if self.site.draining:
+            self.transport.loseConnection()
+            return
+        self.site.deadlines.set(self, self.limits.idle_time)
+        self.next_message()
+        if self._paused:
+            self.resume(1 if self.held > self.limits.pipelined else 3)
+
+    def close_after(self) -> None:
+        """Serve no further request on this connection."""
+        self._closing = True
+
+    def close_if_idle(self) -> None:
+        """Close unless a request is being answered."""
+        if self.exchange is None:
+            self.stop()
+            self.transport.loseConnection()
+
+    def abort(self) -> None:
+        """Close now, whatever was still to be sent."""
+        self.stop()
+        self.transport.abortConnection()
+
+    def _linger(self) -> None:
+        self.stop()
+        self._lingered = 0
+        self.resume(3)
+        self.transport.loseWriteConnection()
+        self.site.deadlines.set(self, LINGER_TIME)
+
+    # Pausing. Two may want the client to wait: the exchange (1) and the held requests (2).
+
+    def pause(self, who: int) -> None:
+        """Read no more for now."""
+        if not self._paused:
+            self.transport.pauseProducing()
+        self._paused |= who
+
+    def resume(self, who: int) -> None:
+        """Read on, if nobody else minds."""
+        if self._paused:
+            self._paused &= ~who
+            if not self._paused:
+                self.transport.resumeProducing()
+
+    # Patience.
+
+    def _check_body(self, exchange: ClientExchange) -> None:
+        now = self.site.deadlines.now
+        came = self._body_seen - self._body_checked
+        elapsed = now - self._body_started
+        waited = self._paused or exchange.status
+        too_slow = self._body_seen < SLOWEST_BODY * (elapsed - SLOW_START)
+        if not waited and ((not came and elapsed >= self.limits.body_time) or too_slow):
+            exchange.refuse(RequestError(408, "body-timeout", "the body took too long"))
+            return
+        self._body_checked = self._body_seen
+        self.site.deadlines.set(self, min(SLOW_START, self.limits.body_time))
+
+    def _check_tunnel(self, exchange: ClientExchange) -> None:
+        moved = exchange.bytes_in + exchange.bytes_out
+        if moved == self._tunnelled:
+            self.abort()
+            return
+        self._tunnelled = moved
+        self.site.deadlines.set(self, self.limits.tunnel_time)
+
+    def reader_stalled(self) -> None:
+        """The client does not take the answer as fast as it comes."""
+        exchange = self.exchange
+        if exchange is not None:
+            exchange.pause_response()
+            self._stalled = True
+            self._unsent = unsent(self.transport)
+            self.site.deadlines.set(self, self.limits.write_time)
+
+    def reader_resumed(self) -> None:
+        """It took enough of it."""
+        self._stalled = False
+        exchange = self.exchange
+        if exchange is not None:
+            exchange.resume_response()
+            self.deadline = NEVER
+            if exchange.tunnelling:
+                self.site.deadlines.set(self, self.limits.tunnel_time)
+
+    def _check_reader(self) -> None:
+        left = unsent(self.transport)
+        if left >= self._unsent:
+            self.abort()
+            return
+        self._unsent = left
+        self.site.deadlines.set(self, self.limits.write_time)
+
+
+class _Answer:
+    """Pauses the server while its client takes no more."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
+
+    def pauseProducing(self) -> None:
+        self._connection.reader_stalled()
+
+    def resumeProducing(self) -> None:
+        self._connection.reader_resumed()
+
+    def stopProducing(self) -> None:
+        """The connection is gone; it says so itself."""
+
+
+class ClientExchange(Forwarding):
+    """An exchange whose client speaks HTTP/1."""
+
+    __slots__ = ("_chunked", "client_connection")
+
+    def __init__(self, connection: ServerConnection, head: RequestHead) -> None:
+        site = connection.site
+        Forwarding.__init__(
+            self,
+            site.resource,
+            head,
+            site.entry_point,
+            connection.client,
+            connection.client_port,
+            connection.trusted,
+        )
+        self.client_connection = connection
+        self._chunked = False
+
+    def send_interim(self, head: ResponseHead) -> None:
+        self.client_connection.transport.write(write_response_head(head))
+
+    def send_head(self, head: ResponseHead) -> None:
+        connection = self.client_connection
+        self.status = head.status
+        length = head.length
+        close = not self.head.keep_alive or connection.site.draining or connection.reading == DEAD
+        if length in (CHUNKED, UNTIL_CLOSE):
+            if self.head.version == 10:
+                head.length = UNTIL_CLOSE
+                close = True
+            else:
+                head.length = CHUNKED
+                self._chunked = True
+        if not self.request_complete and (self.head.expect_continue or not _short(self.head.length)):
+            # Whoever still has much to send had better not wait for us to read it all.
+            close = True
+        extra = b""
+        if close:
+            connection.close_after()
+            extra = b"Connection: close\r\n"
+        elif self.head.version == 10:
+            extra = b"Connection: keep-alive\r\n"
+        self.pending = write_response_head(head, extra)
+
+    def send_body(self, data: bytes) -> None:
+        self.bytes_out += len(data)
+        if self._chunked:
+            data = chunk(data)
+        if self.pending:
+            data = self.pending + data
+            self.pending = b""
+        self.client_connection.transport.write(data)
+
+    def send_end(self, trailers: list[Field]) -> None:
+        if self._chunked:
+            wanted = trailers and self.head.headers.get(b"te") is not None
+            self.pending += write_trailers(trailers) if wanted else LAST_CHUNK
+        if self.pending:
+            self.flush()
+        self.client_connection.exchange_over()
+
+    def cut(self) -> None:
+        connection = self.client_connection
+        self.flush()
+        connection.exchange = None
+        connection.stop()
+        if self._chunked:
+            # Without its last chunk the body is visibly incomplete, and what was sent still arrives.
+            connection.transport.loseConnection()
+        else:
+            connection.transport.abortConnection()
+
+    def flush(self) -> None:
+        pending, self.pending = self.pending, b""
+        if pending:
+            self.client_connection.transport.write(pending)
+
+    def pause_request(self) -> None:
+        self.client_connection.pause(1)
+
+    def resume_request(self) -> None:
+        self.client_connection.resume(1)
+
+    def start_tunnel(self, head: ResponseHead) -> bytes:
+        connection = self.client_connection
+        connection.transport.write(write_response_head(head, b"Connection: Upgrade\r\n"))
+        connection.site.deadlines.set(connection, connection.limits.tunnel_time)
+        return connection.tunnel()
+
+    def end_tunnel(self, *, half: bool) -> None:
+        self.flush()
+        connection = self.client_connection
+        if half:
+            connection.transport.loseWriteConnection()
+        else:
+            connection.exchange = None
+            connection.stop()
+            connection.transport.loseConnection()
+
+
+def _short(length: int | None) -> bool:
+    return length is not None and length <= LINGER_SIZE

@@ -1,0 +1,219 @@
+"""The reverse-proxy resource: consults the router for each request and forwards it.
+
+Two doors lead to one path. :meth:`ReverseProxyResource.handle` takes a streaming exchange of our server protocols;
+:meth:`ReverseProxyResource.render` makes it an ``IResource``, so that it can be mounted in any twisted.web Site (there,
+twisted.web holds each request's body until it is complete).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.web import server
+from twisted.web.resource import IResource
+from zope.interface import implementer
+
+from dynbalancer.core.exchange import RequestHead, Response
+from dynbalancer.core.forwarded import forwarded_fields, merge_forwarded
+from dynbalancer.errors import NoServer, RequestError, UpstreamError
+from dynbalancer.proxy.forwarding import Forwarding, plain_response
+from dynbalancer.proxy.upstream import Upstream
+
+NOT_FOUND = b"404 page not found\n"
+NO_SERVER = b"no available server\n"
+
+
+@implementer(IResource)
+class ReverseProxyResource:
+    """Answers every request with what the router's table says, through the servers it names."""
+
+    isLeaf = True
+
+    def __init__(
+        self,
+        router: Any,
+        observers: Iterable[Any] = (),
+        *,
+        clock: Callable[[], float],
+        server_name: str,
+        retries: int = 2,
+        refusals: dict[str, int] | None = None,
+    ) -> None:
+        """``router`` has a ``table``; ``server_name`` goes into X-Forwarded-Server; ``retries`` are extra tries."""
+        self._router = router
+        self._observers = tuple(observer.exchange_ended for observer in observers)
+        self.clock = clock
+        self.retries = retries
+        self.refusals = {} if refusals is None else refusals
+        self._server_name = server_name.encode("ascii", "replace")
+        self._log = Logger()
+
+    # The streaming door.
+
+    def handle(self, exchange: Forwarding) -> None:
+        """Carry the exchange out: route, middlewares, server. It ends by itself."""
+        head = exchange.head
+        table = exchange.table = self._router.table
+        if head.path == b"*":
+            exchange.answer(Response(204))
+            return
+        route = exchange.route = table.route(exchange)
+        if route is None:
+            exchange.answer(plain_response(404, NOT_FOUND))
+            return
+        fields = forwarded_fields(head, exchange.client.encode("ascii", "replace"), self._server_name)
+        if exchange.trusted:
+            merge_forwarded(head.headers, fields)
+        else:
+            head.headers.fields += fields
+        if route.middlewares:
+            self._run(exchange, route.middlewares, 0)
+        else:
+            exchange.forward(route.service)
+
+    def _run(self, exchange: Forwarding, middlewares: tuple[Any, ...], position: int) -> None:
+        """Run the request hooks from ``position`` on; go on later where one has to wait."""
+        for index in range(position, len(middlewares)):
+            hook = middlewares[index].on_request
+            if hook is None:
+                continue
+            try:
+                found = hook(exchange)
+            except Exception:
+                self._middleware_broke(exchange, middlewares[index])
+                return
+            if found is None:
+                continue
+            if isinstance(found, Response):
+                exchange.answer(found)
+                return
+            self._wait(exchange, middlewares, index, found)
+            return
+        route = exchange.route
+        assert route is not None
+        exchange.forward(route.service)
+
+    def _wait(
+        self,
+        exchange: Forwarding,
+        middlewares: tuple[Any, ...],
+        index: int,
+        found: Awaitable[Response | None],
+    ) -> None:
+        waiting: Deferred[Response | None] = (
+            found if isinstance(found, Deferred) else Deferred.fromCoroutine(_as_coroutine(found))
+        )
+
+        def go_on(response: Response | None) -> None:
+            if exchange.over:
+                return
+            if response is not None:
+                exchange.answer(response)
+            else:
+                self._run(exchange, middlewares, index + 1)
+
+        waiting.addCallback(go_on)
+        waiting.addErrback(lambda failure: self._middleware_broke(exchange, middlewares[index], failure))
+
+    def _middleware_broke(self, exchange: Forwarding, middleware: Any, failure: Any = None) -> None:
+        """A defect in a middleware must not open what it guards: the answer is 500."""
+        self._log.failure("Middleware {middleware} failed", failure, middleware=type(middleware).__name__)
+        exchange.answer(plain_response(500))
+
+    # What an exchange asks on its way.
+
+    def outgoing(self, exchange: Forwarding, upstream: Upstream) -> tuple[RequestHead, bytes]:
+        """The head to send to this server, and lines to put at its end. Fresh for each try."""
+        head = exchange.head
+        route = exchange.route
+        assert route is not None
+        extra = b""
+        if head.upgrade is not None:
+            extra = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % head.upgrade
+        if head.expect_continue:
+            extra += b"Expect: 100-continue\r\n"
+        if not head.authority or not route.service.service.pass_host_header:
+            head = _with_authority(head, upstream.authority)
+        return head, extra
+
+    def failure_response(self, exchange: Forwarding, error: UpstreamError) -> Response:
+        """What the client is told where no server could answer."""
+        if isinstance(error, NoServer):
+            route = exchange.route
+            v1 = route is not None and route.router.dialect == "v1"
+            response = plain_response(503, None if v1 else NO_SERVER)
+            response.headers.add(b"Retry-After", b"1")
+            return response
+        return plain_response(error.status)
+
+    def note_failure(self, exchange: Forwarding, error: UpstreamError) -> None:
+        """Keep the reason where people look for it."""
+        route = exchange.route
+        self._log.warn(
+            "{reason}: {why} (router {router}, {method} {host}{path})",
+            reason=error.reason,
+            why=error.why,
+            router=route.name if route is not None else "",
+            method=exchange.head.method.decode("ascii", "replace"),
+            host=exchange.head.host.decode("ascii", "replace"),
+            path=exchange.head.path.decode("ascii", "replace")[:200],
+        )
+
+    def count_refusal(self, reason: str) -> None:
+        """One more request was refused for this reason."""
+        self.refusals[reason] = self.refusals.get(reason, 0) + 1
+
+    def refused_early(self, error: RequestError, sample: bytes) -> Response:
+        """What came was no request: count it, log its first octets, and say what to answer."""
+        self.count_refusal(error.reason)
+        self._log.info(
+            "Refused with {status} {reason}: {why} {sample}",
+            status=error.status,
+            reason=error.reason,
+            why=error.why,
+            sample=repr(sample[:128]),
+        )
+        return plain_response(error.status)
+
+    def exchange_over(self, exchange: Forwarding) -> None:
+        """Tell the middlewares and whoever keeps books, exactly once."""
+        exchange.finished = self.clock()
+        route = exchange.route
+        if route is not None and route.middlewares:
+            for middleware in route.middlewares:
+                if middleware.on_finish is not None:
+                    middleware.on_finish(exchange, exchange.outcome)
+        for ended in self._observers:
+            ended(exchange)
+
+    # The twisted.web door.
+
+    def render(self, request: Any) -> Any:
+        """See IResource: answers a twisted.web request."""
+        from dynbalancer.proxy.web import WebExchange
+
+        WebExchange.begin(self, request)
+        return server.NOT_DONE_YET
+
+    def getChildWithDefault(self, name: bytes, request: Any) -> ReverseProxyResource:
+        """See IResource: there is nothing below; this one answers for every path."""
+        return self
+
+    def putChild(self, path: bytes, child: Any) -> None:
+        """See IResource. Raises TypeError: what is where is for the router to say."""
+        raise TypeError("a ReverseProxyResource has no children")
+
+
+async def _as_coroutine(found: Awaitable[Response | None]) -> Response | None:
+    return await found
+
+
+def _with_authority(head: RequestHead, authority: bytes) -> RequestHead:
+    changed = RequestHead.__new__(RequestHead)
+    for name in RequestHead.__slots__:
+        setattr(changed, name, getattr(head, name))
+    changed.authority = authority
+    return changed

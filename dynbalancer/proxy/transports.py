@@ -1,0 +1,287 @@
+"""Twisted protocols on the event loop's own transports.
+
+Twisted's asyncio reactor only asks its loop which sockets are ready and moves the bytes itself, in Python. Here an
+ordinary Twisted ``Protocol`` listens and connects on the loop's *native* transports instead, which on uvloop are C. The
+adapter between them hands bound methods over, so it costs nothing per byte; where the reactor has no loop (epoll), the
+same protocols run on Twisted's transports.
+
+The adapter offers what protocols use of ``ITCPTransport`` and ``IConsumer``: write, close in three ways, addresses,
+pausing, one streaming producer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any, cast
+
+from twisted.internet import defer, endpoints, error
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import IConsumer, IHalfCloseableProtocol, ITCPTransport
+from twisted.internet.protocol import Factory, Protocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+_CLOSED = Failure(error.ConnectionDone())
+_CLOSED.cleanFailure()
+
+#: How much may wait in a transport before its producer is paused, in bytes.
+HIGH_WATER = 65536
+
+
+def loop_of(reactor: Any) -> asyncio.AbstractEventLoop | None:
+    """The asyncio loop that a reactor runs on, or None (epoll, poll, select)."""
+    return getattr(reactor, "_asyncioEventloop", None)
+
+
+@implementer(ITCPTransport, IConsumer)
+class NativeTransport(asyncio.Protocol):
+    """One connection on a native transport: asyncio's protocol on one side, Twisted's transport on the other."""
+
+    __slots__ = (
+        "_half_closeable",
+        "_native",
+        "_producer",
+        "_protocol",
+        "_reading_paused",
+        "data_received",
+        "disconnecting",
+        "write",
+        "writeSequence",
+    )
+
+    def __init__(self, protocol: Protocol) -> None:
+        self._protocol = protocol
+        # uvloop looks this up once, when the transport is made: it must be the final method by now.
+        self.data_received: Callable[[bytes], None] = protocol.dataReceived  # type: ignore[assignment]
+        self._half_closeable = IHalfCloseableProtocol.providedBy(protocol)
+        self._native: Any = None
+        self._producer: Any = None
+        self._reading_paused = False
+        self.disconnecting = False
+
+    # What the loop calls.
+
+    def connection_made(self, transport: Any) -> None:
+        self._native = transport
+        self.write = transport.write
+        self.writeSequence = transport.writelines
+        transport.set_write_buffer_limits(high=HIGH_WATER)
+        self._protocol.makeConnection(self)
+
+    def eof_received(self) -> bool:
+        if self._half_closeable and self._native.can_write_eof():
+            cast(Any, self._protocol).readConnectionLost()
+            return not self.disconnecting
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.disconnecting = True
+        self._producer = None
+        protocol, self._protocol = self._protocol, _NOBODY
+        protocol.connectionLost(_CLOSED if exc is None else Failure(error.ConnectionLost(str(exc))))
+
+    def pause_writing(self) -> None:
+        if self._producer is not None:
+            self._producer.pauseProducing()
+
+    def resume_writing(self) -> None:
+        if self._producer is not None:
+            self._producer.resumeProducing()
+
+    # What the protocol calls.
+
+    def loseConnection(self, *_: object) -> None:
+        """Close when everything written has left."""
+        self.disconnecting = True
+        self._native.close()
+
+    def abortConnection(self) -> None:
+        """Close now; what wasn't sent is dropped, and the peer sees a reset where data was left."""
+        self.disconnecting = True
+        self._native.abort()
+
+    def loseWriteConnection(self) -> None:
+        """Send FIN after what was written; go on reading."""
+        if self._native.can_write_eof() and not self._native.is_closing():
+            self._native.write_eof()
+
+    def unsent(self) -> int:
+        """Octets written that the kernel has not taken yet."""
+        return int(self._native.get_write_buffer_size())
+
+    def pauseProducing(self) -> None:
+        """Read no more for now."""
+        if not self._reading_paused and not self._native.is_closing():
+            self._reading_paused = True
+            self._native.pause_reading()
+
+    def resumeProducing(self) -> None:
+        """Read on."""
+        if self._reading_paused:
+            self._reading_paused = False
+            if not self._native.is_closing():
+                self._native.resume_reading()
+
+    def stopProducing(self) -> None:
+        """See IPushProducer."""
+        self.loseConnection()
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Pause and resume ``producer`` as the peer takes what is written. Only streaming ones."""
+        assert streaming
+        self._producer = producer
+
+    def unregisterProducer(self) -> None:
+        """See IConsumer."""
+        self._producer = None
+
+    def getPeer(self) -> IPv4Address | IPv6Address:
+        """Address and port of the other side."""
+        return _address(self._native.get_extra_info("peername"))
+
+    def getHost(self) -> IPv4Address | IPv6Address:
+        """Address and port of this side."""
+        return _address(self._native.get_extra_info("sockname"))
+
+    def _socket(self) -> Any:
+        return self._native.get_extra_info("socket")
+
+    def getTcpNoDelay(self) -> bool:
+        """Is Nagle's algorithm off? The loop switches it off for every connection."""
+        return bool(self._socket().getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """Switch Nagle's algorithm off or on."""
+        self._socket().setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, int(enabled))
+
+    def getTcpKeepAlive(self) -> bool:
+        """Are probes sent on an idle connection?"""
+        return bool(self._socket().getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        """Switch probes on an idle connection on or off."""
+        self._socket().setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, int(enabled))
+
+
+_NOBODY = Protocol()
+
+
+def _address(found: Any) -> IPv4Address | IPv6Address:
+    if not found:
+        return IPv4Address("TCP", "", 0)
+    if len(found) == 4:
+        return IPv6Address("TCP", found[0], found[1], found[2], found[3])
+    return IPv4Address("TCP", found[0], found[1])
+
+
+def unsent(transport: Any) -> int:
+    """Octets written to either kind of transport that the kernel has not taken yet."""
+    if isinstance(transport, NativeTransport):
+        return transport.unsent()
+    return len(getattr(transport, "dataBuffer", b"")) + getattr(transport, "_tempDataLen", 0)
+
+
+class NativeListener:
+    """A listening socket on the loop; ``stopListening`` as Twisted's ports have it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, factory: Factory) -> None:
+        self._server: asyncio.AbstractServer | None = None
+        self._stopped = False
+
+        def connection() -> NativeTransport:
+            return NativeTransport(cast(Protocol, factory.buildProtocol(cast(Any, None))))
+
+        self._starting = loop.create_task(loop.create_server(connection, sock=sock, backlog=4096))
+        self._starting.add_done_callback(self._started)
+
+    def _started(self, task: asyncio.Task[asyncio.AbstractServer]) -> None:
+        self._server = task.result()
+        if self._stopped:
+            self._server.close()
+
+    def stopListening(self) -> None:
+        """Accept no more. Connections go on."""
+        self._stopped = True
+        if self._server is not None:
+            self._server.close()
+
+
+def listen(reactor: Any, sock: socket.socket, factory: Factory) -> Any:
+    """Accept connections on a bound, listening, non-blocking socket. Gives something with ``stopListening``.
+
+    The factory's ``buildProtocol`` gets no address on a native transport: ask the transport.
+    """
+    loop = loop_of(reactor)
+    if loop is not None:
+        return NativeListener(loop, sock, factory)
+    port = reactor.adoptStreamPort(sock.fileno(), sock.family, factory)
+    sock.close()
+    return port
+
+
+def connect(
+    reactor: Any,
+    host: str,
+    port: int,
+    protocol: Protocol,
+    *,
+    timeout: float,
+    tls: ssl.SSLContext | None = None,
+    server_name: str | None = None,
+) -> defer.Deferred[Protocol]:
+    """Connect ``protocol`` to a TCP port, with TLS where a client context is given.
+
+    It fires with the protocol once connected; it fails with TimeoutError after ``timeout`` seconds, OSError
+    (also ssl.SSLError) or a ConnectError.
+    """
+    loop = loop_of(reactor)
+    if loop is not None:
+        return _connect_native(loop, host, port, protocol, timeout, tls, server_name)
+    endpoint: Any = endpoints.HostnameEndpoint(reactor, host, port, timeout=timeout)
+    if tls is not None:
+        endpoint = endpoints.wrapClientTLS(_pyopenssl_options(server_name or host, tls), endpoint)
+    connecting: defer.Deferred[Protocol] = endpoint.connect(Factory.forProtocol(lambda: protocol))
+    connecting.addErrback(_plain_error)
+    return connecting
+
+
+def _connect_native(
+    loop: asyncio.AbstractEventLoop,
+    host: str,
+    port: int,
+    protocol: Protocol,
+    timeout: float,
+    tls: ssl.SSLContext | None,
+    server_name: str | None,
+) -> defer.Deferred[Protocol]:
+    async def connecting() -> Protocol:
+        async with asyncio.timeout(timeout):
+            await loop.create_connection(
+                lambda: NativeTransport(protocol),
+                host,
+                port,
+                ssl=tls,
+                server_hostname=(server_name or host) if tls is not None else None,
+            )
+        return protocol
+
+    return defer.Deferred.fromFuture(loop.create_task(connecting()))
+
+
+def _plain_error(failure: Failure) -> Failure:
+    """Twisted's errors in the terms of the native ones."""
+    if failure.check(error.TimeoutError, error.TCPTimedOutError, defer.CancelledError):
+        return Failure(TimeoutError(str(failure.value)))
+    return failure
+
+
+def _pyopenssl_options(name: str, tls: ssl.SSLContext) -> Any:
+    """What the same wish is for Twisted's TLS: check the certificate or don't."""
+    from twisted.internet.ssl import CertificateOptions, optionsForClientTLS
+
+    if tls.verify_mode == ssl.CERT_NONE:
+        return CertificateOptions()
+    return optionsForClientTLS(name)

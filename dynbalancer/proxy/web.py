@@ -1,0 +1,138 @@
+"""The twisted.web door: an exchange whose client's side is a twisted.web request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dynbalancer.core.exchange import CHUNKED, UNTIL_CLOSE, Field, Headers, RequestHead, ResponseHead
+from dynbalancer.core.fields import Kind, learn
+from dynbalancer.core.model import EntryPoint
+from dynbalancer.core.targets import normal_host, split_target
+from dynbalancer.errors import RequestError
+from dynbalancer.proxy.forwarding import Forwarding, plain_response
+from dynbalancer.proxy.resource import ReverseProxyResource
+
+#: Requests through this door are routed as if they came in here.
+WEB = EntryPoint("web", 80)
+
+#: twisted.web writes framing by itself; the date and the server field are the answer's own.
+_LEFT_OUT = frozenset((b"content-length", b"transfer-encoding", b"connection"))
+
+
+class WebExchange(Forwarding):
+    """Answers through ``request.write``. No upgrades, no interim responses: twisted.web has none."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self, resource: ReverseProxyResource, head: RequestHead, request: Any) -> None:
+        peer = request.getClientAddress()
+        Forwarding.__init__(
+            self,
+            resource,
+            head,
+            WEB,
+            getattr(peer, "host", "") or "",
+            getattr(peer, "port", 0) or 0,
+            trusted=False,
+        )
+        self._request = request
+
+    @classmethod
+    def begin(cls, resource: ReverseProxyResource, request: Any) -> None:
+        """Carry out a twisted.web request, whose body is complete."""
+        body = request.content.read()
+        try:
+            head = _head_of(request, len(body))
+        except RequestError as error:
+            request.setResponseCode(error.status)
+            request.write(plain_response(error.status).body)
+            request.finish()
+            return
+        exchange = cls(resource, head, request)
+        request.notifyFinish().addErrback(lambda _: exchange.client_gone())
+        request.registerProducer(_Writing(exchange), True)
+        resource.handle(exchange)
+        if body:
+            exchange.request_body(body)
+            exchange.request_ended([])
+
+    def send_interim(self, head: ResponseHead) -> None:
+        """twisted.web can't."""
+
+    def send_head(self, head: ResponseHead) -> None:
+        request = self._request
+        self.status = head.status
+        request.setResponseCode(head.status, head.reason or None)
+        for name in (b"server", b"date", b"content-type"):
+            request.responseHeaders.removeHeader(name)
+        request.defaultContentType = None
+        for lower, name, value in head.headers.fields:
+            if lower not in _LEFT_OUT:
+                request.responseHeaders.addRawHeader(name, value)
+        if head.length not in (None, CHUNKED, UNTIL_CLOSE):
+            request.responseHeaders.setRawHeaders(b"content-length", [b"%d" % head.length])
+
+    def send_body(self, data: bytes) -> None:
+        self.bytes_out += len(data)
+        self._request.write(data)
+
+    def send_end(self, trailers: list[Field]) -> None:
+        self._request.unregisterProducer()
+        self._request.finish()
+
+    def cut(self) -> None:
+        self._request.transport.abortConnection()
+
+    def flush(self) -> None:
+        """Nothing waits here."""
+
+    def pause_request(self) -> None:
+        """The body is here already."""
+
+    def resume_request(self) -> None:
+        """The body is here already."""
+
+    def start_tunnel(self, head: ResponseHead) -> bytes:
+        self.cut()
+        return b""
+
+    def end_tunnel(self, *, half: bool) -> None:
+        """There never is one."""
+
+
+class _Writing:
+    """Pauses the server while twisted.web's client takes no more."""
+
+    def __init__(self, exchange: WebExchange) -> None:
+        self._exchange = exchange
+
+    def pauseProducing(self) -> None:
+        self._exchange.pause_response()
+
+    def resumeProducing(self) -> None:
+        self._exchange.resume_response()
+
+    def stopProducing(self) -> None:
+        """notifyFinish says so."""
+
+
+def _head_of(request: Any, size: int) -> RequestHead:
+    path, query = split_target(request.uri)
+    values = request.requestHeaders.getRawHeaders(b"host") or []
+    if len(values) != 1:
+        raise RequestError(400, "bad-host", "no or several Host fields")
+    head = RequestHead(
+        request.method,
+        path,
+        query,
+        scheme=b"https" if request.isSecure() else b"http",
+        authority=values[0],
+        headers=Headers(),
+        length=size or None,
+    )
+    head.host, head.port = normal_host(values[0])
+    for name, values in request.requestHeaders.getAllRawHeaders():
+        lower, kind = learn(name)
+        if kind == Kind.ORDINARY:
+            head.headers.fields += [(lower, name, value) for value in values]
+    return head
