@@ -47,10 +47,11 @@ def relative(path: Path) -> str:
 
 
 def mirror(path: Path) -> Path:
-    """Where the tests of a source file are: ``dynbalancer/core/x.py`` has ``tests/core/test_x.py``."""
-    parts = path.relative_to(ROOT).parts
-    folders = parts[1:-1] if parts[0] == "dynbalancer" else parts[:-1]
-    return ROOT.joinpath("tests", *folders, f"test_{parts[-1]}")
+    """Where the tests of a source file are: ``tests/core/test_x.py``, ``tests/providers/docker/test_x.py``."""
+    top, *folders, name = path.relative_to(ROOT).parts
+    if top == "providers":
+        folders = [top, folders[0].removeprefix("dynbalancer_"), *folders[1:]]
+    return ROOT.joinpath("tests", *folders, f"test_{name}")
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
