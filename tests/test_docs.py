@@ -1,0 +1,51 @@
+"""What the pages say is so: links lead somewhere, flags exist, the article's files are the article's."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+
+from dynbalancer import plugins
+from dynbalancer.flags import Vocabulary
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+TARGETS = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)")
+#: A flag at the start of a code span, as in `--docker.network=` or ``--api``.
+FLAGS = re.compile(r"`(--[a-z][\w.]*[a-z])", re.IGNORECASE)
+#: Flags of other programs that the pages mention.
+FOREIGN = {"--help"}
+
+#: SHA-256 of the compose files.
+ARTICLE = {
+    "traefik": "ab733c0ef6422deb839b5fddeb378d86e124529a11c0a4b3175be14a02e2f555",
+    "whoami": "3f72ddd04038cf224c088f15e1d0ba33b3103855661405188d23244ffe96556a",
+}
+
+
+def name(path: Path) -> str:
+    """The path as test ids show it."""
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    targets = [target for target in TARGETS.findall(page.read_text()) if not target.endswith(".png")]
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_flags_that_pages_name_exist(page: Path) -> None:
+    vocabulary = Vocabulary(plugins.provider_makers())
+    named = {flag.lower() for flag in FLAGS.findall(page.read_text())} - FOREIGN
+    keys = {flag: vocabulary.canonical(flag.removeprefix("--")) for flag in named}
+    assert [flag for flag, key in keys.items() if vocabulary.find(key) is None] == []
+
+
+@pytest.mark.parametrize("folder, digest", ARTICLE.items())
+def test_the_articles_files_are_as_they_were_published(folder: str, digest: str) -> None:
+    published = (ROOT / "examples" / "article" / folder / "docker-compose.yml").read_bytes()
+    assert hashlib.sha256(published).hexdigest() == digest
