@@ -381,7 +381,7 @@ def _places(route: Route) -> list[tuple[str, bool]]:
 
 
 def _shadowed(routes: Sequence[Route]) -> Iterator[Problem]:
-    """Routers that another with the same rule keeps requests from. ``routes``: in the order they are tried."""
+    """Routers that another with the same rule keeps requests from. ``routes`` in the order of trial."""
     first: dict[tuple[Any, ...], Route] = {}
     for route in routes:
         keys = [(route.router.dialect, route.rule, place) for place in _places(route)]

@@ -6,7 +6,7 @@ import re
 
 from dynbalancer.core.rules import v1, v3
 from dynbalancer.core.rules.tree import Node, Rule
-from dynbalancer.errors import ConfigurationError, did_you_mean
+from dynbalancer.errors import ConfigurationError
 
 #: Longest rule, in characters.
 LONGEST = 16384
@@ -26,8 +26,7 @@ def read(text: str, dialect: str = "v3") -> Rule:
     if dialect == "v1":
         return v1.parse(text)
     if dialect not in ("v2", "v3"):
-        hint = did_you_mean(dialect, ("v1", "v2", "v3"))
-        raise ConfigurationError("rule", f"unknown rule syntax {dialect}", hint or "write v3")
+        raise ConfigurationError("rule", f"unknown rule syntax {dialect}", "write v1, v2 or v3")
     return Rule(v3.parse(text, dialect))
 
 

@@ -1,0 +1,357 @@
+"""The routing table: which route an exchange takes, what is refused and why, what survives a change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Router, Server, Service
+from dynbalancer.core.table import HIGHEST_PRIORITY, RoutingTable, compile_table
+from dynbalancer.errors import ConfigurationError, Problem
+from dynbalancer.testing import exchange
+
+WEB = EntryPoint("web", 80)
+SECURE = EntryPoint("websecure", 443)
+
+
+class Live:
+    """A live object that knows what it was made of, and what it replaced."""
+
+    def __init__(self, definition: Any, before: Any = None) -> None:
+        if getattr(definition, "type", "") == "bad" or getattr(definition, "strategy", "") == "bad":
+            raise ConfigurationError(f"{definition.name}", "it is bad", "make it good")
+        self.definition = definition
+        self.before = before
+
+
+def configuration(
+    *routers: Router, services: Sequence[Any] = ("s@docker",), middlewares: Sequence[Middleware] = ()
+) -> Configuration:
+    made = [Service(found) if isinstance(found, str) else found for found in services]
+    return Configuration(
+        {router.name: router for router in routers},
+        {service.name: service for service in made},
+        {middleware.name: middleware for middleware in middlewares},
+    )
+
+
+def router(name: str, rule: str = "Host(`a.example`)", **fields: Any) -> Router:
+    return Router(f"{name}@docker", rule, **{"service": "s", **fields})
+
+
+def table(
+    wanted: Configuration, *entry_points: EntryPoint, previous: RoutingTable | None = None
+) -> RoutingTable:
+    return compile_table(
+        wanted,
+        entry_points or (WEB, SECURE),
+        number=7,
+        previous=previous,
+        make_middleware=Live,
+        make_service=Live,
+    )
+
+
+def taken(made: RoutingTable, **request: Any) -> str | None:
+    route = made.route(exchange(**request))
+    return None if route is None else route.name.removesuffix("@docker")
+
+
+def test_route_has_all_that_a_request_needs() -> None:
+    headers = Middleware("h@file", "headers")
+    made = table(
+        configuration(
+            router("r", "Host(`a.example`) && Path(`/x`)", middlewares=("h@file",)), middlewares=[headers]
+        )
+    )
+    route = made.route(exchange(path=b"/x"))
+    assert route is not None
+    assert route is made.routes[0]
+    assert (route.name, route.service_name, route.priority) == ("r@docker", "s@docker", 31)
+    assert route.entry_points == ("web", "websecure")
+    assert route.service is made.services["s@docker"]
+    assert route.middlewares == (made.middlewares["h@file"],)
+    assert str(route.rule) == route.router.rule
+    assert made.number == 7
+    assert made.problems == ()
+    assert dict(made.disabled) == {}
+
+
+def test_first_match_by_priority_then_name() -> None:
+    made = table(
+        configuration(
+            router("long", "Host(`a.example`) && PathPrefix(`/x`)"),
+            router("host"),
+            router("any", "PathPrefix(`/`)"),
+            router("wild", "Host(`*.example`)", priority=1),
+            router("top", "Path(`/top`)", priority=1000),
+            router("b", "Method(`POST`)", priority=900),
+            router("a", "Method( `POST` )", priority=900),
+            router("last", "Path(`/low`)", priority=-5),
+        )
+    )
+    assert taken(made, path=b"/x/y") == "long"
+    assert taken(made, path=b"/y") == "host"
+    assert taken(made, path=b"/top") == "top"
+    assert taken(made, method=b"POST") == "a"
+    assert taken(made, host=b"b.example") == "any"
+    assert taken(made, host=b"") == "any"
+    assert [route.name.removesuffix("@docker") for route in made.routes] == [
+        "top", "a", "b", "long", "host", "any", "wild", "last",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [1, 100, 101, 2000])
+def test_host_is_found_the_same_way_however_many_there_are(count: int) -> None:
+    made = table(configuration(*(router(f"r{n}", f"Host(`H{n}.Example.`)") for n in range(count))))
+    assert taken(made, host=b"h0.example") == "r0"
+    assert taken(made, host=f"h{count - 1}.example".encode()) == f"r{count - 1}"
+    assert taken(made, host=b"h%d.example" % count) is None
+
+
+def test_no_router_matches() -> None:
+    made = table(configuration(router("r")))
+    assert taken(made, host=b"b.example") is None
+    assert taken(made, entry_point="elsewhere") is None
+    assert taken(table(Configuration())) is None
+
+
+@pytest.mark.parametrize(
+    ("dialect", "tls", "plain", "encrypted"),
+    [
+        ("v3", False, "r", None),
+        ("v3", True, None, "r"),
+        ("v2", True, None, "r"),
+        ("v1", False, "r", "r"),
+    ],
+)
+def test_tls_decides_between_plain_and_encrypted(
+    dialect: str, tls: bool, plain: str | None, encrypted: str | None
+) -> None:
+    rule = "Host:a.example" if dialect == "v1" else "Host(`a.example`)"
+    made = table(configuration(router("r", rule, dialect=dialect, tls=tls)))
+    assert taken(made) == plain
+    assert taken(made, scheme=b"https") == encrypted
+
+
+def test_v1_default_priority_counts_its_own_text() -> None:
+    made = table(
+        configuration(
+            router("v1", "Host:a.example;PathPrefix:/", dialect="v1", priority=-1),
+            router("v3", "Host(`a.example`)"),
+        )
+    )
+    assert [(route.name, route.priority) for route in made.routes] == [("v1@docker", 27), ("v3@docker", 17)]
+
+
+def test_router_without_entry_points_gets_the_default_ones() -> None:
+    wanted = configuration(router("r"))
+    assert table(wanted).routes[0].entry_points == ("web", "websecure")
+    assert table(wanted, WEB, replace(SECURE, as_default=True)).routes[0].entry_points == ("websecure",)
+
+
+def test_router_answers_on_its_entry_points_only() -> None:
+    made = table(configuration(router("r", entry_points=("web", "web"))))
+    assert made.routes[0].entry_points == ("web",)
+    assert taken(made) == "r"
+    assert taken(made, entry_point="websecure") is None
+
+
+def test_unknown_entry_point_beside_a_good_one_is_a_warning() -> None:
+    made = table(configuration(router("r", entry_points=("web", "websecur"))))
+    assert taken(made) == "r"
+    assert made.problems == (
+        Problem(
+            "router r@docker", 'entryPoint "websecur" doesn\'t exist', "did you mean websecure?", "warning"
+        ),
+    )
+
+
+MIDDLEWARES = (Middleware("h@docker", "headers"), Middleware("b@docker", "bad"), Middleware("f@file", "x"))
+SERVICES = ("s@docker", "s@file", "only@file", "two@a", "two@b", Service("bad@docker", strategy="bad"))
+
+OFF: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
+    (
+        {"rule": "Hots(`a`)"},
+        [("rule Hots(`a`): unsupported function: Hots", "did you mean Host?")],
+    ),
+    ({"rule": " "}, [("the rule is empty", "write Host(`a.example`)")]),
+    ({"service": ""}, [("it names no service", "")]),
+    ({"service": "nly"}, [('service "nly@docker" does not exist', "did you mean only?")]),
+    ({"service": "onyl@file"}, [('service "onyl@file" does not exist', "did you mean only@file?")]),
+    ({"service": "two"}, [('service "two" is in several providers: two@a, two@b', "write two@a")]),
+    ({"service": "bad"}, [('service "bad@docker" can\'t be used: it is bad', "")]),
+    ({"middlewares": ("h", "g")}, [('middleware "g@docker" does not exist', "")]),
+    ({"middlewares": ("unknown@file",)}, [('middleware "unknown@file" does not exist', "")]),
+    ({"middlewares": ("b",)}, [('middleware "b@docker" can\'t be used: it is bad', "")]),
+    (
+        {"entry_points": ("wbe",)},
+        [
+            ('entryPoint "wbe" doesn\'t exist', "did you mean web?"),
+            ("no valid entryPoint for this router", ""),
+        ],
+    ),
+    (
+        {"priority": HIGHEST_PRIORITY + 1},
+        [(f"priority {HIGHEST_PRIORITY + 1} is above the highest allowed, {HIGHEST_PRIORITY}", "")],
+    ),
+    (
+        {"rule": "Host()", "service": "x@y", "middlewares": ("q@y",)},
+        [
+            ("rule Host(): unexpected number of parameters; got 0, expected one of [1]", ""),
+            ('service "x@y" does not exist', ""),
+            ('middleware "q@y" does not exist', ""),
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("fields", "errors"), OFF)
+def test_router_that_cannot_work_is_off_and_says_why(
+    fields: dict[str, Any], errors: list[tuple[str, str]]
+) -> None:
+    wanted = configuration(
+        router("off", **fields), router("on", "Host(`b.example`)"), services=SERVICES, middlewares=MIDDLEWARES
+    )
+    made = table(wanted)
+    found = [problem for problem in made.problems if problem.where == "router off@docker"]
+    assert [(problem.why, problem.hint) for problem in found] == errors
+    assert {problem.severity for problem in found} == {"error"}
+    assert dict(made.disabled) == {"off@docker": tuple(why for why, _ in errors)}
+    assert [route.name for route in made.routes] == ["on@docker"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "found"),
+    [("s", "s@docker"), ("s@file", "s@file"), ("only", "only@file"), ("s@docker", "s@docker")],
+)
+def test_reference_is_looked_up_in_the_same_provider_first(reference: str, found: str) -> None:
+    made = table(configuration(router("r", service=reference), services=SERVICES))
+    assert made.routes[0].service_name == found
+
+
+def test_names_without_a_provider_are_found_too() -> None:
+    made = table(configuration(Router("r", "Host(`a.example`)", "s"), services=["s"]))
+    assert made.routes[0].service_name == "s"
+
+
+def test_what_could_not_be_made_is_a_problem_of_its_own() -> None:
+    made = table(configuration(services=SERVICES, middlewares=MIDDLEWARES))
+    assert made.problems == (
+        Problem("middleware b@docker", "it is bad", "make it good"),
+        Problem("service bad@docker", "it is bad", "make it good"),
+    )
+    assert set(made.middlewares) == {"h@docker", "f@file"}
+
+
+def test_part_of_a_v1_rule_that_is_left_out_is_a_warning() -> None:
+    made = table(configuration(router("r", "Host:a.example;ReplacePathRegex:^/x", dialect="v1")))
+    assert taken(made) == "r"
+    why = "ReplacePathRegex:^/x: ReplacePathRegex takes a pattern, one space and a replacement"
+    assert made.problems == (Problem("router r@docker", why, severity="warning"),)
+
+
+SHADOWED: list[tuple[list[Router], list[tuple[str, str]]]] = [
+    (
+        [router("a"), router("b", 'host( "a.example" )', priority=17)],
+        [("b", "never gets a request: router a@docker has the same rule and its name comes first")],
+    ),
+    (
+        [router("a"), router("b", priority=50)],
+        [("a", "never gets a request: router b@docker has the same rule and priority 50 against 17")],
+    ),
+    (
+        [router("a", entry_points=("web",)), router("b")],
+        [
+            (
+                "b",
+                "gets no request where router a@docker also listens: it has the same rule and its name comes first",
+            )
+        ],
+    ),
+    ([router("a", entry_points=("web",), priority=99), router("b")], []),
+    ([router("a", entry_points=("web",)), router("b", entry_points=("websecure",))], []),
+    ([router("a"), router("b", tls=True)], []),
+    ([router("a"), router("b", "Host(`b.example`)")], []),
+]
+
+
+@pytest.mark.parametrize(("routers", "warnings"), SHADOWED)
+def test_router_with_the_rule_of_another_is_a_warning(
+    routers: list[Router], warnings: list[tuple[str, str]]
+) -> None:
+    made = table(configuration(*routers))
+    hint = "change the rule or the priority of one of them"
+    assert made.problems == tuple(
+        Problem(f"router {name}@docker", why, hint, "warning") for name, why in warnings
+    )
+    assert len(made.routes) == 2
+
+
+def test_what_is_equal_keeps_its_live_object() -> None:
+    same, other = Service("s@docker"), Service("t@docker")
+    headers, prefix = (
+        Middleware("h@docker", "headers", {"a": "1"}),
+        Middleware("p@docker", "addPrefix", {"prefix": "/a"}),
+    )
+    old = table(configuration(router("r"), services=[same, other], middlewares=[headers, prefix]))
+    new = table(
+        configuration(
+            router("r", "Path(`/x`)"),
+            services=[Service("s@docker"), replace(other, servers=(Server("http://192.0.2.1:80"),))],
+            middlewares=[
+                Middleware("h@docker", "headers", {"a": "1"}, origin="another container"),
+                replace(prefix, settings={"prefix": "/b"}),
+            ],
+        ),
+        previous=old,
+    )
+    assert new.services["s@docker"] is old.services["s@docker"]
+    assert new.services["t@docker"] is not old.services["t@docker"]
+    assert new.services["t@docker"].before is old.services["t@docker"]
+    assert new.middlewares["h@docker"] is old.middlewares["h@docker"]
+    assert new.middlewares["p@docker"] is not old.middlewares["p@docker"]
+
+
+def test_what_failed_before_is_tried_again() -> None:
+    made: list[str] = []
+
+    def make(definition: Middleware) -> str:
+        made.append(definition.name)
+        if len(made) == 1:
+            raise ConfigurationError("m", "not yet")
+        return "live"
+
+    wanted = configuration(router("r", middlewares=("m",)), middlewares=[Middleware("m@docker", "x")])
+    first = compile_table(wanted, [WEB], make_middleware=make, make_service=Live)
+    second = compile_table(wanted, [WEB], previous=first, make_middleware=make, make_service=Live)
+    assert (taken(first), taken(second)) == (None, "r")
+    assert made == ["m@docker", "m@docker"]
+
+
+def test_rule_read_before_is_not_read_again() -> None:
+    old = table(configuration(router("r"), router("gone", "Path(`/x`)")))
+    new = table(configuration(router("renamed")), previous=old)
+    assert new.routes[0].rule is old.routes[0].rule
+    again = table(configuration(router("r"), router("gone", "Path(`/x`)")), previous=new)
+    assert again.routes[0].rule is old.routes[0].rule
+    assert again.routes[1].rule is not old.routes[1].rule
+
+
+def test_hosts_are_those_named_in_full() -> None:
+    made = table(
+        configuration(
+            router("a"), router("b", "Host(`b.example`) || Host(`*.c.example`)"), router("c", "Path(`/`)")
+        )
+    )
+    assert made.hosts() == {"a.example", "b.example"}
+
+
+def test_hint_is_given_for_the_first_mistakes_only() -> None:
+    """Looking for near names is slow, and a configuration may be wrong in thousands of places."""
+    made = table(configuration(*(router(f"r{n}", f"Path(`/{n}`)", service="ss") for n in range(60))))
+    assert len(made.problems) == 60
+    assert sum(problem.hint == "did you mean s?" for problem in made.problems) == 50
