@@ -15,8 +15,8 @@ LABELS = {"traefik.enable": "true", "traefik.frontend.rule": f"Host:{WHOAMI}"}
 
 def docker_is_stale(balancer: Balancer) -> bool:
     """Whether the API calls what the docker provider said out of date."""
-    [docker] = [one for one in balancer.api("/api/overview")["providerStates"] if one["name"] == "docker"]
-    return bool(docker["state"] != "fresh")
+    [docker] = [one for one in balancer.api("/api/state")["providers"] if one["name"] == "docker"]
+    return bool(docker["state"] == "stale")
 
 
 @pytest.mark.bound(120)
