@@ -1,0 +1,116 @@
+"""Responses on the wire and what becomes of them: bytes in, what may be relayed out, one row a case.
+
+Payloads as in ``request_cases``; ``{200}`` is a status line. ``then`` is what the server does next. The verdict is the
+status relayed, ``bad`` (502), ``closed`` (no answer: retry or 502), ``cut`` (begun, then visibly broken off) or ``waits``;
+``spent`` after it says that the connection must not be used again.
+"""
+
+from __future__ import annotations
+
+#: id, method, upgrade asked for, payload, then, verdict
+CASES: tuple[tuple[str, bytes, bool, str, str, str], ...] = (
+    ("UR02", b"GET", False, "HTTP/1.1 200\\r\\nContent-Length: 2\\r\\n\\r\\nok", "stay", "200"),
+    ("UR05", b"GET", False, "{200}\\r\\nok", "close", "200 spent"),
+    ("UR08", b"GET", False, "HTTP/1.1 099 X\\r\\nContent-Length: 2\\r\\n\\r\\nok", "stay", "bad"),
+    ("UR12", b"GET", False, "http/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok", "stay", "bad"),
+    ("UR13", b"GET", False, "", "close", "closed"),
+    ("UR14", b"GET", False, "", "close", "closed"),
+    ("UR16", b"GET", False, "{200}Content-Le", "close", "bad"),
+    ("UR18", b"GET", False, "{200}Content-Length: 5\\r\\n\\r\\nhelloEXTRA", "stay", "200 spent"),
+    (
+        "UR19",
+        b"GET",
+        False,
+        "{200}Content-Length: 3\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n5\\r\\nhello\\r\\n0\\r\\n\\r\\n",
+        "stay",
+        "200 spent",
+    ),
+    ("UR20", b"GET", False, "{200}Content-Length: 5\\r\\nContent-Length: 5\\r\\n\\r\\nhello", "stay", "200"),
+    ("UR21", b"GET", False, "{200}Content-Length: 5\\r\\nContent-Length: 6\\r\\n\\r\\nhello", "stay", "bad"),
+    ("UR23", b"GET", False, "{200}Content-Length: -1\\r\\n\\r\\nhello", "close", "bad"),
+    ("UR26", b"GET", False, "{200}Content-Length: 99999999999999999999\\r\\n\\r\\nhello", "close", "bad"),
+    ("UR28", b"GET", False, "{200}Transfer-Encoding: gzip\\r\\n\\r\\nhello", "close", "bad"),
+    ("UR29", b"GET", False, "{200}Transfer-Encoding: xchunked\\r\\n\\r\\nhello", "close", "bad"),
+    (
+        "UR31",
+        b"GET",
+        False,
+        "{200}Transfer-Encoding: chunked\\r\\n\\r\\nzz\\r\\nhello\\r\\n0\\r\\n\\r\\n",
+        "stay",
+        "200 cut",
+    ),
+    ("UR33", b"GET", False, "{200}Transfer-Encoding: chunked\\r\\n\\r\\n5\\r\\nhel", "close", "200 cut"),
+    (
+        "UR34",
+        b"GET",
+        False,
+        "{200}Transfer-Encoding: chunked\\r\\n\\r\\n5\\r\\nhello\\r\\n",
+        "close",
+        "200 cut",
+    ),
+    (
+        "UR35",
+        b"GET",
+        False,
+        "{200}Transfer-Encoding: chunked\\r\\nTrailer: X-T\\r\\n\\r\\n5\\r\\nhello\\r\\n0\\r\\nX-T: v\\r\\n\\r\\n",
+        "stay",
+        "200",
+    ),
+    ("UR39", b"GET", False, "{200}X-T: a\\x00b\\r\\nContent-Length: 2\\r\\n\\r\\nok", "stay", "bad"),
+    ("UR40", b"GET", False, "{200}X-T: a\\rb\\r\\nContent-Length: 2\\r\\n\\r\\nok", "stay", "bad"),
+    ("UR42", b"GET", False, "{200}: v\\r\\nContent-Length: 2\\r\\n\\r\\nok", "stay", "bad"),
+    ("UR43", b"GET", False, "{200}X T: v\\r\\nContent-Length: 2\\r\\n\\r\\nok", "stay", "bad"),
+    ("UR44", b"GET", False, "{200}X-T: «a|20000»\\r\\nContent-Length: 2\\r\\n\\r\\nok", "stay", "200"),
+    ("UR46", b"GET", False, "{200}«X-<n>: v\\r\\n|130»Content-Length: 2\\r\\n\\r\\nok", "stay", "200"),
+    (
+        "UR47",
+        b"GET",
+        False,
+        "HTTP/1.1 204 No Content\\r\\nContent-Length: 5\\r\\n\\r\\nhello",
+        "stay",
+        "204 spent",
+    ),
+    ("UR49", b"HEAD", False, "{200}Content-Length: 5\\r\\n\\r\\nhello", "stay", "200 spent"),
+    (
+        "UR51",
+        b"GET",
+        False,
+        "HTTP/1.1 103 Early Hints\\r\\nLink: </a>\\r\\n\\r\\n{200}Content-Length: 2\\r\\n\\r\\nok",
+        "stay",
+        "103 200",
+    ),
+    (
+        "UR52",
+        b"GET",
+        False,
+        "HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: foo\\r\\nConnection: Upgrade\\r\\n\\r\\nrawbytes",
+        "stay",
+        "bad",
+    ),
+    (
+        "UR54",
+        b"GET",
+        False,
+        "{200}Content-Length: 2\\r\\n\\r\\nok{200}Content-Length: 4\\r\\n\\r\\nEVIL",
+        "stay",
+        "200 spent",
+    ),
+    (
+        "UR58",
+        b"GET",
+        True,
+        "HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: foo\\r\\nConnection: Upgrade\\r\\nContent-Length: 5\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\nraw",
+        "stay",
+        "101 spent",
+    ),
+    (
+        "UR59",
+        b"GET",
+        False,
+        "HTTP/1.1 205 Reset Content\\r\\nContent-Length: 5\\r\\n\\r\\nhello",
+        "stay",
+        "205",
+    ),
+    ("UR60", b"GET", False, "", "stay", "waits"),
+    ("UR61", b"GET", False, "{200}", "stay", "waits"),
+)
