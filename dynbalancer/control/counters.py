@@ -43,9 +43,9 @@ class LocalCounters:
 class Counters:
     """Rows in shared memory. ``use`` says which row is whose, equally in every process."""
 
-    def __init__(self, fd: int, rows: int = ROWS) -> None:
+    def __init__(self, fd: int) -> None:
         self.fd = fd
-        self._rows = memoryview(mmap.mmap(fd, rows * WIDTH)).cast("Q")
+        self._rows = memoryview(mmap.mmap(fd, os.fstat(fd).st_size)).cast("Q")
         self._slots: Mapping[str, int] = {}
         self._local = LocalCounters()
 
@@ -56,7 +56,7 @@ class Counters:
         os.ftruncate(fd, rows * WIDTH)
         # A worker that could cut the memory short would take down every other process that touches it.
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
-        return cls(fd, rows)
+        return cls(fd)
 
     @property
     def rows(self) -> int:

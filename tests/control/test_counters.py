@@ -37,7 +37,7 @@ def test_local_row_nobody_holds_is_forgotten() -> None:
 
 
 def test_one_row_over_two_processes(counters: Counters) -> None:
-    other = Counters(counters.fd, 8)
+    other = Counters(counters.fd)
     for process in (counters, other):
         process.use({"web": 5})
     mine, theirs = counters.slot("web"), other.slot("web")
