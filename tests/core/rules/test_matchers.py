@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dynbalancer.core.rules.matchers import parameters, path_bytes
+from dynbalancer.core.rules.matchers import V1, V2, V3, parameters, path_bytes
 from dynbalancer.core.rules.parser import parse
+from dynbalancer.core.rules.v1 import MODIFIERS
 from dynbalancer.errors import ConfigurationError
 from dynbalancer.testing import exchange
 
@@ -85,7 +87,7 @@ V3_OTHERS: list[tuple[str, dict[str, Any], bool]] = [
     ("ClientIP(`192.0.2.7`)", {"headers": {b"X-Forwarded-For": b"192.0.2.7"}, "client": "192.0.2.8"}, False),
 ]
 
-V2 = [
+V2_CALLS = [
     ("Host(`a.example`, `b.example`)", {"host": b"b.example"}, True),
     ("HostHeader(`a.example`)", {"host": b"a.example"}, True),
     ("HostRegexp(`{sub:[a-z]+}.a.example`)", {"host": b"x.a.example"}, True),
@@ -101,7 +103,7 @@ V2 = [
     ("ClientIP(`192.0.2.7`, `198.51.100.0/24`)", {"client": "198.51.100.9"}, True),
 ]
 
-V1 = [
+V1_CALLS = [
     ("Host:a.example, B.example", {"host": b"b.example"}, True),
     ("Host:a.example", {"host": b"b.example"}, False),
     ("HostRegexp:{sub:[a-z]+}.a.example", {"host": b"x.a.example"}, True),
@@ -152,12 +154,12 @@ def test_v3_other_matchers(rule: str, request_: dict[str, Any], verdict: bool) -
     assert matches(rule, "v3", **request_) is verdict
 
 
-@pytest.mark.parametrize(("rule", "request_", "verdict"), V2)
+@pytest.mark.parametrize(("rule", "request_", "verdict"), V2_CALLS)
 def test_v2_matchers(rule: str, request_: dict[str, Any], verdict: bool) -> None:
     assert matches(rule, "v2", **request_) is verdict
 
 
-@pytest.mark.parametrize(("rule", "request_", "verdict"), V1)
+@pytest.mark.parametrize(("rule", "request_", "verdict"), V1_CALLS)
 def test_v1_matchers(rule: str, request_: dict[str, Any], verdict: bool) -> None:
     assert matches(rule, "v1", **request_) is verdict
 
@@ -276,3 +278,10 @@ def test_query_is_taken_apart(query: bytes | None, found: list[tuple[bytes, byte
 
 def test_path_argument_keeps_what_a_request_line_may_hold() -> None:
     assert path_bytes("/a%20b~!$&'()*+,;=:@{x}") == b"/a%20b~!$&'()*+,;=:@{x}"
+
+
+@pytest.mark.parametrize(("heading", "names"), [("v1", {*V1, *MODIFIERS}), ("v2", set(V2)), ("v3", set(V3))])
+def test_every_matcher_is_on_the_page(heading: str, names: set[str]) -> None:
+    page = (Path(__file__).parents[3] / "docs/reference/rules.md").read_text()
+    section = page.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    assert {name for name in names if f"`{name}" not in section} == set()
