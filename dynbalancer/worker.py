@@ -63,7 +63,7 @@ class Worker:
     ``adopt_socket(fd)`` makes a socket of an inherited descriptor; ``begin_log(number, level)`` sets the log up.
     """
 
-    _log = Logger()
+    _log = Logger("dynbalancer.worker")
 
     def __init__(
         self,
