@@ -22,12 +22,13 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TextIO
 
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 from twisted.internet.task import LoopingCall
 from twisted.logger import (
+    FileLogObserver,
     FilteringLogObserver,
     ILogObserver,
     InvalidLogLevelError,
@@ -36,10 +37,10 @@ from twisted.logger import (
     LogLevel,
     LogLevelFilterPredicate,
     globalLogBeginner,
-    textFileLogObserver,
 )
 from zope.interface import implementer
 
+from dynbalancer import logs
 from dynbalancer.control.channel import Channel
 from dynbalancer.control.counters import Counters
 from dynbalancer.control.workerprocess import CHANNEL_FD, COUNTERS_FD
@@ -238,12 +239,12 @@ def adopted(fd: int) -> socket.socket:
 
 @implementer(ILogObserver)
 class WorkerLog:
-    """Writes the log to a file, from a level on; each line says which worker it is from."""
+    """Writes the log to a file as the parent does, from a level up; each line says which worker it is from."""
 
-    def __init__(self, out: Any) -> None:
+    def __init__(self, out: TextIO) -> None:
         self._worker = 0
         self._levels = LogLevelFilterPredicate(LogLevel.info)
-        self._observer = FilteringLogObserver(textFileLogObserver(out), [self._levels])
+        self._observer = FilteringLogObserver(FileLogObserver(out, self._line), [self._levels])
 
     def begin(self, worker: int, level: str) -> None:
         """It is this worker, and this is the lowest level to write."""
@@ -256,15 +257,17 @@ class WorkerLog:
 
     def __call__(self, event: LogEvent) -> None:
         """Write one event."""
-        level = event.get("log_level")
-        named = {
-            **event,
-            "log_system": f"worker {self._worker} {event.get('log_namespace', '-')}#{level.name if level else '-'}",
-        }
-        self._observer(named)
+        self._observer(event)
+
+    def _line(self, event: LogEvent) -> str | None:
+        written = logs.line(event)
+        if written is None:
+            return None
+        head, bracket, text = written.partition("] ")
+        return f"{head}{bracket}worker {self._worker}: {text}"
 
 
-def begin_logging(out: Any) -> WorkerLog:
+def begin_logging(out: TextIO) -> WorkerLog:
     """Write all that is logged from now on to a file."""
     log = WorkerLog(out)
     globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)

@@ -328,7 +328,12 @@ class LogTests(SynchronousTestCase):
         logger.info("not this")
         logger.warn("but {this}", this="that")
         (line,) = out.getvalue().splitlines()
-        assert line.endswith("[worker 4 proxy#warn] but that")
+        assert line.endswith(" [warn] worker 4: but that")
+
+    def test_event_that_says_nothing_is_no_line(self) -> None:
+        out = io.StringIO()
+        Logger("proxy", observer=WorkerLog(out)).info("")
+        assert out.getvalue() == ""
 
     def test_unknown_level_means_info(self) -> None:
         out = io.StringIO()
