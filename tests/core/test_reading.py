@@ -1,0 +1,203 @@
+"""The push readers: what they hold, when they pause, what ends them. The wire tables are in tests/conformance."""
+
+from __future__ import annotations
+
+import pytest
+
+from dynbalancer.core.exchange import Field, RequestHead, ResponseHead
+from dynbalancer.core.reading import DEAD, HEAD, HELD, RAW, RequestReader, ResponseReader
+from dynbalancer.core.settings import Limits
+from dynbalancer.errors import BadResponse, RequestError, UpstreamClosed, UpstreamError
+
+GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+class Requests(RequestReader):
+    def __init__(self, limits: Limits | None = None) -> None:
+        super().__init__(limits or Limits())
+        self.seen: list[object] = []
+        self.answer_at_once = False
+
+    def head_received(self, head: RequestHead) -> None:
+        self.seen.append(head.path)
+        if self.answer_at_once:
+            self.next_message()
+
+    def body_received(self, data: bytes) -> None:
+        self.seen.append(data)
+
+    def message_received(self, trailers: list[Field]) -> None:
+        self.seen.append("end")
+
+    def refused(self, error: RequestError) -> None:
+        self.seen.append(error.status)
+
+    def held_too_much(self) -> None:
+        self.seen.append("too much")
+
+
+class Responses(ResponseReader):
+    def __init__(self, limits: Limits | None = None) -> None:
+        super().__init__(limits or Limits())
+        self.seen: list[object] = []
+
+    def interim_received(self, head: ResponseHead) -> None:
+        self.seen.append(head.status)
+
+    def response_received(self, head: ResponseHead) -> None:
+        self.seen.append(head.status)
+
+    def content_received(self, data: bytes) -> None:
+        self.seen.append(data)
+
+    def response_ended(self, trailers: list[Field]) -> None:
+        self.seen.append("end")
+
+    def response_failed(self, error: UpstreamError) -> None:
+        self.seen.append(type(error))
+
+    def unasked(self) -> None:
+        self.seen.append("unasked")
+
+
+def test_requests_sent_ahead_wait_their_turn() -> None:
+    reader = Requests()
+    reader.feed(GET % 1 + GET % 2 + GET % 3)
+    assert reader.seen == [b"/1"]
+    assert reader.held == 2 * len(GET % 2)
+    reader.next_message()
+    assert reader.seen == [b"/1", b"/2"]
+    reader.next_message()
+    assert reader.seen == [b"/1", b"/2", b"/3"]
+    reader.next_message()
+    assert reader.between_messages
+
+
+def test_many_requests_answered_at_once_are_read_without_recursion() -> None:
+    reader = Requests()
+    reader.answer_at_once = True
+    reader.feed(b"".join(GET % n for n in range(3000)))
+    assert len(reader.seen) == 3000
+
+
+def test_too_much_sent_ahead_asks_for_a_pause() -> None:
+    reader = Requests(Limits(pipelined=50))
+    reader.feed(GET % 1)
+    reader.feed(GET % 2)
+    assert reader.seen == [b"/1"]
+    reader.feed(GET % 3)
+    assert reader.seen == [b"/1", "too much"]
+
+
+def test_next_message_before_the_end_of_one_changes_nothing() -> None:
+    reader = Requests()
+    reader.feed(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe")
+    reader.next_message()
+    reader.feed(b"llo")
+    assert reader.seen == [b"/", b"he", b"llo", "end"]
+    assert reader.reading == HELD
+
+
+def test_tunnel_gets_what_was_held_and_all_that_comes() -> None:
+    reader = Requests()
+    reader.feed(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nahead")
+    assert reader.tunnel() == b"ahead"
+    assert reader.reading == RAW
+    reader.feed(b"GET / HTTP/1.1\r\n\r\n")
+    assert reader.seen[-1] == b"GET / HTTP/1.1\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "data, status",
+    [
+        (b"\x16\x03\x01", 400),
+        (b"GET / HTTP/1.1\n", 400),
+        (b"GET / HTTP/1.1\rX", 400),
+        (b"A" * 40, 400),
+        (b"GET /" + b"a" * 17000, 414),
+        (b"GET / HTTP/1.1\r\nX: " + b"a" * 40000, 431),
+        (b"\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ],
+)
+def test_what_can_not_become_a_head_is_refused_early(data: bytes, status: int) -> None:
+    reader = Requests()
+    reader.feed(data)
+    assert reader.seen == [status]
+    assert data.endswith(reader.refused_sample[-20:]) or data.startswith(reader.refused_sample[:20])
+    assert reader.reading == DEAD
+    reader.feed(GET % 1)
+    assert reader.seen == [status]
+
+
+def test_bad_chunk_ends_the_reading() -> None:
+    reader = Requests()
+    reader.feed(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nx\r\n")
+    assert reader.seen == [b"/", 400]
+
+
+def test_reader_may_be_stopped_inside_a_body() -> None:
+    reader = Requests()
+    reader.body_received = lambda data: reader.stop()  # type: ignore[method-assign]
+    reader.feed(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab" + GET % 1)
+    assert reader.seen == [b"/"]
+
+
+def test_answers_are_read_one_per_request() -> None:
+    reader = Responses()
+    for _ in range(2):
+        reader.expect(b"GET")
+        reader.feed(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    assert reader.seen == [100, 200, b"ok", "end"] * 2
+    assert reader.clean
+
+
+def test_bytes_nobody_asked_for_spoil_the_connection() -> None:
+    reader = Responses()
+    reader.feed(b"HTTP/1.1 200 OK\r\n")
+    assert (reader.seen, reader.clean) == (["unasked"], False)
+
+
+@pytest.mark.parametrize(
+    "data, seen",
+    [
+        (b"", [UpstreamClosed]),
+        (b"HTTP/1.1 2", [BadResponse]),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab", [200, b"ab", BadResponse]),
+        (b"HTTP/1.1 200 OK\r\n\r\nab", [200, b"ab", "end"]),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab", [200, b"ab", "end"]),
+        (b"ICY 200 OK", [BadResponse]),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70000, [BadResponse]),
+        (b"HTTP/1.1 102 x\r\n\r\n" * 17, [*[102] * 16, BadResponse]),
+    ],
+)
+def test_end_of_the_connection_means(data: bytes, seen: list[object]) -> None:
+    reader = Responses()
+    reader.expect(b"GET")
+    reader.feed(data)
+    reader.ended()
+    assert reader.seen == seen
+
+
+def test_switched_protocols_are_passed_as_they_are() -> None:
+    reader = Responses()
+    reader.expect(b"GET", upgrade=True)
+    reader.feed(b"HTTP/1.1 101 x\r\nUpgrade: x\r\n\r\nraw")
+    reader.feed(b"more")
+    assert reader.seen == [101, b"raw", b"more"]
+
+
+def test_hooks_of_a_bare_reader_do_nothing() -> None:
+    requests, responses = RequestReader(Limits()), ResponseReader(Limits())
+    requests.feed(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab\r\n\x00")
+    requests.next_message()
+    assert requests.reading == DEAD
+    responses.expect(b"GET")
+    responses.feed(b"HTTP/1.1 103 x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab")
+    responses.feed(b"x")
+    assert responses.reading == HELD
+    responses.expect(b"GET")
+    responses.feed(b"\x00")
+    responses.stop()
+    responses.feed(b"x")
+    assert responses.reading == DEAD
+    assert HEAD == 0
