@@ -182,10 +182,11 @@ def _unknown(sheet: Sheet, label: Label, findings: Findings, *, root: bool = Fal
 def _protect(sheet: Sheet, label: Label, meant: str) -> str:
     """Fail closed: a misspelt label that may keep requests out closes what it is about; says what."""
     parts = meant.split(".")
-    if parts[1:3] == ["http", "routers"] and parts[4:] == ["middlewares"]:
+    names_middlewares = any(words.near(part, ("middlewares",), 0.8) for part in label.key.split(".")[4:])
+    if parts[1:3] == ["http", "routers"] and (names_middlewares or parts[4:] == ["middlewares"]):
         sheet.restricted_routers.setdefault(parts[3].lower(), label.key)
         return f"router {parts[3]}"
-    if parts[1:3] == ["http", "services"] and parts[4:] == ["middlewares"]:
+    if parts[1:3] == ["http", "services"] and (names_middlewares or parts[4:] == ["middlewares"]):
         sheet.restricted_services.setdefault(parts[3].lower(), label.key)
         return f"service {parts[3]}"
     for segment, rest in (("", ".".join(parts[1:])), (".".join(parts[1:2]), ".".join(parts[2:]))):

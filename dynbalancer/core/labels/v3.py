@@ -218,11 +218,17 @@ def _settings(labels: list[tuple[tuple[str, ...], Label]]) -> dict[str, Any]:
     # Shorter keys first: whatever only says that a level is there gives way to what is below it.
     for path, label in sorted(labels, key=lambda pair: len(pair[0])):
         level = settings
-        for step in path[1:-1]:
+        for written in path[1:-1]:
+            step = _same_key(written, level)
             below = level.get(step)
             if not isinstance(below, dict):
                 below = level[step] = {}
             level = below
         if len(path) > 1:
-            level[path[-1]] = label.value
+            level[_same_key(path[-1], level)] = label.value
     return settings
+
+
+def _same_key(key: str, level: dict[str, Any]) -> str:
+    """The spelling under which a setting is there already: letter case makes no difference in labels."""
+    return next((known for known in level if known.lower() == key.lower()), key)

@@ -1,0 +1,121 @@
+"""Templates of default rules: what they give, and what is said about those that can't be used."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from dynbalancer.core.template import render
+from dynbalancer.errors import ConfigurationError
+
+VALUES = {
+    "Name": "web_proj",
+    "ContainerName": "proj_web_1",
+    "Labels": {"site": "Shop", "com.example.tier": "b", "empty": ""},
+}
+
+
+@pytest.mark.parametrize(
+    "template, text",
+    [
+        ("Host(`a.example`)", "Host(`a.example`)"),
+        ("Host(`{{ normalize .Name }}`)", "Host(`web-proj`)"),
+        ("Host(`{{.ContainerName}}.example`)", "Host(`proj_web_1.example`)"),
+        ('{{ index .Labels "com.example.tier" }}', "b"),
+        ("{{ index .Labels `site` }}", "Shop"),
+        ("{{ .Labels.site }}", "Shop"),
+        ('{{ index .Labels "missing" }}|', "|"),
+        ('{{ trimPrefix "web_" .Name }}', "proj"),
+        ('{{ trimSuffix "_1" .ContainerName }}', "proj_web"),
+        ('{{ trimAll "bw" "bwob" }}', "o"),
+        ('{{ trim "  a " }}', "a"),
+        ("{{ lower .Labels.site }}{{ upper .Labels.site }}", "shopSHOP"),
+        ('{{ replace "_" "-" .ContainerName }}', "proj-web-1"),
+        ('{{ printf "%s-%v-%d-%q-%%" .Name true 3 "x" }}', 'web_proj-true-3-"x"-%'),
+        ('{{ .Name | trimPrefix "web_" | upper | printf "%s!" }}', "PROJ!"),
+        ('{{ (printf "%s_%s" .Name (lower .Labels.site)) | normalize }}', "web-proj-shop"),
+        ('{{ default "none" .Labels.empty }}{{ default "none" .Labels.site }}', "noneShop"),
+        ('{{ join "." (splitList "_" .ContainerName) }}', "proj.web.1"),
+        ('{{ index (splitList "_" .ContainerName) 1 }}', "web"),
+        ("{{ len .Name }}", "8"),
+        (r'{{ "a\"b\n" }}', 'a"b\n'),
+        ("a {{- /* why */ -}} b", "a {{- /* why */ -}} b".replace(" {{- /* why */ -}} ", "")),
+        ("a  {{- .Labels.site -}}  b", "aShopb"),
+        ("{{ `}}` }}", "}}"),
+    ],
+)
+def test_templates_give_text(template: str, text: str) -> None:
+    assert render(template, VALUES) == text
+
+
+@pytest.mark.parametrize(
+    "condition, branch",
+    [
+        (".Labels.site", "yes"),
+        (".Labels.empty", "no"),
+        ('index .Labels "missing"', "no"),
+        ("true", "yes"),
+        ("false", "no"),
+        ('eq .Name "x" "web_proj"', "yes"),
+        ('ne .Name "web_proj"', "no"),
+        ("not .Labels.empty", "yes"),
+        ('and .Name (hasPrefix "web" .Name)', "yes"),
+        ('and .Name (hasSuffix "web" .Name)', "no"),
+        ('or .Labels.empty (contains "_" .Name)', "yes"),
+        ("or .Labels.empty false", "no"),
+    ],
+)
+def test_conditions_choose_a_branch(condition: str, branch: str) -> None:
+    assert render(f"{{{{ if {condition} }}}}yes{{{{ else }}}}no{{{{ end }}}}", VALUES) == branch
+
+
+def test_else_if_and_nested_conditions() -> None:
+    inner = "{{ if .Labels.empty }}2{{ else }}3{{ end }}"
+    template = f'{{{{ if eq .Name "x" }}}}1{{{{ else if .Name }}}}{inner}{{{{ else }}}}4{{{{ end }}}}'
+    assert render(template, VALUES) == "3"
+    assert render("{{ if .Labels.empty }}never{{ end }}", VALUES) == ""
+
+
+@pytest.mark.parametrize(
+    "template, why, hint",
+    [
+        ("{{ .Nam }}", "there is no field .Nam", "did you mean .Name?"),
+        ("{{ .Xyzzy }}", "there is no field .Xyzzy", "fields are .Name, .ContainerName, .Labels"),
+        ("{{ . }}", "there is no field .", "fields are .Name, .ContainerName, .Labels"),
+        ("{{ normalise .Name }}", "there is no function normalise", "did you mean normalize?"),
+        ("{{ if true }}{{ .Name | uper }}{{ end }}", "there is no function uper", "did you mean upper?"),
+        ("{{ range .Labels }}", "range is not supported", "only fields, functions and if/else/end are"),
+        ("{{ if .Name }}", "if without an end", ""),
+        ("{{ if .Name }}a{{ else x }}b{{ end }}", "else x is not understood", ""),
+        ("{{ end }}", "{{ end }} without an if", ""),
+        ("a {{ .Name", "{{ without }}", ""),
+        ("{{ }}", "empty braces", ""),
+        ("{{ .Name | }}", "something is missing beside a |", ""),
+        ('{{ .Name "x" }}', ".Name is not a function", ""),
+        ("{{ .Name | .Name }}", ".Name is not a function", ""),
+        ("{{ (.Name }}", "( without )", ""),
+        ("{{ .Name) }}", "')' is not understood", ""),
+        ("{{ $x := 1 }}", "'$' is not understood", ""),
+        ('{{ printf "%x" 1 }}', "printf: %x is not supported", "write %s, %d, %v or %q"),
+        ('{{ printf "%s" }}', "printf: no value for %s", ""),
+        ('{{ printf "%d" "x" }}', "'x' is not a whole number", ""),
+        ("{{ trimPrefix .Name }}", "trimPrefix takes 2 arguments, and was given 1", ""),
+        ("{{ index .Labels }}", "index takes 2 to 9 arguments, and was given 1", ""),
+        ("{{ len 3 }}", "len can't be used on values of this type", ""),
+        ("{{ .Name.x }}", "index: nothing at 'x'", ""),
+        ("{{" + "(" * 99 + ".Name" + ")" * 99 + "}}", "nested too deeply", ""),
+    ],
+)
+def test_unusable_templates_say_why(template: str, why: str, hint: str) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        render(template, VALUES)
+    assert (refusal.value.why, refusal.value.hint) == (why, hint)
+
+
+@given(some.text(alphabet='{}-.()|`"\\ ifelsndNameLab$%_0', max_size=40))
+def test_any_text_is_rendered_or_refused(template: str) -> None:
+    try:
+        assert isinstance(render(template, VALUES), str)
+    except ConfigurationError as refusal:
+        assert refusal.why
