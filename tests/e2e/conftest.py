@@ -87,7 +87,7 @@ def workdir() -> Iterator[Path]:
 
 @pytest.fixture
 def start(workdir: Path) -> Iterator[Start]:
-    """``start(*flags, twistd=False, **environment)``: a balancer that is ready.
+    """``start(*flags, command="twistd", **environment)``: a balancer that is ready.
 
     Its log is shown when the test fails.
     """

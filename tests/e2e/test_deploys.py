@@ -36,23 +36,28 @@ def test_replacing_every_container_under_load_loses_no_request(
     on_docker: Start, engine: Engine, path: str
 ) -> None:
     balancer = on_docker("--workers=2")
-    for name in ("a1", "a2", "a3"):
-        deploy(engine, name)
-    eventually(lambda: names(balancer, 6) == {"a1", "a2", "a3"})
+    ports = [deploy(engine, f"{slot}-0") for slot in "abc"]
+    eventually(lambda: names(balancer, 6) == {"a-0", "b-0", "c-0"})
 
     load = Load(balancer.port, path=path, clients=8)
+    # Asks one container by itself: shows that a deploy does take servers away from under their clients.
+    unprotected = Load(ports[0], path=path, clients=1)
     load.start()
-    for old, new in (("a1", "b1"), ("a2", "b2"), ("a3", "b3")):
-        deploy(engine, new)
-        eventually(lambda new=new: new in load.seen)
-        engine.docker("stop", old)
-        engine.docker("rm", old)
-    eventually(lambda: names(balancer, 6) == {"b1", "b2", "b3"})
+    unprotected.start()
+    for version in (1, 2, 3):
+        for slot in "abc":
+            new = f"{slot}-{version}"
+            deploy(engine, new)
+            eventually(lambda new=new: new in load.seen)
+            engine.docker("stop", f"{slot}-{version - 1}")
+    eventually(lambda: names(balancer, 6) == {"a-3", "b-3", "c-3"})
     load.stop()
+    unprotected.stop()
 
     assert load.failures == []
-    assert load.seen == {"a1", "a2", "a3", "b1", "b2", "b3"}
-    assert load.count > 200
+    assert load.seen == {f"{slot}-{version}" for slot in "abc" for version in range(4)}
+    assert load.count > 150
+    assert unprotected.failures
 
 
 def test_a_container_that_was_killed_costs_only_its_open_requests(on_docker: Start, engine: Engine) -> None:

@@ -37,13 +37,11 @@ def environment(**more: str) -> dict[str, str]:
 class Balancer:
     """A running ``dynbalancer``: its two ports, its log, and how to end it."""
 
-    def __init__(
-        self, directory: Path, *flags: str, twistd: bool = False, command: str = "run", **env: str
-    ) -> None:
+    def __init__(self, directory: Path, *flags: str, command: str = "twistd", **env: str) -> None:
         self.port, self.api_port = free_port(), free_port()
         self.log = directory / f"balancer-{self.port}.log"
         program = [str(BIN / "dynbalancer"), command]
-        if twistd:
+        if command == "twistd":
             program = [str(BIN / "twistd"), "-n", "--pidfile=", "dynbalancer"]
         own = [f"--entrypoints.web.address=127.0.0.1:{self.port}"]
         own += ["--api", f"--api.address=127.0.0.1:{self.api_port}"]
