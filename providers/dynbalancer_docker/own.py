@@ -30,8 +30,22 @@ def own_ids(root: Path = Path("/proc/self")) -> tuple[str, ...]:
     return ids_in(_text(root / "mountinfo"), _text(root / "cgroup"), socket.gethostname())
 
 
-def placed(defaults: Defaults, inventory: Inventory, ids: tuple[str, ...]) -> Defaults:
-    """``defaults`` with the place we run in.
+def host_in(hosts: str) -> str:
+    """The host's address in a file of host names: compose's ``extra_hosts: [host.docker.internal:host-gateway]``."""
+    for line in hosts.splitlines():
+        words = line.partition("#")[0].split()
+        if "host.docker.internal" in words[1:]:
+            return words[0]
+    return ""
+
+
+def host_address(hosts: Path = Path("/etc/hosts")) -> str:
+    """The same, of this process; empty where nobody told it."""
+    return host_in(_text(hosts))
+
+
+def placed(defaults: Defaults, inventory: Inventory, ids: tuple[str, ...], host: str = "") -> Defaults:
+    """``defaults`` with the place we run in. ``host`` is the host's address, where somebody told it.
 
     A container of another engine counts as a host: this engine runs beside us then, in one network namespace.
     """
@@ -42,7 +56,7 @@ def placed(defaults: Defaults, inventory: Inventory, ids: tuple[str, ...]) -> De
         return replace(defaults, own_networks=(), on_host=True, host_gateway="")
     gateways = own.gateways or {}
     networks = tuple(sorted(own.container.networks))
-    gateway = next((gateways[name] for name in networks if name in gateways), "")
+    gateway = host or next((gateways[name] for name in networks if name in gateways), "")
     return replace(defaults, own_networks=networks, on_host=False, host_gateway=gateway)
 
 

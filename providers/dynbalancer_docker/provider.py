@@ -26,7 +26,7 @@ from dynbalancer.interfaces import IProvider
 from dynbalancer_docker.engine import Engine, endpoint_of
 from dynbalancer_docker.events import Event
 from dynbalancer_docker.inventory import Inventory
-from dynbalancer_docker.own import own_ids, placed
+from dynbalancer_docker.own import host_address, own_ids, placed
 from dynbalancer_docker.reading import Row, Seen
 from dynbalancer_docker.reasons import EngineError
 from dynbalancer_docker.watching import Backoff, Caller, Follower, Stream
@@ -63,6 +63,7 @@ class Means:
     caller: Callable[[], Any]
     follower: Callable[[Callable[[], Stream], Any], Any]
     own_ids: Callable[[], tuple[str, ...]] = own_ids
+    host_address: Callable[[], str] = host_address
     random: Callable[[], float] = random.random
 
 
@@ -123,6 +124,7 @@ class DockerProvider(Service):
         self._inventory = Inventory()
         self._list_problems: tuple[Problem, ...] = ()
         self._own_ids: tuple[str, ...] = ()
+        self._host = ""
         self._caller: Any = None
         self._engine: IsEngine | None = None
         self._follower: Any = None
@@ -146,6 +148,7 @@ class DockerProvider(Service):
         """Start the threads and connect."""
         super().startService()
         self._own_ids = self._means.own_ids()
+        self._host = self._means.host_address()
         self._caller = self._means.caller()
         self._caller.start()
         self._connect()
@@ -405,7 +408,7 @@ class DockerProvider(Service):
         self._cancel("publish")
         changes, self._unsaid = self._unsaid, []
         began = self._reactor.seconds()
-        place = placed(self._defaults, self._inventory, self._own_ids)
+        place = placed(self._defaults, self._inventory, self._own_ids, self._host)
         configuration = configuration_of(self._inventory.containers(), place)
         problems = (*configuration.problems, *self._inventory.problems, *self._list_problems)
         self._reason = ""

@@ -218,7 +218,9 @@ class FakeWorld:
 
     def means(self) -> Means:
         """For DockerProvider."""
-        return Means(self._connect, lambda: self.caller, self._follow, lambda: self.own_ids, lambda: 1.0)
+        return Means(
+            self._connect, lambda: self.caller, self._follow, lambda: self.own_ids, lambda: "", lambda: 1.0
+        )
 
     def tell(self, *events: Event) -> None:
         """Events on the newest stream."""

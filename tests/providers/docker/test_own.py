@@ -8,7 +8,7 @@ import pytest
 
 from dynbalancer.core.labels.containers import Defaults
 from dynbalancer_docker.inventory import Inventory
-from dynbalancer_docker.own import ids_in, own_ids, placed
+from dynbalancer_docker.own import host_in, ids_in, own_ids, placed
 from dynbalancer_docker.reading import read_container
 from tests.providers.docker.fake_engine import container_id, description
 
@@ -77,3 +77,19 @@ def test_container_with_the_network_of_another_has_the_networks_of_that() -> Non
     known = world(network_mode=f"container:{container_id('vpn')}", networks={})
     known.put(container_id("vpn"), read_container(description("vpn")), 0.0)
     assert placed(Defaults(), known, (container_id("proxy"),)).own_networks == ("web",)
+
+
+@pytest.mark.parametrize(
+    "hosts, address",
+    [
+        ("127.0.0.1 localhost\n192.0.2.9\thost.docker.internal  # the host", "192.0.2.9"),
+        ("# 192.0.2.9 host.docker.internal\nhost.docker.internal", ""),
+        ("", ""),
+    ],
+)
+def test_address_of_the_host_is_what_the_hosts_file_says(hosts: str, address: str) -> None:
+    assert host_in(hosts) == address
+
+
+def test_address_of_the_host_that_was_told_outweighs_the_gateway() -> None:
+    assert placed(Defaults(), world(), (container_id("proxy"),), "192.0.2.9").host_gateway == "192.0.2.9"
