@@ -1,1 +1,1 @@
-"""Local servers that come and go, to try dynbalancer without a container engine."""
+"""A provider without an engine: a handful of local servers that come and go."""
