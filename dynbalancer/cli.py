@@ -1,0 +1,165 @@
+"""The ``dynbalancer`` command: ``run``, ``demo``, ``check``, ``healthcheck`` and ``version``."""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from dynbalancer import banner, check
+from dynbalancer.core.settings import ApiSettings
+from dynbalancer.errors import ConfigurationError
+from dynbalancer.options import Options, read, read_text
+
+HELP = """Usage: dynbalancer COMMAND
+
+  run [--flag[=value]]…    Balance. `dynbalancer run --help` lists the flags; without daemon, logs on standard output.
+  demo [--flag[=value]]…   The same on ports 8000 and 8080, with a handful of servers that come and go.
+  check FILE…              Say what is wrong with files of routes, or with the labels in compose files.
+  healthcheck [--flag…]    Ask a running one whether it is well: exit code 0 or 1.
+  version                  Say which version this is.
+
+`twistd dynbalancer` runs it as a daemon.
+"""
+
+DEMO = ("--demo", "--api", "--accesslog", "--api.address=127.0.0.1:8080")
+DEMO_ENTRY_POINT = "--entrypoints.web.address=127.0.0.1:8000"
+HEALTH_TIME = 3.0
+
+
+class RunOptions(Options):
+    """The same flags as of ``twistd dynbalancer``."""
+
+    command = "dynbalancer run"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line says; the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    commands: dict[str, Callable[[list[str]], int]] = {
+        "run": run,
+        "demo": demo,
+        "check": check_files,
+        "healthcheck": healthcheck,
+        "version": version,
+    }
+    if not arguments or arguments[0] in ("help", "--help", "-h"):
+        print(HELP, end="")
+        return 0
+    if arguments[0] == "--version":
+        return version([])
+    command = commands.get(arguments[0])
+    if command is None:
+        known = ", ".join(commands)
+        print(f"dynbalancer: there is no command {arguments[0]}; there are {known}", file=sys.stderr)
+        return 2
+    return command(arguments[1:])
+
+
+def run(argv: list[str]) -> int:
+    """Balance until SIGTERM or SIGINT."""
+    options = RunOptions()
+    options.parseOptions(argv)
+    return _until_the_end(options)
+
+
+def demo(argv: list[str]) -> int:
+    """Balance servers that come and go, to look at it."""
+    own = [*DEMO]
+    if not any(word.lower().startswith(("--entrypoints", "--configfile")) for word in argv):
+        own.append(DEMO_ENTRY_POINT)
+    return run([*own, *argv])
+
+
+def _until_the_end(options: Options, begin: Callable[[Any, str], None] | None = None) -> int:
+    from dynbalancer import tap
+
+    service = tap.makeService(options)
+    from twisted.internet import reactor
+
+    (begin or _begin_logging)(sys.stdout, options.settings.log_level)
+    try:
+        service.privilegedStartService()
+    except ConfigurationError as error:
+        print(f"dynbalancer: {error}", file=sys.stderr)
+        return 1
+    service.startService()
+    loop: Any = reactor
+    loop.addSystemEventTrigger("before", "shutdown", service.stopService)
+    loop.run()
+    return 0
+
+
+def _begin_logging(stream: Any, level: str) -> None:
+    from twisted.logger import globalLogBeginner
+
+    from dynbalancer import logs
+
+    globalLogBeginner.beginLoggingTo([logs.observer(level, stream)], redirectStandardIO=False)
+
+
+def version(argv: list[str]) -> int:
+    """Print the version."""
+    print(banner.version())
+    return 0
+
+
+def healthcheck(argv: list[str]) -> int:
+    """Ask the API of the balancer with these flags (or this environment) whether it is well."""
+    try:
+        # Whoever asks means that there is an API; the flags only say where.
+        settings = read(["--api", *argv], os.environ, read_text).settings
+    except ConfigurationError as error:
+        print(f"dynbalancer: {error}", file=sys.stderr)
+        return 2
+    answer = ping(settings.api or ApiSettings())
+    print(answer)
+    return 0 if answer == "OK" else 1
+
+
+def ping(api: ApiSettings) -> str:
+    """``OK``, or a sentence that says why not."""
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(api.host, api.host)
+    connection = http.client.HTTPConnection(host, api.port, timeout=HEALTH_TIME)
+    try:
+        connection.request("GET", "/ping")
+        response = connection.getresponse()
+        return "OK" if response.status == 200 else f"{host}:{api.port} answers with status {response.status}"
+    except (OSError, http.client.HTTPException) as error:
+        return f"{host}:{api.port} does not answer: {error}"
+    finally:
+        connection.close()
+
+
+def check_files(argv: list[str]) -> int:
+    """Print every problem of some files; 0 without any, 1 with warnings only, 2 with errors."""
+    parser = argparse.ArgumentParser("dynbalancer check", description="Files of routes, and compose files.")
+    parser.add_argument("files", nargs="+", metavar="FILE")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument(
+        "--entrypoints", default="", help="names of entry points that exist, with commas between (any)"
+    )
+    wanted = parser.parse_args(argv)
+    names = tuple(name.strip() for name in wanted.entrypoints.split(",") if name.strip())
+    found = [check.check_file(path, _read_bytes, names, os.environ) for path in wanted.files]
+    if wanted.format == "json":
+        problems = {one.path: [asdict(problem) for problem in one.problems] for one in found}
+        print(json.dumps(problems, indent=2))
+    else:
+        for one in found:
+            print(one.as_text())
+    return check.exit_code(found)
+
+
+def _read_bytes(path: str) -> bytes:
+    return Path(path).read_bytes()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

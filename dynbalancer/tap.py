@@ -1,0 +1,352 @@
+"""Wires everything together: what ``twistd dynbalancer`` and ``dynbalancer run`` start.
+
+:func:`makeService` binds the ports, so that a taken one is said on the terminal; nothing else begins before
+``startService``, because twistd forks in between.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from twisted.application.service import IService, MultiService, Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import ILogObserver, Logger, LogLevel
+from twisted.python.components import Componentized
+from zope.interface import implementer
+
+from dynbalancer import banner, logs, plugins, sockets
+from dynbalancer.compiling import compiler
+from dynbalancer.control import privileges
+from dynbalancer.core.model import EntryPoint
+from dynbalancer.core.settings import Settings
+from dynbalancer.errors import ConfigurationError, DynbalancerError, Problem
+from dynbalancer.interfaces import IWorkforce
+from dynbalancer.options import Options
+from dynbalancer.signals import Signals
+
+if TYPE_CHECKING:
+    import socket
+
+    from dynbalancer.control.router import RouterService
+    from dynbalancer.core.table import RoutingTable
+
+__all__ = ["Options", "makeService"]
+
+#: How long the first requests may wait for the providers' first words, in seconds.
+PATIENCE = 3.0
+
+Open = Callable[[str, int, str], "socket.socket"]
+
+
+def makeService(options: Options) -> Balancer:
+    """Everything, not started. A wrong setting ends in one sentence and exit code 2, a taken port in 1."""
+    from twisted.internet import reactor
+
+    try:
+        return assemble(options.settings, options.notes, reactor, observer=_terminal_observer(options))
+    except ConfigurationError as error:
+        _give_up(error, 2)
+    except sockets.PortError as error:
+        _give_up(error, 1)
+    raise AssertionError("not reached")
+
+
+def _give_up(error: DynbalancerError, code: int) -> None:
+    sys.stderr.write(f"dynbalancer: {error}\n")
+    raise SystemExit(code)
+
+
+def _terminal_observer(options: Options) -> ILogObserver | None:
+    """Our own lines where twistd would write to the terminal; what it was told of files and syslog stays."""
+    told = getattr(options, "parent", None)
+    if told is None or not told.get("nodaemon") or told.get("syslog") or told.get("logger"):
+        return None
+    if told.get("logfile") not in (None, "", "-"):
+        return None
+    return logs.observer(options.settings.log_level, sys.stdout)
+
+
+def assemble(
+    settings: Settings,
+    notes: tuple[Problem, ...],
+    reactor: Any,
+    *,
+    open_listening: Open = sockets.open_listening,
+    environ: Mapping[str, str] = os.environ,
+    observer: ILogObserver | None = None,
+) -> Balancer:
+    """All parts, joined. Raises ConfigurationError or PortError; then no port stays bound."""
+    from dynbalancer.control.router import RouterService
+    from dynbalancer.proxy.dataplane import fetch
+
+    plan = _plan(settings, environ)
+    bound = Bound.open(settings, open_listening)
+    try:
+        settings = replace(settings, entry_points=bound.entry_points(settings.entry_points))
+        compile_table = compiler(settings.entry_points, reactor.seconds, fetch)
+        router = RouterService(compile_table, reactor, throttle=settings.throttle)
+        providers = [_provider(name, settings, router, reactor) for name in settings.providers]
+        balancer = Balancer(settings, notes, router, providers, reactor, plan=plan, observer=observer)
+        _add_forwarding(balancer, bound, plan)
+        _add_admin(balancer, bound)
+    except BaseException:
+        bound.close()
+        raise
+    return balancer
+
+
+def _plan(settings: Settings, environ: Mapping[str, str]) -> privileges.Plan | None:
+    socket_gid = privileges.group_of_socket(privileges.engine_socket(settings.providers, environ))
+    accounts = privileges.SystemAccounts()
+    is_root = os.geteuid() == 0
+    return privileges.plan(settings.user, settings.worker_user, socket_gid, accounts, is_root=is_root)
+
+
+def _provider(name: str, settings: Settings, router: RouterService, reactor: Any) -> Any:
+    maker = plugins.provider_makers()[name]
+    return maker.make_provider(settings.providers[name], router.sink_for(maker.name), reactor)
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The sockets of the entry points by name, and that of the API."""
+
+    sockets: Mapping[str, socket.socket]
+    api: socket.socket | None
+
+    @classmethod
+    def open(cls, settings: Settings, open_listening: Open) -> Bound:
+        """All that the settings ask for. Raises PortError; then none is left open."""
+        opened: dict[str, socket.socket] = {}
+        try:
+            for point in settings.entry_points:
+                flag = f"--entrypoints.{point.name}.address"
+                opened[point.name] = open_listening(point.host, point.port, flag)
+            api = None
+            if settings.api is not None:
+                api = open_listening(settings.api.host, settings.api.port, "--api.address")
+        except sockets.PortError:
+            for sock in opened.values():
+                sock.close()
+            raise
+        return cls(opened, api)
+
+    def entry_points(self, wanted: tuple[EntryPoint, ...]) -> tuple[EntryPoint, ...]:
+        """The same with the ports that the system chose where port 0 was asked for."""
+        return tuple(
+            point if point.port else replace(point, port=self.sockets[point.name].getsockname()[1])
+            for point in wanted
+        )
+
+    def close(self) -> None:
+        """Give all ports back."""
+        for sock in (*self.sockets.values(), *([self.api] if self.api else [])):
+            sock.close()
+
+
+def _add_forwarding(balancer: Balancer, bound: Bound, plan: privileges.Plan | None) -> None:
+    from dynbalancer.control.statistics import Statistics
+
+    settings, reactor = balancer.settings, balancer.reactor
+    if settings.workers == 0:
+        from dynbalancer.control.counters import LocalCounters
+        from dynbalancer.proxy.dataplane import DataPlane
+
+        data_plane = DataPlane(settings, reactor, LocalCounters())
+        balancer.statistics = Statistics(reactor, lambda: data_plane.statistics)
+        balancer.forwarding = InProcess(settings, balancer.router, bound.sockets, data_plane)
+        return
+    from dynbalancer.control.counters import Counters
+    from dynbalancer.control.supervisor import Supervisor
+
+    balancer.statistics = Statistics(reactor)
+    balancer.forwarding = Supervisor(
+        settings,
+        balancer.router,
+        bound.sockets,
+        Counters.create(),
+        balancer.statistics,
+        reactor,
+        privileges=None if plan is None else plan.worker(),
+    )
+
+
+def _add_admin(balancer: Balancer, bound: Bound) -> None:
+    settings = balancer.settings
+    if settings.api is None:
+        return
+    # Not before here: Klein installs a reactor when it is imported.
+    from dynbalancer.admin.service import make_admin
+
+    balancer.admin = make_admin(
+        settings.api,
+        balancer.router,
+        balancer.statistics,
+        balancer.forwarding,
+        settings.entry_points,
+        balancer.reactor,
+        sock=bound.api,
+        access_log=settings.access_log is not None,
+    )
+
+
+@implementer(IWorkforce)
+class InProcess(Service):
+    """Forwards in this process: for development, for tests, and inside other programs."""
+
+    name = "forwarding"
+    workers = ()
+
+    def __init__(
+        self,
+        settings: Settings,
+        router: RouterService,
+        listening: Mapping[str, socket.socket],
+        data_plane: Any,
+    ) -> None:
+        self._settings = settings
+        self._router = router
+        self._sockets = listening
+        self._data_plane = data_plane
+        self._unsubscribe: Callable[[], None] = lambda: None
+
+    def startService(self) -> None:
+        """Take the table in force, follow it, and accept."""
+        super().startService()
+        self._data_plane.start()
+        self._take(self._router.table)
+        self._unsubscribe = self._router.subscribe(self._changed)
+        for point in self._settings.entry_points:
+            self._data_plane.listen(point, self._sockets[point.name])
+
+    def stopService(self) -> Deferred[None]:
+        """Accept no more; fires when the requests in flight are done or the grace time is over."""
+        super().stopService()
+        self._unsubscribe()
+        drained: Deferred[None] = self._data_plane.drain(self._settings.grace)
+        return drained
+
+    def reopen_logs(self) -> None:
+        """Log files were moved away: go on in new ones."""
+        self._data_plane.reopen_logs()
+
+    def _changed(self, old: RoutingTable, new: RoutingTable) -> None:
+        if old is not new:
+            self._take(new)
+
+    def _take(self, table: RoutingTable) -> None:
+        self._data_plane.take(table.configuration, table.number)
+
+
+class Balancer(MultiService):
+    """All services. Forwarding begins when every provider has said something, and ends before anything else."""
+
+    _log = Logger()
+    forwarding: Any
+    statistics: Any
+
+    def __init__(
+        self,
+        settings: Settings,
+        notes: tuple[Problem, ...],
+        router: RouterService,
+        providers: list[Any],
+        reactor: Any,
+        *,
+        plan: privileges.Plan | None = None,
+        observer: ILogObserver | None = None,
+        become: Callable[[privileges.Plan], None] = privileges.become_parent,
+        signals: Signals | None = None,
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.router = router
+        self.providers = providers
+        self.reactor = reactor
+        self.admin: Any = None
+        self._notes = notes
+        self._plan = plan
+        self._observer = observer
+        self._become = become
+        self._signals = Signals(reactor, self.reload, self.reopen_logs) if signals is None else signals
+        self._unsubscribe: Callable[[], None] = lambda: None
+        self._impatient: Any = None
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Under twistd this is the application, which also says how lines are logged."""
+        if self._observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self._observer)
+        super().setServiceParent(parent)
+
+    def privilegedStartService(self) -> None:
+        """Give up root, now that the ports are bound."""
+        super().privilegedStartService()
+        if self._plan is not None:
+            self._become(self._plan)
+
+    def startService(self) -> None:
+        """Say what runs, start the providers, and forward as soon as they have spoken."""
+        for text in banner.lines(self.settings):
+            self._log.info("{text}", text=text)
+        for note in (*self._notes, *banner.notes(self.settings, gave_up_root=self._plan is not None)):
+            self._log.emit(LogLevel.levelWithName(_LEVELS[note.severity]), "{note}", note=note)
+        self._signals.install()
+        super().startService()
+        self._unsubscribe = self.router.subscribe(lambda old, new: self._forward_when_ready())
+        self._impatient = self.reactor.callLater(PATIENCE, self._forward)
+        for service in (self.router, self.statistics, self.admin, *self.providers):
+            if service is not None:
+                IService(service).setServiceParent(self)
+        self._forward_when_ready()
+
+    def stopService(self) -> Deferred[Any]:
+        """Drain, while everything else still runs; then end the rest."""
+        self._log.info("Ending; requests in flight have {grace:g} seconds", grace=self.settings.grace)
+        self._signals.remove()
+        self._stop_waiting()
+        if self.admin is not None:
+            self.admin.stopping = True
+        if self.forwarding.parent is None:
+            return self._stop_rest()
+        drained = maybeDeferred(self.forwarding.disownServiceParent)
+        drained.addErrback(lambda failure: self._log.failure("Draining failed", failure))
+        return drained.addCallback(lambda ignored: self._stop_rest())
+
+    def _stop_rest(self) -> Deferred[Any]:
+        stopped = maybeDeferred(partial(super().stopService))
+        return stopped.addCallback(lambda ignored: self._log.info("Ended"))
+
+    def reload(self) -> None:
+        """Read every source again, and go on in new log files (SIGHUP)."""
+        self._log.info("Reading everything again")
+        for provider in self.providers:
+            refreshed = maybeDeferred(provider.refresh)
+            refreshed.addErrback(lambda failure: self._log.failure("A provider could not refresh", failure))
+        self.reopen_logs()
+
+    def reopen_logs(self) -> None:
+        """Log files were moved away: go on in new ones (SIGUSR1)."""
+        self.forwarding.reopen_logs()
+
+    def _forward_when_ready(self) -> None:
+        if all(status.state != "waiting" for status in self.router.providers):
+            self._forward()
+
+    def _forward(self) -> None:
+        # Until now connections wait in the sockets' queues: a restart answers nobody with 404 for want of a table.
+        if self.forwarding.parent is None:
+            self._stop_waiting()
+            self.forwarding.setServiceParent(self)
+
+    def _stop_waiting(self) -> None:
+        self._unsubscribe()
+        if self._impatient is not None and self._impatient.active():
+            self._impatient.cancel()
+
+
+_LEVELS = {"error": "error", "warning": "warn", "info": "info"}
