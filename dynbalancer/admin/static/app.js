@@ -112,7 +112,7 @@ function follow() {
   const hash = location.hash.slice(1);
   if (hash.startsWith("explain?")) {
     explain.fill(hash.slice("explain?".length));
-    byId("explain").scrollIntoView();
+    byId("explain").scrollIntoView({ behavior: "instant" });
     return;
   }
   if (hash.startsWith("q=")) {
@@ -122,6 +122,7 @@ function follow() {
   }
   const [section, name] = hash.split("/", 2).map(decodeURIComponent);
   const list = lists.find((entry) => entry.section === section);
+  if (!name && section && byId(section)) byId(section).scrollIntoView({ behavior: "instant" });
   if (!list || !name) return;
   const at = list.items(state).findIndex((entry) => list.key(entry) === name);
   if (at < 0) return;
@@ -130,7 +131,7 @@ function follow() {
   show(list);
   const item = [...byId(section).querySelectorAll(".item")].find((node) => node.dataset.key === name);
   toggle(item, true);
-  item.scrollIntoView({ block: "center" });
+  item.scrollIntoView({ block: "center", behavior: "instant" });
   item.classList.add("pointed");
   setTimeout(() => item.classList.remove("pointed"), 2000);
 }

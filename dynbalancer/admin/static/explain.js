@@ -42,7 +42,7 @@ function candidate(entry, winner) {
   return el("li", { class: "candidate" },
     el("p", {}, chip(state, entry.name === winner ? "takes it" : entry.matched ? "matches" : "no match"), link("routers", entry.name),
       el("span", { class: "faint" }, ` priority ${entry.priority}`)),
-    el("p", { class: "sub" }, entry.why),
+    entry.name === winner ? null : el("p", { class: "sub" }, entry.why),
     entry.trace ? el("ul", { class: "tree" }, tree(entry.trace)) : el("code", {}, entry.rule));
 }
 

@@ -18,7 +18,7 @@ export function take(found) {
   setText(byId("total"), format.count(found.count));
   classes(found.statuses);
   setText(byId("open"), format.count(found.openConnections));
-  setText(byId("in-flight"), `${format.count(found.inFlight)} in flight`);
+  setText(byId("in-flight"), `open · ${format.count(found.inFlight)} requests in flight`);
   setText(byId("mean"), found.count ? format.brief(found.seconds / found.count) : "–");
   setText(byId("moved"), `${format.size(found.bytesIn)} in · ${format.size(found.bytesOut)} out`);
   shown(document);
@@ -93,5 +93,5 @@ export function facts(state) {
   const on = {};
   for (const router of state.routers) for (const name of router.using || []) on[name] = (on[name] || 0) + 1;
   byId("entry-points").replaceChildren(...state.entryPoints.map((point) =>
-    el("li", {}, el("b", {}, point.name), el("code", {}, point.address), el("span", { class: "faint" }, `${on[point.name] || 0} routers`))));
+    el("li", {}, el("b", {}, point.name), el("code", {}, point.address), el("span", { class: "faint" }, `${on[point.name] || 0} router${on[point.name] === 1 ? "" : "s"}`))));
 }

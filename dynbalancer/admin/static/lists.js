@@ -134,13 +134,13 @@ function container(entry) {
       el("td", { data: { label: "Verdict" } }, chip(states[entry.verdict] || "ignored", entry.verdict)),
       el("th", { scope: "row", data: { label: "Name" } }, opener(entry.name, `Details of ${entry.kind} ${entry.name}`)),
       el("td", { data: { label: "Why" } }, entry.why || "–"),
-      el("td", { data: { label: "Gave" } }, listed(entry.gave.map((name) => el("span", {}, name)))),
+      el("td", { data: { label: "Gave" } }, listed([...new Set(entry.gave)].map((name) => el("span", {}, name)))),
       el("td", { data: { label: "From" } }, entry.provider)),
     el("tr", { class: "detail-row" }, el("td", { colspan: "5" }, details)));
 }
 
 function provider(entry) {
-  const freshness = { fresh: "fresh, ", stale: "last read ", waiting: "waiting since " };
+  const freshness = { fresh: "fresh, ", stale: "last read ", waiting: "nothing yet, started " };
   return el("article", { class: "card" },
     el("header", {}, el("h3", {}, entry.name), chip(entry.state)),
     el("p", {}, when(entry.state === "waiting" ? entry.since : entry.published, freshness[entry.state] || "")),

@@ -1,0 +1,97 @@
+"""What the dashboard shows as one value."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from zope.interface.verify import verifyObject
+
+from dynbalancer.admin import state
+from dynbalancer.core.statistics import Tally
+from dynbalancer.interfaces import IRouter, IStatistics, IWorkforce
+from tests.admin.fakes import CANARY, LABEL_PROBLEM, POINTS, FakeRouter, FakeStatistics, FakeWorkforce
+
+
+def sources(router: FakeRouter) -> state.Sources:
+    """The fakes together."""
+    return state.Sources(router, FakeStatistics(), FakeWorkforce(), POINTS, 900.0)
+
+
+def test_the_fakes_are_what_they_stand_for() -> None:
+    assert verifyObject(IRouter, FakeRouter())
+    assert verifyObject(IStatistics, FakeStatistics())
+    assert verifyObject(IWorkforce, FakeWorkforce())
+
+
+def test_the_whole_state_is_json_and_has_every_list() -> None:
+    whole = json.loads(json.dumps(state.whole(sources(FakeRouter()))))
+    assert whole["table"] == {"number": 7, "cause": "container web-1 started", "time": 990.0}
+    assert [len(whole[family]) for family in ("routers", "services", "middlewares")] == [4, 3, 2]
+    assert [provider["state"] for provider in whole["providers"]] == ["fresh", "stale"]
+    assert [change["number"] for change in whole["history"]] == [7, 6]
+    assert whole["workers"][0]["pid"] == 4711
+
+
+def test_routers_carry_their_rule_as_a_tree_and_broken_ones_none() -> None:
+    found = {entry["name"]: entry for entry in state.whole(sources(FakeRouter()))["routers"]}
+    assert found["shop@docker"]["tree"]["op"] == "and"
+    assert found["broken@docker"]["tree"] is None
+    assert found["web@docker"]["serviceName"] == "web@docker"
+
+
+def test_servers_have_state_and_container() -> None:
+    found = {entry["name"]: entry for entry in state.whole(sources(FakeRouter()))["services"]}
+    assert [(one["name"], one["state"]) for one in found["web@docker"]["servers"]] == [
+        ("web-1", "ready"),
+        ("web_2", "draining"),
+    ]
+
+
+def test_problems_come_worst_first_once_and_with_their_provider() -> None:
+    router = FakeRouter()
+    router.problems = (*router.problems, LABEL_PROBLEM)
+    found = state.problems(router)
+    assert [entry["severity"] for entry in found] == sorted(entry["severity"] for entry in found)
+    assert [entry["provider"] for entry in found if entry["where"] == LABEL_PROBLEM.where] == ["docker"]
+    assert {entry["provider"] for entry in found} == {"docker"}
+    assert sum(state.severities(router).values()) == len(found)
+
+
+def test_items_show_ignored_ones_and_labels_as_they_are() -> None:
+    found = state.items(FakeRouter().providers)
+    assert [(entry["name"], entry["verdict"]) for entry in found] == [
+        ("web-1", "routed"),
+        ("db-1", "ignored"),
+    ]
+    assert found[0]["labels"] == {"traefik.port": CANARY}
+
+
+def test_statistics_carry_the_last_minute() -> None:
+    source = FakeStatistics()
+    found = state.statistics(source.totals(), source.per_second())
+    assert (found["count"], found["perSecond"][-1], len(found["perSecond"])) == (4, 4, 60)
+
+
+def test_news_name_only_what_moved() -> None:
+    totals = FakeStatistics().totals()
+    first, marks = state.news(totals, [], {})
+    assert first["routers"] == {"web@docker": {"count": 3, "inFlight": 0}}
+    second, marks = state.news(totals, [], marks)
+    assert second["routers"] == {}
+    totals.servers["web@docker http://10.0.0.1:80"] = Tally()
+    totals.routers["web@docker"].in_flight = 1
+    third, _ = state.news(totals, [], marks)
+    assert third["routers"] == {"web@docker": {"count": 3, "inFlight": 1}}
+    assert list(third["servers"]) == ["web@docker http://10.0.0.1:80"]
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    setup = (Path(state.__file__).parents[2] / "setup.cfg").read_text()
+    assert f"version = {state.version()}" in setup
+
+
+def test_before_the_first_table_there_is_no_cause() -> None:
+    router = FakeRouter()
+    router.history = []
+    assert state.in_force(router) == {"number": 7, "cause": "", "time": 0}
