@@ -205,6 +205,16 @@ class FakeFollower:
         return succeed(None)
 
 
+class SilentFollower:
+    """A follower whose stream is never opened."""
+
+    def start(self) -> None:
+        """Nothing happens."""
+
+    def stop(self) -> Any:
+        return succeed(None)
+
+
 class FakeWorld:
     """All that a provider needs to run: ``engine``, ``caller``, and every ``followers`` made so far."""
 

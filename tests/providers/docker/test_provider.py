@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -16,7 +15,7 @@ from dynbalancer.errors import ConfigurationError
 from dynbalancer.testing import MemorySink, ProviderContract
 from dynbalancer_docker.provider import DockerProvider, make_provider
 from dynbalancer_docker.reasons import EngineError
-from tests.providers.docker.fake_engine import FakeWorld, container_id, event
+from tests.providers.docker.fake_engine import FakeWorld, SilentFollower, container_id, event
 
 
 def states(configuration: Configuration) -> dict[str, str]:
@@ -474,20 +473,10 @@ class TestStopping(ProviderCase):
         self.assertEqual(len(self.sink.last.routers), 1)
 
     def test_stream_that_never_opens_is_given_up(self) -> None:
-        self.world._follow = lambda open_stream, listener: Silent()  # type: ignore[method-assign,assignment]
+        self.world._follow = lambda open_stream, listener: SilentFollower()  # type: ignore[method-assign,assignment]
         self.start()
         self.clock.advance(15)
         self.assertIn("does not send events", self.sink.losses[0])
-
-
-class Silent:
-    """A follower whose stream is never opened."""
-
-    def start(self) -> None:
-        """Nothing happens."""
-
-    def stop(self) -> Any:
-        return succeed(None)
 
 
 class TestPlace(ProviderCase):
