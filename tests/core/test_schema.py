@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -112,3 +113,9 @@ def test_every_key_fits_the_model(table: tuple[Key, ...], model: type[Any]) -> N
         assert key.kind in schema.READERS
         assert not key.attribute or key.attribute in defaults
         assert not key.attribute or key.required or defaults[key.attribute] == key.default
+
+
+def test_every_key_that_is_used_has_its_row_in_the_reference_page() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "providers" / "file.md").read_text()
+    for key in (*schema.ROUTER, *schema.LOAD_BALANCER, *schema.SERVER):
+        assert (f"| `{key.name}` |" in page) is bool(key.attribute), key.name

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dynbalancer.core.exchange import Exchange, Response
 from dynbalancer.core.targets import normal_path
+from dynbalancer.errors import RequestError
 from dynbalancer.middlewares.paths import AddPrefix, ReplacePath, StripPrefix
 from dynbalancer.testing import MiddlewareContract, exchange
 
@@ -119,11 +120,11 @@ def test_path_is_forwarded_in_normal_form_or_refused(segments: list[bytes], pref
     raw = b"/" + b"/".join(segments)
     try:
         path = normal_path(raw)
-    except Exception:
+    except RequestError:
         path = b"/ab../x"
     a, answer = strip(path, prefix)
     assert answer is not None or normal_path(a.head.path) == a.head.path
-    assert answer is not None or (prefix.encode() + a.head.path).replace(b"//", b"/").endswith(a.head.path)
+    assert answer is not None or path.endswith(a.head.path) or a.head.path == b"/" + path[len(prefix) :]
 
 
 class TestReplacePath(MiddlewareContract):

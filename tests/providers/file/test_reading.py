@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from dynbalancer.core.model import Configuration
 from dynbalancer_file.reading import Reading, gone, read, together
 
@@ -109,3 +113,13 @@ def test_a_file_that_is_gone_is_told_with_the_place_to_put_it_back() -> None:
     assert str(gone("/etc/x/dyn.yml")) == (
         "file dyn.yml: it is gone, and its routes with it; put it back at /etc/x/dyn.yml"
     )
+
+
+@pytest.mark.parametrize("name", ["dyn.yml", "dyn.toml"])
+def test_the_examples_are_right_and_say_the_same(name: str) -> None:
+    folder = Path(__file__).parents[3] / "examples" / "file"
+    reading = first((folder / name).read_bytes(), name)
+    assert reading.problems == ()
+    assert list(reading.configuration.routers) == ["app", "app-under-a-path"]
+    assert [server.weight for server in reading.configuration.services["app"].servers] == [1, 2]
+    assert reading.configuration.middlewares["without-app"].settings == {"prefixes": ("/app",)}
