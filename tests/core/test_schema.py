@@ -118,4 +118,4 @@ def test_every_key_fits_the_model(table: tuple[Key, ...], model: type[Any]) -> N
 def test_every_key_that_is_used_has_its_row_in_the_reference_page() -> None:
     page = (Path(__file__).parents[2] / "docs" / "reference" / "providers" / "file.md").read_text()
     for key in (*schema.ROUTER, *schema.LOAD_BALANCER, *schema.SERVER):
-        assert (f"| `{key.name}` |" in page) is bool(key.attribute), key.name
+        assert not key.attribute or f"| `{key.name}` |" in page, key.name
