@@ -41,6 +41,8 @@ class Faults:
 
 @dataclass(slots=True)
 class _Found:
+    """The same while it is being collected."""
+
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
@@ -49,3 +50,17 @@ def test_moved_and_plain() -> None:
     assert answers.moved(request, 302, "/dashboard/") == b""
     assert (request.responseCode, header(request, "location")) == (302, "/dashboard/")
     assert answers.plain(request, 200, b"OK") == b"OK"
+
+
+def test_long_json_is_packed_for_who_unpacks() -> None:
+    request = DummyRequest([b""])
+    value = ["x" * answers.LONG]
+    assert json.loads(answers.as_json(request, value)) == value
+    request = DummyRequest([b""])
+    request.requestHeaders.setRawHeaders("accept-encoding", ["gzip"])
+    body = answers.as_json(request, value)
+    assert (header(request, "content-encoding"), header(request, "content-length")) == (
+        "gzip",
+        str(len(body)),
+    )
+    assert json.loads(gzip.decompress(body)) == value

@@ -36,7 +36,7 @@ function show(list) {
   const number = words.length ? `${found.length} of ${all.length}` : String(all.length);
   setText(section.querySelector(".count"), number);
   const tab = document.querySelector(`nav a[href="#${list.section}"] b`);
-  if (tab) setText(tab, all.length ? number : "");
+  if (tab) setText(tab, all.length ? String(found.length) : "");
   const more = section.querySelector(".more");
   const hidden = found.length - cap;
   const said = hidden > 0 ? `${hidden}` : found.length ? "" : words.length && all.length ? "Nothing here matches the search." : list.none;
@@ -90,10 +90,12 @@ function load() {
 }
 
 function live(how) {
-  const words = { live: "live", lost: "reconnecting", token: "token needed" };
+  if (how === "token") {
+    askToken(new NeedsToken());
+    return;
+  }
   byId("live").dataset.state = how;
-  setText(byId("live"), words[how]);
-  if (how === "token") askToken(new NeedsToken());
+  setText(byId("live"), how === "live" ? "live" : "reconnecting");
 }
 
 function askToken(error) {
@@ -101,6 +103,8 @@ function askToken(error) {
     live("lost");
     return;
   }
+  byId("live").dataset.state = "token";
+  setText(byId("live"), "token needed");
   byId("ask-token").hidden = false;
   document.body.classList.add("locked");
   setText(byId("token-wrong"), hasToken() ? "That is not the token." : "");

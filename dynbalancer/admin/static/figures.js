@@ -87,9 +87,9 @@ export function facts(state) {
   const servers = state.services.flatMap((service) => service.servers);
   const tally = {};
   for (const server of servers) tally[server.state] = (tally[server.state] || 0) + 1;
-  setText(byId("ready"), `${tally.ready || 0} of ${servers.length}`);
+  setText(byId("ready"), format.count(tally.ready || 0));
   const others = Object.entries(tally).filter(([name]) => name !== "ready").map(([name, number]) => `${number} ${name}`);
-  setText(byId("not-ready"), others.join(" · ") || "all of them");
+  setText(byId("not-ready"), `of ${format.count(servers.length)}${others.map((text) => ` · ${text}`).join("")}`);
   const on = {};
   for (const router of state.routers) for (const name of router.using || []) on[name] = (on[name] || 0) + 1;
   byId("entry-points").replaceChildren(...state.entryPoints.map((point) =>
