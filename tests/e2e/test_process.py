@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from balancer import Balancer, Serve, Start, free_port, run_to_end
 from eventually import eventually
+from places import EXAMPLES
 from web import Answer, Load, ask
 
 
@@ -224,11 +225,17 @@ def test_check_tells_good_files_from_bad_ones(workdir: Path) -> None:
     good = routed(workdir / "good.yml", 8000)
     bad = workdir / "bad.yml"
     bad.write_text(good.read_text().replace("rule: Host", "rule: Hots"))
-    assert run_to_end("dynbalancer", "check", str(good)).returncode == 0
-    done = run_to_end("dynbalancer", "check", str(bad))
-    assert done.returncode == 1
-    assert "Host" in done.stdout and "bad.yml" in done.stdout
-    assert run_to_end("dynbalancer", "check", str(workdir / "missing.yml")).returncode == 2
+    compose = EXAMPLES / "article" / "whoami" / "docker-compose.yml"
+    doubtful = workdir / "docker-compose.yml"
+    doubtful.write_text(compose.read_text().replace("frontend.rule", "fronted.rule"))
+
+    for path, code in ((good, 0), (compose, 0), (bad, 2), (workdir / "missing.yml", 2)):
+        assert run_to_end("dynbalancer", "check", str(path)).returncode == code
+    said = run_to_end("dynbalancer", "check", str(bad)).stdout
+    assert "bad.yml" in said and "Hots" in said and "did you mean Host?" in said
+    done = run_to_end("dynbalancer", "check", str(doubtful))
+    assert done.returncode in (1, 2)
+    assert "traefik.fronted.rule" in done.stdout and "traefik.frontend.rule" in done.stdout
 
 
 @pytest.mark.bound(90)

@@ -6,6 +6,7 @@ import http.client
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -72,12 +73,12 @@ def test_messages_of_every_size_and_the_close_code_pass_through(balancer: Balanc
 
 def test_many_tunnels_at_once_do_not_mix(balancer: Balancer) -> None:
     socks = [socket.create_connection(("127.0.0.1", balancer.port)) for _ in range(20)]
-    clients = [connect("ws://ws.example.com/", sock=sock) for sock in socks]
-    for number, client in enumerate(clients):
-        client.send(f"from {number}")
-    assert [client.recv(timeout=10) for client in clients] == [f"from {number}" for number in range(20)]
-    for client in clients:
-        client.close()
+    with ExitStack() as open_ones:
+        clients = [open_ones.enter_context(connect("ws://ws.example.com/", sock=sock)) for sock in socks]
+        for number, client in enumerate(clients):
+            client.send(f"from {number}")
+        answers = [client.recv(timeout=10) for client in clients]
+    assert answers == [f"from {number}" for number in range(20)]
 
 
 def test_any_other_upgrade_is_a_tunnel_too(start: Start, serve: Serve, workdir: Path) -> None:

@@ -57,7 +57,7 @@ class Balancer:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the balancer ended with {self.process.returncode}:\n{self.output}")
             assert ask(self.api_port, "localhost", "/ping").status == 200
-            return ask(self.port, "localhost").status == 404
+            return ask(self.port, "localhost").status > 0
 
         eventually(ready, within=20)
         return self
