@@ -60,9 +60,7 @@ class QuietSite(Site):
     """Writes no line per request."""
 
     noisy = False
-
     displayTracebacks = False
-    noisy = False
 
     def log(self, request: http.Request) -> None:
         """The access log is for what is proxied."""
