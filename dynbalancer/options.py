@@ -55,7 +55,10 @@ def read(
     from_file = staticfile.settings_in(content(read_file, path), path.text or "") if path else []
     chosen: dict[str, Chosen] = {}
     for layer in (from_file, from_variables, from_flags):
-        chosen.update(_converted(_expanded(layer), vocabulary, notes))
+        for key, one in _converted(_expanded(layer), vocabulary, notes):
+            # A flag in small letters does not rename what the file calls Web.
+            before = chosen.get(key, one)
+            chosen[key] = one if one.spelled else replace(one, spelled=before.spelled)
     settings = Assembly(chosen, vocabulary, read_file, cpus or usable_cpus(), notes).settings()
     return Reading(settings, tuple(notes))
 
