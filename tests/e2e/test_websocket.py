@@ -35,6 +35,12 @@ def answer(connection: ServerConnection) -> None:
         connection.send(message)
 
 
+def nothing_is_open(balancer: Balancer) -> bool:
+    """Whether the workers have neither a request nor a connection any more."""
+    found = balancer.api("/api/statistics")
+    return (found["inFlight"], found["openConnections"]) == (0, 0)
+
+
 @pytest.fixture
 def echo() -> Iterator[Server]:
     """A WebSocket echo server on loopback."""
@@ -69,6 +75,7 @@ def test_messages_of_every_size_and_the_close_code_pass_through(balancer: Balanc
         with pytest.raises(ConnectionClosed):
             client.recv(timeout=10)
         assert client.close_code == 4001
+    eventually(lambda: nothing_is_open(balancer))
 
 
 def test_many_tunnels_at_once_do_not_mix(balancer: Balancer) -> None:
@@ -97,4 +104,11 @@ def test_any_other_upgrade_is_a_tunnel_too(start: Start, serve: Serve, workdir: 
     assert head.startswith(b"HTTP/1.1 101 ")
     tunnel.sendall(b"any bytes")
     assert tunnel.recv(100) == b"any bytes"
+
+    # Half closed, the other half goes on to the end; then nothing of it is left.
+    tunnel.sendall(b"x" * 1_000_000)
+    tunnel.shutdown(socket.SHUT_WR)
+    received = sum(len(piece) for piece in iter(lambda: tunnel.recv(65536), b""))
+    assert received == 1_000_000
     connection.close()
+    eventually(lambda: nothing_is_open(balancer))
