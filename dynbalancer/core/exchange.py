@@ -26,8 +26,8 @@ class Headers:
 
     __slots__ = ("fields",)
 
-    def __init__(self, fields: Iterable[Field] = ()) -> None:
-        self.fields: list[Field] = list(fields)
+    def __init__(self, fields: Iterable[Field] | None = None) -> None:
+        self.fields: list[Field] = [] if fields is None else list(fields)
 
     @classmethod
     def of(cls, *pairs: tuple[bytes, bytes]) -> Headers:
@@ -88,21 +88,16 @@ class RequestHead:
     body, :data:`CHUNKED`, or the Content-Length. ``headers`` holds neither Host nor framing fields.
     """
 
-    __slots__ = (
-        "authority",
-        "expect_continue",
-        "headers",
-        "host",
-        "keep_alive",
-        "length",
-        "method",
-        "path",
-        "port",
-        "query",
-        "scheme",
-        "upgrade",
-        "version",
-    )
+    # Defaults stand on the class: most requests leave them as they are, and what isn't set costs nothing.
+    host: bytes = b""
+    authority: bytes = b""
+    port: int | None = None
+    scheme: bytes = b"http"
+    version: int = 11
+    length: int | None = None
+    keep_alive: bool = True
+    upgrade: bytes | None = None
+    expect_continue: bool = False
 
     def __init__(
         self,
@@ -110,30 +105,18 @@ class RequestHead:
         path: bytes = b"/",
         query: bytes | None = None,
         *,
-        host: bytes = b"",
-        authority: bytes = b"",
-        port: int | None = None,
-        scheme: bytes = b"http",
-        version: int = 11,
         headers: Headers | None = None,
-        length: int | None = None,
-        keep_alive: bool = True,
-        upgrade: bytes | None = None,
-        expect_continue: bool = False,
+        **about: Any,
     ) -> None:
+        """``about``: any of the attributes above. ``authority`` defaults to ``host``."""
         self.method = method
         self.path = path
         self.query = query
-        self.host = host
-        self.authority = authority or host
-        self.port = port
-        self.scheme = scheme
-        self.version = version
         self.headers = Headers() if headers is None else headers
-        self.length = length
-        self.keep_alive = keep_alive
-        self.upgrade = upgrade
-        self.expect_continue = expect_continue
+        if about:
+            about.setdefault("authority", about.get("host", b""))
+            for name, value in about.items():
+                setattr(self, name, value)
 
     @property
     def target(self) -> bytes:
@@ -144,7 +127,8 @@ class RequestHead:
 class ResponseHead:
     """An answer but its body. ``length`` is None where there is no body, :data:`CHUNKED`, UNTIL_CLOSE or a length."""
 
-    __slots__ = ("headers", "keep_alive", "length", "reason", "status", "version")
+    version: int = 11
+    keep_alive: bool = True
 
     def __init__(
         self,
@@ -153,15 +137,11 @@ class ResponseHead:
         *,
         headers: Headers | None = None,
         length: int | None = 0,
-        keep_alive: bool = True,
-        version: int = 11,
     ) -> None:
         self.status = status
         self.reason = reason
         self.headers = Headers() if headers is None else headers
         self.length = length
-        self.keep_alive = keep_alive
-        self.version = version
 
 
 #: Length of a response body that ends with its connection.
@@ -190,26 +170,19 @@ class Exchange:
     ``notes`` is for middlewares to leave something for themselves between their hooks.
     """
 
-    __slots__ = (
-        "bytes_in",
-        "bytes_out",
-        "client",
-        "client_port",
-        "entry_point",
-        "finished",
-        "head",
-        "notes",
-        "outcome",
-        "response",
-        "route",
-        "server",
-        "started",
-        "status",
-        "table",
-        "tries",
-        "trusted",
-        "user",
-    )
+    # Defaults stand on the class, see RequestHead.
+    finished: float = 0.0
+    table: RoutingTable | None = None
+    route: Route | None = None
+    server: Any = None
+    response: ResponseHead | None = None
+    status: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    tries: int = 0
+    outcome: str = ""
+    user: bytes = b""
+    notes: dict[str, Any] | None = None
 
     def __init__(
         self,
@@ -227,15 +200,3 @@ class Exchange:
         self.client_port = client_port
         self.trusted = trusted
         self.started = started
-        self.finished = 0.0
-        self.table: RoutingTable | None = None
-        self.route: Route | None = None
-        self.server: Any = None
-        self.response: ResponseHead | None = None
-        self.status = 0
-        self.bytes_in = 0
-        self.bytes_out = 0
-        self.tries = 0
-        self.outcome = ""
-        self.user = b""
-        self.notes: dict[str, Any] | None = None

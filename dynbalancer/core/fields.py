@@ -129,3 +129,26 @@ def has_stray_controls(block: bytes, lines: int) -> bool:
 def tokens_of(values: list[bytes]) -> list[bytes]:
     """The members of a comma-separated list over several lines, in lower case, empty ones left out."""
     return [token for value in values for part in value.split(b",") if (token := part.strip(b" \t").lower())]
+
+
+_connections: dict[bytes, tuple[tuple[bytes, ...], frozenset[bytes]]] = {}
+
+
+def connection_options(values: list[bytes]) -> tuple[tuple[bytes, ...], frozenset[bytes]]:
+    """The members of Connection, and those that name a field which ends here (RFC 9110 section 7.6.1).
+
+    Not fields that steer framing, routing or identity: nobody may have those dropped.
+    """
+    value = values[0] if len(values) == 1 else b",".join(values)
+    found = _connections.get(value)
+    if found is None:
+        if len(_connections) >= REMEMBERED:
+            _connections.clear()
+        members = tuple(tokens_of([value]))
+        named = (member for member in members if member not in _OPTIONS and not is_protected(member))
+        found = _connections[value] = (members, frozenset(named))
+    return found
+
+
+#: Members of Connection that name no field.
+_OPTIONS = frozenset((b"close", b"keep-alive", b"upgrade"))

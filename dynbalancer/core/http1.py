@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from dynbalancer.core.exchange import CHUNKED, UNTIL_CLOSE, Field, Headers, RequestHead, ResponseHead
+from dynbalancer.core.exchange import CHUNKED, UNTIL_CLOSE, Field, RequestHead, ResponseHead
 from dynbalancer.core.fields import (
+    CONTROLS,
     TOKEN,
     FieldError,
     Kind,
-    has_stray_controls,
+    connection_options,
     is_protected,
     known,
     learn,
@@ -28,6 +29,7 @@ from dynbalancer.errors import BadResponse, RequestError
 _VERSIONS = {b"HTTP/1.1": 11, b"HTTP/1.0": 10}
 _version = re.compile(rb"HTTP/[0-9]\.[0-9]").fullmatch
 _status_line = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t -\x7e\x80-\xff]*))?").fullmatch
+_status_lines: dict[bytes, tuple[int, bytes, int]] = {}
 _METHODS = {b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"PATCH", b"OPTIONS"}
 
 #: As ints, since these are compared for every field of every message.
@@ -54,13 +56,15 @@ def parse_request_head(
     or 505.
     """
     lines = block.split(b"\r\n")
-    if has_stray_controls(block, len(lines)):
+    # has_stray_controls, written out: this is asked of every message.
+    if len(block) - len(block.translate(None, CONTROLS)) != 2 * (len(lines) - 1):
         raise RequestError(400, "control-character", "control character or bare CR or LF in the head")
     if len(lines) > limits.fields + 1:
         raise RequestError(431, "too-many-fields")
-    head = RequestHead(scheme=scheme)
-    method, target, head.version = _request_line(lines[0], limits)
-    head.method = method
+    method, target, version = _request_line(lines[0], limits)
+    head = RequestHead(method)
+    head.version = version
+    head.scheme = scheme
     host = length = coding = None
     special: dict[int, list[bytes]] | None = None
     fields = head.headers.fields
@@ -91,7 +95,8 @@ def parse_request_head(
         elif kind <= _TRAILER:
             special = special or {}
             special.setdefault(kind, []).append(value.strip(b" \t"))
-    head.length = _request_length(length, coding, head.version)
+    if length is not None or coding is not None:
+        head.length = _request_length(length, coding, head.version)
     if special is not None:
         _apply_special(head, special)
     elif head.version == 10:
@@ -153,13 +158,15 @@ def _coding_status(coding: bytes) -> int:
 
 
 def _apply_special(head: RequestHead, special: dict[int, list[bytes]]) -> None:
-    connection = tokens_of(special.get(_CONNECTION, []))
+    connection: tuple[bytes, ...] = ()
+    if _CONNECTION in special:
+        connection, named = connection_options(special[_CONNECTION])
+        if named:
+            head.headers.remove(*named)
     if head.version == 10:
         head.keep_alive = b"keep-alive" in connection and b"close" not in connection
     elif b"close" in connection:
         head.keep_alive = False
-    if connection:
-        _drop_named(head.headers, connection)
     if _UPGRADE in special and b"upgrade" in connection and head.version == 11:
         upgrade = b", ".join(special[_UPGRADE])
         # h2c is not spoken here, and never asked for behind us (RFC 9113 section 3.1 has retired it).
@@ -171,17 +178,10 @@ def _apply_special(head: RequestHead, special: dict[int, list[bytes]]) -> None:
         if [value.lower() for value in special[_EXPECT]] != [b"100-continue"]:
             raise RequestError(417, "bad-expectation")
         head.expect_continue = bool(head.length)
-    if b"trailers" in tokens_of(special.get(_TE, [])):
+    if _TE in special and b"trailers" in tokens_of(special[_TE]):
         head.headers.fields.append((b"te", b"TE", b"trailers"))
     if _TRAILER in special and head.length == CHUNKED:
         head.headers.fields.append((b"trailer", b"Trailer", b", ".join(special[_TRAILER])))
-
-
-def _drop_named(headers: Headers, names: Iterable[bytes]) -> None:
-    """What Connection names ends here (RFC 9110 section 7.6.1), but not framing, routing or identity."""
-    doomed = {name for name in names if not is_protected(name)}
-    if any(field[0] in doomed for field in headers.fields):
-        headers.fields[:] = [field for field in headers.fields if field[0] not in doomed]
 
 
 def _set_target(head: RequestHead, target: bytes, authority: bytes | None) -> None:
@@ -228,18 +228,18 @@ def parse_response_head(
     where an ``upgrade`` was asked for. Raises BadResponse.
     """
     lines = block.split(b"\r\n")
-    if has_stray_controls(block, len(lines)):
+    if len(block) - len(block.translate(None, CONTROLS)) != 2 * (len(lines) - 1):
         raise BadResponse("control character or bare CR or LF in the head")
     if len(lines) > limits.response_fields + 1:
         raise BadResponse("too many fields")
-    match = _status_line(lines[0])
-    if match is None:
-        raise BadResponse("not an HTTP/1 status line")
-    head = ResponseHead(int(match.group(2)), match.group(3) or b"")
-    head.version = 11 if match.group(1) == b"1" else 10
+    status, reason, version = _status_lines.get(lines[0]) or _read_status_line(lines[0])
+    head = ResponseHead(status, reason)
+    if version == 10:
+        head.version = 10
+        head.keep_alive = False
     lengths: list[bytes] = []
     codings: list[bytes] = []
-    special: dict[int, list[bytes]] = {}
+    special: dict[int, list[bytes]] | None = None
     fields = head.headers.fields
     remembered = known.get
     del lines[0]
@@ -263,19 +263,32 @@ def parse_response_head(
         elif kind == _FORWARDED or lower == b"proxy-authenticate":
             fields.append((lower, name, value.strip(b" \t")))
         elif kind <= _TRAILER:
+            special = special or {}
             special.setdefault(kind, []).append(value.strip(b" \t"))
     _frame_response(head, lengths, codings, method)
-    _finish_response(head, special, upgrade)
+    if special is not None or status == 101:
+        _apply_response_special(head, special or {}, upgrade)
     return head
+
+
+def _read_status_line(line: bytes) -> tuple[int, bytes, int]:
+    match = _status_line(line)
+    if match is None:
+        raise BadResponse("not an HTTP/1 status line")
+    found = (int(match.group(2)), match.group(3) or b"", 11 if match.group(1) == b"1" else 10)
+    if len(_status_lines) < 256 and len(line) < 64:
+        _status_lines[line] = found
+    return found
 
 
 def _frame_response(head: ResponseHead, lengths: list[bytes], codings: list[bytes], method: bytes) -> None:
     """RFC 9112 section 6.3, without its leniencies. A bodiless answer keeps the length it announced, where it may."""
     length = None
     if lengths:
-        if any(value != lengths[0] for value in lengths) or not lengths[0].isdigit() or len(lengths[0]) > 18:
+        first = lengths[0]
+        if not first.isdigit() or len(first) > 18 or lengths.count(first) != len(lengths):
             raise BadResponse("bad Content-Length")
-        length = int(lengths[0])
+        length = int(first)
     if codings:
         if len(codings) > 1 or codings[0].lower() != b"chunked" or head.version == 10:
             raise BadResponse("bad Transfer-Encoding")
@@ -295,12 +308,13 @@ def _frame_response(head: ResponseHead, lengths: list[bytes], codings: list[byte
             head.keep_alive = False
 
 
-def _finish_response(head: ResponseHead, special: dict[int, list[bytes]], upgrade: bool) -> None:
-    connection = tokens_of(special.get(_CONNECTION, []))
-    if head.version == 10 or b"close" in connection:
-        head.keep_alive = False
-    if connection:
-        _drop_named(head.headers, connection)
+def _apply_response_special(head: ResponseHead, special: dict[int, list[bytes]], upgrade: bool) -> None:
+    if _CONNECTION in special:
+        connection, named = connection_options(special[_CONNECTION])
+        if named:
+            head.headers.remove(*named)
+        if b"close" in connection:
+            head.keep_alive = False
     if head.status == 101:
         if not upgrade or _UPGRADE not in special:
             raise BadResponse("101 without being asked for it")
@@ -311,30 +325,35 @@ def _finish_response(head: ResponseHead, special: dict[int, list[bytes]], upgrad
 
 def write_request_head(head: RequestHead, extra: bytes = b"") -> bytes:
     """The head as it goes to a server: origin form, one framing, ``extra`` lines at the end."""
-    parts = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, head.target, head.authority)]
-    parts += [b"%b: %b\r\n" % (name, value) for _, name, value in head.headers.fields]
     length = head.length
     if length is not None:
-        parts.append(
+        framing = (
             b"Transfer-Encoding: chunked\r\n" if length == CHUNKED else b"Content-Length: %d\r\n" % length
         )
-    parts.append(extra)
-    parts.append(b"\r\n")
-    return b"".join(parts)
+        extra = framing + extra
+    return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (
+        head.method,
+        head.path if head.query is None else head.target,
+        head.authority,
+        b"".join([b"%b: %b\r\n" % (name, value) for _, name, value in head.headers.fields]),
+        extra,
+    )
 
 
 def write_response_head(head: ResponseHead, extra: bytes = b"") -> bytes:
     """The head as it goes to a client. ``head.length`` must be None, CHUNKED, UNTIL_CLOSE or a length."""
-    parts = [b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason or REASONS.get(head.status, b""))]
-    parts += [b"%b: %b\r\n" % (name, value) for _, name, value in head.headers.fields]
     length = head.length
     if length is not None and length != UNTIL_CLOSE:
-        parts.append(
+        framing = (
             b"Transfer-Encoding: chunked\r\n" if length == CHUNKED else b"Content-Length: %d\r\n" % length
         )
-    parts.append(extra)
-    parts.append(b"\r\n")
-    return b"".join(parts)
+        extra = framing + extra
+    return b"HTTP/1.1 %d %b\r\n%b%b\r\n" % (
+        head.status,
+        head.reason or REASONS.get(head.status, b""),
+        b"".join([b"%b: %b\r\n" % (name, value) for _, name, value in head.headers.fields]),
+        extra,
+    )
 
 
 def write_trailers(fields: Iterable[Field]) -> bytes:

@@ -12,9 +12,9 @@ from ipaddress import AddressValueError, IPv6Address
 
 from dynbalancer.errors import RequestError
 
-# A path in which there is nothing to normalise: no escape, no empty or dotted segment, no parameter.
-_plain_path = re.compile(
-    rb"(?:/[A-Za-z0-9_~!$&'()*+,=:@^`{|}\"<>-][A-Za-z0-9._~!$&'()*+,=:@^`{|}\"<>-]*)*/?"
+# A target in which there is nothing to normalise: no escape, no empty or dotted segment, no parameter in the path.
+_plain_target = re.compile(
+    rb"(/|(?:/[A-Za-z0-9_~!$&'()*+,=:@^`{|}\"<>-][A-Za-z0-9._~!$&'()*+,=:@^`{|}\"<>-]*)+/?)(?:\?([!\"$-~]*))?"
 ).fullmatch
 _escape = re.compile(rb"%([0-9A-Fa-f]{2})")
 _unreserved = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
@@ -61,14 +61,15 @@ def _parse_authority(authority: bytes) -> tuple[bytes, int | None]:
 
 def split_target(target: bytes) -> tuple[bytes, bytes | None]:
     """Normal path and query (None without ``?``) of an origin-form target. Raises RequestError 400."""
+    plain = _plain_target(target)
+    if plain is not None:
+        return plain.groups()  # type: ignore[return-value]
     path, mark, query = target.partition(b"?")
     if b"#" in target:
         raise RequestError(400, "bad-target", "fragment in the target")
     if len(target) != len(target.translate(None, _not_ascii)):
         raise RequestError(400, "bad-target", "octets above 7F must be escaped")
-    if not _plain_path(path) or not path:
-        path = normal_path(path)
-    return path, query if mark else None
+    return normal_path(path), query if mark else None
 
 
 def normal_path(path: bytes) -> bytes:

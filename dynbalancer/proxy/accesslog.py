@@ -24,6 +24,8 @@ from dynbalancer.interfaces import IExchangeObserver
 BATCH, INTERVAL = 256, 1.0
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+#: Octets that stand for themselves in a line.
+_PLAIN = bytes(octet for octet in range(0x20, 0x7F) if octet not in b'"\\')
 _unprintable = {octet: f"\\x{octet:02x}" for octet in (*range(0x20), *range(0x7F, 0x100))} | {
     ord('"'): '\\"',
     ord("\\"): "\\\\",
@@ -115,7 +117,7 @@ def _clf_time(seconds: float) -> str:
 def _text(value: bytes) -> str:
     """Latin-1, with quotes and everything unprintable escaped: one request can't write two lines."""
     text = value.decode("latin-1")
-    return text if text.isascii() and text.isprintable() and '"' not in text else text.translate(_unprintable)
+    return text if not value.translate(None, _PLAIN) else text.translate(_unprintable)
 
 
 def _as_common(exchange: Exchange, stamp: str, count: int) -> str:
@@ -133,8 +135,9 @@ def _as_common(exchange: Exchange, stamp: str, count: int) -> str:
         exchange.client,
         _text(exchange.user) if exchange.user else "-",
         stamp,
-        _text(head.method),
-        _text(head.target),
+        # A method is a token.
+        head.method.decode("ascii"),
+        _text(head.path if head.query is None else head.target),
         head.version - 10,
         exchange.status,
         exchange.bytes_out,

@@ -188,7 +188,7 @@ class DataPlane:
         counter: Callable[[], int] = self._counters.slot(service.name)
         rotating = [upstream for upstream in upstreams if upstream.up]
         balancer = maker.make_balancer(rotating, {}, counter, random)
-        return LiveService(service, tuple(upstreams), balancer, self._reactor.seconds)
+        return LiveService(service, tuple(upstreams), balancer)
 
 
 def fetch(method: str, url: str, headers: Any = None, body: bytes = b"") -> Deferred[Response]:

@@ -53,7 +53,7 @@ class Deadlines:
             thing.deadline = NEVER
             return
         thing.deadline = deadline = self.now + seconds
-        if deadline < thing.watched:
+        if deadline < thing.watched - TICK:
             self._watch(thing, deadline)
 
     def forget(self, thing: Watched) -> None:

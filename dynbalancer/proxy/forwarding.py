@@ -7,12 +7,13 @@ and ``start_tunnel``, and calls ``request_body``, ``request_ended`` and ``client
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dynbalancer.core.chunks import LAST_CHUNK, chunk
 from dynbalancer.core.exchange import CHUNKED, Exchange, Field, RequestHead, Response, ResponseHead
-from dynbalancer.core.http1 import REASONS, allowed_trailers, write_request_head, write_trailers
+from dynbalancer.core.forwarded import forwarded_fields
+from dynbalancer.core.http1 import REASONS, allowed_trailers, write_trailers
 from dynbalancer.errors import ConnectError, NoServer, RequestError, UpstreamClosed, UpstreamError
 
 if TYPE_CHECKING:
@@ -30,21 +31,20 @@ IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"
 class Forwarding(Exchange):
     """An exchange while it is carried out. ``pending`` holds octets that the next write to the client takes along."""
 
-    __slots__ = (
-        "_body",
-        "_body_size",
-        "_cancel",
-        "_candidates",
-        "_paused",
-        "_trailers",
-        "_upstream",
-        "connection",
-        "over",
-        "pending",
-        "request_complete",
-        "resource",
-        "tunnelling",
-    )
+    # Defaults stand on the class: what a request doesn't need isn't set.
+    pending: bytes = b""
+    connection: UpstreamConnection | None = None
+    over: bool = False
+    tunnelling: bool = False
+    _upstream: Upstream | None = None
+    _candidates: Iterator[Upstream] | None = None
+    _avoided: Sequence[Upstream] = ()
+    _cancel: Callable[[], None] | None = None
+    #: The pieces of the body so far, while they may have to be sent (again); None once they are gone.
+    _body: list[bytes] | None = None
+    _body_size: int = 0
+    _trailers: Sequence[Field] = ()
+    _paused: bool = False
 
     def __init__(
         self,
@@ -55,23 +55,22 @@ class Forwarding(Exchange):
         client_port: int,
         trusted: bool,
     ) -> None:
-        Exchange.__init__(
-            self, head, entry_point, client, client_port, trusted=trusted, started=resource.clock()
-        )
+        self.head = head
+        self.entry_point = entry_point
+        self.client = client
+        self.client_port = client_port
+        self.trusted = trusted
+        self.started = resource.clock()
         self.resource = resource
-        self.pending = b""
-        self.connection: UpstreamConnection | None = None
-        self.request_complete = not head.length
-        self.over = False
-        self.tunnelling = False
-        self._upstream: Upstream | None = None
-        self._candidates: Iterator[Upstream] | None = None
-        self._cancel: Callable[[], None] | None = None
-        # The pieces of the body so far, while they may have to be sent (again); None once they are gone.
-        self._body: list[bytes] | None = [] if head.length else None
-        self._body_size = 0
-        self._trailers: list[Field] = []
-        self._paused = False
+        if head.length:
+            self.request_complete = False
+            self._body = []
+        else:
+            self.request_complete = True
+
+    def forwarded_fields(self, server: bytes) -> list[Field]:
+        """The X-Forwarded-* fields of this request; ``server`` is our name."""
+        return forwarded_fields(self.head, self.client.encode("ascii", "replace"), server)
 
     # What the client's side offers.
 
@@ -87,7 +86,7 @@ class Forwarding(Exchange):
         """Some octets of the answer's body."""
         raise NotImplementedError
 
-    def send_end(self, trailers: list[Field]) -> None:
+    def send_end(self, trailers: Sequence[Field]) -> None:
         """The answer is complete."""
         raise NotImplementedError
 
@@ -130,7 +129,7 @@ class Forwarding(Exchange):
         self.send_head(head)
         if response.body and head.length is not None and self.head.method != b"HEAD":
             self.send_body(response.body)
-        self._complete([])
+        self._complete()
 
     def refuse(self, error: RequestError) -> None:
         """The rest of the request is no good (its body's framing, or its time)."""
@@ -159,18 +158,14 @@ class Forwarding(Exchange):
 
     def forward(self, service: LiveService) -> None:
         """Begin: ask the best server of ``service``."""
-        self._candidates = service.candidates(self.head)
-        self.next_server(NoServer(f"no server of {service.service.name} is up"))
+        self._candidates = service.balancer.choices(self.head)
+        self.next_server()
 
-    def next_server(self, error: UpstreamError) -> None:
+    def next_server(self, error: UpstreamError | None = None) -> None:
         """Ask the next best one; fail with ``error`` where there is none or enough were asked."""
-        if self.tries > self.resource.retries:
-            self.fail(error)
-            return
-        assert self._candidates is not None
-        upstream = next(self._candidates, None)
+        upstream = self._next_candidate() if self.tries <= self.resource.retries else None
         if upstream is None:
-            self.fail(error)
+            self.fail(error or NoServer("no server is up"))
             return
         self.tries += 1
         self._upstream = self.server = upstream
@@ -179,21 +174,35 @@ class Forwarding(Exchange):
         if connection is not None:
             self._connected(connection)
         else:
-            self._connect(upstream)
+            self._cancel = upstream.connect(self._connected, self.upstream_failed)
 
-    def _connect(self, upstream: Upstream) -> None:
-        self._cancel = upstream.connect(self._connected, self.upstream_failed)
+    def _next_candidate(self) -> Upstream | None:
+        """The next one of the balancer's choices that is up; those that could not be reached lately come last."""
+        for upstream in self._candidates or ():
+            if not upstream.up:
+                continue
+            if upstream.avoid_until and upstream.avoid_until > self.resource.clock():
+                self._avoided = [*self._avoided, upstream]
+                continue
+            return upstream
+        if self._avoided:
+            upstream, *self._avoided = self._avoided
+            return upstream
+        return None
 
     def _connected(self, connection: UpstreamConnection) -> None:
         self._cancel = None
         self.connection = connection
         head = self.head
-        connection.begin(self, head)
-        connection.transport.write(write_request_head(*self.resource.outgoing(self, connection.upstream)))
+        connection.begin(self, head.method, upgrade=head.upgrade is not None)
+        connection.transport.write(self.resource.request_head(self, connection.upstream))
         if self._body:
             self._write_body(b"".join(self._body))
         if self.request_complete:
-            self._end_request(connection)
+            if head.length == CHUNKED:
+                self._end_request(connection)
+            else:
+                connection.await_response()
         elif self._paused:
             self._paused = False
             self.resume_request()
@@ -251,20 +260,23 @@ class Forwarding(Exchange):
         if head.status == 101:
             self._begin_tunnel(head)
             return
-        self._run_response_hooks(head)
+        route = self.route
+        if route is not None and route.middlewares:
+            self._run_response_hooks(head)
         self.send_head(head)
 
-    def content_received(self, data: bytes) -> None:
-        """Octets of the answer, or of the tunnel."""
-        self.send_body(data)
-
-    def response_ended(self, trailers: list[Field]) -> None:
+    def response_ended(self, trailers: Sequence[Field]) -> None:
         """The answer is complete."""
         connection, self.connection = self.connection, None
-        if connection is not None:
-            connection.release()
         self.outcome = "done"
-        self._complete(allowed_trailers(trailers) if trailers else trailers)
+        if self._upstream is not None:
+            self._upstream.in_flight -= 1
+            self._upstream = None
+        # First the books, then the end: the client's side may begin its next exchange inside send_end.
+        self._finish()
+        if connection is not None:
+            connection.release(self.finished)
+        self.send_end(allowed_trailers(trailers) if trailers else trailers)
 
     def upstream_failed(self, error: UpstreamError) -> None:
         """This server did not do: try another where that is safe (RFC 9110 section 9.2.2), else say so."""
@@ -332,11 +344,9 @@ class Forwarding(Exchange):
     # Ends.
 
     def _run_response_hooks(self, head: ResponseHead) -> None:
-        route = self.route
-        if route is not None and route.middlewares:
-            for middleware in reversed(route.middlewares):
-                if middleware.on_response is not None:
-                    middleware.on_response(self, head)
+        for middleware in reversed(self.route.middlewares if self.route is not None else ()):
+            if middleware.on_response is not None:
+                middleware.on_response(self, head)
 
     def _leave_upstream(self) -> None:
         """Whatever goes on with a server, stop it."""
@@ -350,12 +360,10 @@ class Forwarding(Exchange):
             self._upstream.in_flight -= 1
             self._upstream = None
 
-    def _complete(self, trailers: list[Field]) -> None:
-        if self._upstream is not None:
-            self._leave_upstream()
-        # First the books, then the end: the connection may begin its next exchange inside send_end.
+    def _complete(self) -> None:
+        self._leave_upstream()
         self._finish()
-        self.send_end(trailers)
+        self.send_end(())
 
     def _finish(self) -> None:
         if not self.over:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.interfaces import IHalfCloseableProtocol
@@ -84,6 +85,8 @@ class ServerConnection(RequestReader, Protocol):
         self._unsent = 0
         self._stalled = False
         self._tunnelled = 0
+        self.forwarded_for: tuple[bytes, bytes | None] | None = None
+        self.forwarded: list[Field] = []
 
     # What the transport calls.
 
@@ -106,9 +109,9 @@ class ServerConnection(RequestReader, Protocol):
             if self._lingered > LINGER_SIZE:
                 self.abort()
             return
-        begun = self.between_messages
+        held = self._held
         self.feed(data)
-        if begun and self.reading == HEAD and not self.between_messages:
+        if self._held and not held and self.reading == HEAD:
             # The head as a whole has a deadline; single bytes don't move it.
             self.site.deadlines.set(self, self.limits.head_time)
 
@@ -333,7 +336,7 @@ class _Answer:
 class ClientExchange(Forwarding):
     """An exchange whose client speaks HTTP/1."""
 
-    __slots__ = ("_chunked", "client_connection")
+    _chunked: bool = False
 
     def __init__(self, connection: ServerConnection, head: RequestHead) -> None:
         site = connection.site
@@ -347,7 +350,16 @@ class ClientExchange(Forwarding):
             connection.trusted,
         )
         self.client_connection = connection
-        self._chunked = False
+
+    def forwarded_fields(self, server: bytes) -> list[Field]:
+        # A client rarely talks to two hosts over one connection: what was said last time mostly holds.
+        connection = self.client_connection
+        head = self.head
+        key = (head.authority, head.upgrade)
+        if connection.forwarded_for != key:
+            connection.forwarded_for = key
+            connection.forwarded = Forwarding.forwarded_fields(self, server)
+        return connection.forwarded
 
     def send_interim(self, head: ResponseHead) -> None:
         self.client_connection.transport.write(write_response_head(head))
@@ -384,7 +396,7 @@ class ClientExchange(Forwarding):
             self.pending = b""
         self.client_connection.transport.write(data)
 
-    def send_end(self, trailers: list[Field]) -> None:
+    def send_end(self, trailers: Sequence[Field]) -> None:
         if self._chunked:
             wanted = trailers and self.head.headers.get(b"te") is not None
             self.pending += write_trailers(trailers) if wanted else LAST_CHUNK

@@ -8,6 +8,7 @@ twisted.web holds each request's body until it is complete).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from copy import copy
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -16,8 +17,9 @@ from twisted.web import server
 from twisted.web.resource import IResource
 from zope.interface import implementer
 
-from dynbalancer.core.exchange import RequestHead, Response
-from dynbalancer.core.forwarded import forwarded_fields, merge_forwarded
+from dynbalancer.core.exchange import Response
+from dynbalancer.core.forwarded import merge_forwarded
+from dynbalancer.core.http1 import write_request_head
 from dynbalancer.errors import NoServer, RequestError, UpstreamError
 from dynbalancer.proxy.forwarding import Forwarding, plain_response
 from dynbalancer.proxy.upstream import Upstream
@@ -64,7 +66,7 @@ class ReverseProxyResource:
         if route is None:
             exchange.answer(plain_response(404, NOT_FOUND))
             return
-        fields = forwarded_fields(head, exchange.client.encode("ascii", "replace"), self._server_name)
+        fields = exchange.forwarded_fields(self._server_name)
         if exchange.trusted:
             merge_forwarded(head.headers, fields)
         else:
@@ -125,8 +127,8 @@ class ReverseProxyResource:
 
     # What an exchange asks on its way.
 
-    def outgoing(self, exchange: Forwarding, upstream: Upstream) -> tuple[RequestHead, bytes]:
-        """The head to send to this server, and lines to put at its end. Fresh for each try."""
+    def request_head(self, exchange: Forwarding, upstream: Upstream) -> bytes:
+        """The head to send to this server, written afresh for each try."""
         head = exchange.head
         route = exchange.route
         assert route is not None
@@ -136,8 +138,9 @@ class ReverseProxyResource:
         if head.expect_continue:
             extra += b"Expect: 100-continue\r\n"
         if not head.authority or not route.service.service.pass_host_header:
-            head = _with_authority(head, upstream.authority)
-        return head, extra
+            head = copy(head)
+            head.authority = upstream.authority
+        return write_request_head(head, extra)
 
     def failure_response(self, exchange: Forwarding, error: UpstreamError) -> Response:
         """What the client is told where no server could answer."""
@@ -209,11 +212,3 @@ class ReverseProxyResource:
 
 async def _as_coroutine(found: Awaitable[Response | None]) -> Response | None:
     return await found
-
-
-def _with_authority(head: RequestHead, authority: bytes) -> RequestHead:
-    changed = RequestHead.__new__(RequestHead)
-    for name in RequestHead.__slots__:
-        setattr(changed, name, getattr(head, name))
-    changed.authority = authority
-    return changed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -12,7 +12,7 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from dynbalancer.core.exchange import Field, RequestHead, ResponseHead
+from dynbalancer.core.exchange import Field, ResponseHead
 from dynbalancer.core.model import Server, Service
 from dynbalancer.core.reading import DEAD, HELD, RAW, ResponseReader
 from dynbalancer.core.settings import Limits
@@ -150,7 +150,6 @@ class Upstream:
         if not self.up or self.gone or len(self._idle) >= self.connecting.limits.upstream_idle_connections:
             connection.close()
             return
-        connection.idle_since = self.connecting.reactor.seconds()
         self.connecting.deadlines.set(connection, self.connecting.limits.upstream_idle_time)
         self._idle.append(connection)
 
@@ -248,12 +247,12 @@ class UpstreamConnection(ResponseReader, Protocol):
 
     # Requests.
 
-    def begin(self, exchange: Forwarding, head: RequestHead) -> None:
+    def begin(self, exchange: Forwarding, method: bytes, *, upgrade: bool) -> None:
         """The next answer belongs to this exchange."""
         self.exchange = exchange
         self.request_sent = False
         self.answered = False
-        self.expect(head.method, upgrade=head.upgrade is not None)
+        self.expect(method, upgrade=upgrade)
 
     def await_response(self) -> None:
         """The request is out: the server's time runs."""
@@ -261,11 +260,12 @@ class UpstreamConnection(ResponseReader, Protocol):
         if not self.answered:
             self.deadlines.set(self, self.limits.response_time)
 
-    def release(self) -> None:
+    def release(self, now: float) -> None:
         """The exchange is over: keep the connection where it is perfectly clean."""
         self.exchange = None
         if self.clean and self.request_sent and self.reading == HELD and not self.lost:
             self.reused = True
+            self.idle_since = now
             self.upstream.keep(self)
         else:
             self.close()
@@ -339,7 +339,7 @@ class UpstreamConnection(ResponseReader, Protocol):
 
     def content_received(self, data: bytes) -> None:
         if self.exchange is not None:
-            self.exchange.content_received(data)
+            self.exchange.send_body(data)
 
     def response_ended(self, trailers: list[Field]) -> None:
         exchange = self.exchange
@@ -385,24 +385,9 @@ class _RequestBody:
 class LiveService:
     """A service while it runs: its upstreams and the balancer over them."""
 
-    __slots__ = ("_clock", "balancer", "service", "upstreams")
+    __slots__ = ("balancer", "service", "upstreams")
 
-    def __init__(self, service: Service, upstreams: tuple[Upstream, ...], balancer: Any, clock: Any) -> None:
+    def __init__(self, service: Service, upstreams: tuple[Upstream, ...], balancer: Any) -> None:
         self.service = service
         self.upstreams = upstreams
         self.balancer = balancer
-        self._clock = clock
-
-    def candidates(self, head: RequestHead) -> Iterator[Upstream]:
-        """Whom to ask, best first: those that are up; at the end those that could not be reached lately."""
-        avoided = None
-        for upstream in self.balancer.choices(head):
-            if not upstream.up:
-                continue
-            if upstream.avoid_until and upstream.avoid_until > self._clock():
-                avoided = avoided or []
-                avoided.append(upstream)
-                continue
-            yield upstream
-        if avoided:
-            yield from avoided

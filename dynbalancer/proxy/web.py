@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dynbalancer.core.exchange import CHUNKED, UNTIL_CLOSE, Field, Headers, RequestHead, ResponseHead
@@ -21,8 +22,6 @@ _LEFT_OUT = frozenset((b"content-length", b"transfer-encoding", b"connection"))
 
 class WebExchange(Forwarding):
     """Answers through ``request.write``. No upgrades, no interim responses: twisted.web has none."""
-
-    __slots__ = ("_request",)
 
     def __init__(self, resource: ReverseProxyResource, head: RequestHead, request: Any) -> None:
         peer = request.getClientAddress()
@@ -76,7 +75,7 @@ class WebExchange(Forwarding):
         self.bytes_out += len(data)
         self._request.write(data)
 
-    def send_end(self, trailers: list[Field]) -> None:
+    def send_end(self, trailers: Sequence[Field]) -> None:
         self._request.unregisterProducer()
         self._request.finish()
 
