@@ -66,7 +66,9 @@ def run(argv: list[str]) -> int:
     """Balance until SIGTERM or SIGINT."""
     options = RunOptions()
     options.parseOptions(argv)
-    return _until_the_end(options)
+    from dynbalancer import tap
+
+    return until_the_end(options, tap.makeService, None, _begin_logging)
 
 
 def demo(argv: list[str]) -> int:
@@ -77,23 +79,32 @@ def demo(argv: list[str]) -> int:
     return run([*own, *argv])
 
 
-def _until_the_end(options: Options, begin: Callable[[Any, str], None] | None = None) -> int:
-    from dynbalancer import tap
-
-    service = tap.makeService(options)
-    from twisted.internet import reactor
-
-    (begin or _begin_logging)(sys.stdout, options.settings.log_level)
+def until_the_end(
+    options: Options,
+    make_service: Callable[[Any], Any],
+    reactor: Any,
+    begin_logging: Callable[[Any, str], None],
+) -> int:
+    """Start as twistd would, and run the reactor; the exit code. ``reactor`` None: the one of this process."""
+    service = make_service(options)
+    reactor = _reactor() if reactor is None else reactor
+    begin_logging(sys.stdout, options.settings.log_level)
     try:
         service.privilegedStartService()
     except ConfigurationError as error:
         print(f"dynbalancer: {error}", file=sys.stderr)
         return 1
     service.startService()
-    loop: Any = reactor
-    loop.addSystemEventTrigger("before", "shutdown", service.stopService)
-    loop.run()
+    reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
+    reactor.run()
     return 0
+
+
+def _reactor() -> Any:
+    # Not before the command is known: importing it installs it.
+    from twisted.internet import reactor
+
+    return reactor
 
 
 def _begin_logging(stream: Any, level: str) -> None:

@@ -48,7 +48,9 @@ def makeService(options: Options) -> Balancer:
     from twisted.internet import reactor
 
     try:
-        return assemble(options.settings, options.notes, reactor, observer=_terminal_observer(options))
+        observer = terminal_observer(options)
+        opener = sockets.open_listening
+        return assemble(options.settings, options.notes, reactor, open_listening=opener, observer=observer)
     except ConfigurationError as error:
         _give_up(error, 2)
     except sockets.PortError as error:
@@ -61,7 +63,7 @@ def _give_up(error: DynbalancerError, code: int) -> None:
     raise SystemExit(code)
 
 
-def _terminal_observer(options: Options) -> ILogObserver | None:
+def terminal_observer(options: Options) -> ILogObserver | None:
     """Our own lines where twistd would write to the terminal; what it was told of files and syslog stays."""
     told = getattr(options, "parent", None)
     if told is None or not told.get("nodaemon") or told.get("syslog") or told.get("logger"):
