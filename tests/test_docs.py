@@ -40,7 +40,7 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_flags_that_pages_name_exist(page: Path) -> None:
     vocabulary = Vocabulary(plugins.provider_makers())
-    named = {flag.lower() for flag in FLAGS.findall(page.read_text())} - FOREIGN
+    named = {flag.lower() for flag in FLAGS.findall(page.read_text()) if "NAME" not in flag} - FOREIGN
     keys = {flag: vocabulary.canonical(flag.removeprefix("--")) for flag in named}
     assert [flag for flag, key in keys.items() if vocabulary.find(key) is None] == []
 
