@@ -208,7 +208,7 @@ FIXED = (
 
 #: Settings of one entry point: ``--entrypoints.NAME.…``.
 ENTRY_POINT = (
-    Flag("address", address, ":80", "Where it listens.", ENTRY),
+    Flag("address", address, "", "Where it listens.", ENTRY),
     Flag("asdefault", boolean, "false", "Routers that name no entry point use this one.", ENTRY),
     Flag("forwardedheaders.trustedips", network, "", "Peers that may set X-Forwarded-*.", ENTRY, many=True),
     Flag("forwardedheaders.insecure", boolean, "false", "Every peer may set X-Forwarded-*.", ENTRY),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from dynbalancer import flags
@@ -162,3 +164,11 @@ def test_an_unknown_setting_is_answered_in_one_sentence(key: str, where: str, se
     assert sentence in said
     assert said.startswith(where)
     assert "\n" not in said
+
+
+def test_the_reference_page_has_a_row_for_every_setting() -> None:
+    page = (Path(__file__).resolve().parents[1] / "docs" / "reference" / "options.md").read_text()
+    vocabulary = Vocabulary({})
+    rows = {*vocabulary.flags, *(f"entrypoints.NAME.{field}" for field in vocabulary.fields)}
+    flags_without_a_row = [key for key in rows if f"\n| `{key}` | " not in page]
+    assert flags_without_a_row == []
