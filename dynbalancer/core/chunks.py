@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dynbalancer.core.exchange import Field
-from dynbalancer.core.fields import FieldError, has_stray_controls, known, learn
+from dynbalancer.core.fields import FieldError, has_stray_controls, read_line
 from dynbalancer.core.settings import Limits
 
 _token = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -135,12 +135,8 @@ def _trailer_fields(block: bytes, limits: Limits) -> list[Field]:
         raise ChunkError("too many trailers")
     fields: list[Field] = []
     for line in lines:
-        name, colon, value = line.partition(b":")
-        if not colon:
-            raise ChunkError("trailer without a colon")
         try:
-            lower, _ = known.get(name) or learn(name, limits.field_name)
+            fields.append(read_line(line, limits.field_name)[1])
         except FieldError as error:
             raise ChunkError(str(error)) from error
-        fields.append((lower, name, value.strip(b" \t")))
     return fields

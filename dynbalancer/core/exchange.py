@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 #: Length of a body whose end is marked by its last chunk.
 CHUNKED = -1
 
-#: A field: name in lower case, name as sent, value without surrounding blanks.
+#: A field: name in lower case, value without blanks around it, and both as they go on the wire (``Name: value`` CRLF).
 Field = tuple[bytes, bytes, bytes]
+
+
+def field_of(name: bytes, value: bytes) -> Field:
+    """A field; the name may be in any letter case."""
+    return name.lower(), value, b"%b: %b\r\n" % (name, value)
 
 
 class Headers:
@@ -32,28 +37,28 @@ class Headers:
     @classmethod
     def of(cls, *pairs: tuple[bytes, bytes]) -> Headers:
         """From ``(name, value)`` pairs in any letter case."""
-        return cls([(name.lower(), name, value) for name, value in pairs])
+        return cls([field_of(name, value) for name, value in pairs])
 
     def get(self, name: bytes, default: bytes | None = None) -> bytes | None:
         """The first value of a field."""
-        for lower, _, value in self.fields:
+        for lower, value, _ in self.fields:
             if lower == name:
                 return value
         return default
 
     def all(self, name: bytes) -> list[bytes]:
         """Every value of a field, in order."""
-        return [value for lower, _, value in self.fields if lower == name]
+        return [value for lower, value, _ in self.fields if lower == name]
 
     def set(self, name: bytes, value: bytes) -> None:
         """Replace every field of this name (any letter case) by one."""
         lower = name.lower()
         self.fields = [field for field in self.fields if field[0] != lower]
-        self.fields.append((lower, name, value))
+        self.fields.append(field_of(name, value))
 
     def add(self, name: bytes, value: bytes) -> None:
         """Append one more field of this name (any letter case)."""
-        self.fields.append((name.lower(), name, value))
+        self.fields.append(field_of(name, value))
 
     def remove(self, *names: bytes) -> None:
         """Drop every field with one of these lower-case names."""
@@ -67,7 +72,7 @@ class Headers:
         return any(field[0] == name for field in self.fields)
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
-        return ((name, value) for _, name, value in self.fields)
+        return ((line[: len(lower)], value) for lower, value, line in self.fields)
 
     def __len__(self) -> int:
         return len(self.fields)

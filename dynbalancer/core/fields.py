@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from dynbalancer.core.exchange import Field
+
 #: What RFC 9110 section 5.6.2 calls tchar.
 TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -98,6 +100,34 @@ def learn(name: bytes, longest: int = 256) -> tuple[bytes, int]:
         known.clear()
     # As an int: an enum member costs ten times as much to compare.
     known[name] = found = (lower, int(_kind_of(lower)))
+    return found
+
+
+#: Lines that were read before: kind and field. Most lines of a request were in the one before it.
+lines: dict[bytes, tuple[int, Field]] = {}
+
+#: What is remembered, at the most: so many lines of so many octets.
+_REMEMBERED_LINES, _LONGEST_LINE = 2048, 160
+
+#: Not remembered: these are secrets.
+_SECRET = frozenset((b"authorization", b"cookie", b"set-cookie", b"proxy-authorization"))
+
+
+def read_line(line: bytes, longest: int = 256) -> tuple[int, Field]:
+    """:class:`Kind` and field of a field line without its CRLF. Raises :class:`FieldError`.
+
+    Whether there are control characters in it is not looked at here.
+    """
+    name, colon, value = line.partition(b":")
+    if not colon:
+        raise FieldError("field line without a colon")
+    lower, kind = known.get(name) or learn(name, longest)
+    value = value.strip(b" \t")
+    found = kind, (lower, value, b"%b: %b\r\n" % (name, value))
+    if len(line) <= _LONGEST_LINE and lower not in _SECRET:
+        if len(lines) >= _REMEMBERED_LINES:
+            lines.clear()
+        lines[line] = found
     return found
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
-from dynbalancer.core.exchange import Field, Headers, RequestHead
+from dynbalancer.core.exchange import Field, Headers, RequestHead, field_of
 from dynbalancer.errors import ConfigurationError
-
-_FOR = b"X-Forwarded-For"
 
 
 def forwarded_fields(head: RequestHead, client: bytes, server: bytes) -> list[Field]:
@@ -19,18 +17,19 @@ def forwarded_fields(head: RequestHead, client: bytes, server: bytes) -> list[Fi
         scheme = head.scheme
     port = b"%d" % head.port if head.port is not None else (b"443" if secure else b"80")
     return [
-        (b"x-forwarded-for", _FOR, client),
-        (b"x-forwarded-host", b"X-Forwarded-Host", head.authority),
-        (b"x-forwarded-port", b"X-Forwarded-Port", port),
-        (b"x-forwarded-proto", b"X-Forwarded-Proto", scheme),
-        (b"x-forwarded-server", b"X-Forwarded-Server", server),
-        (b"x-real-ip", b"X-Real-Ip", client),
+        field_of(b"X-Forwarded-For", client),
+        field_of(b"X-Forwarded-Host", head.authority),
+        field_of(b"X-Forwarded-Port", port),
+        field_of(b"X-Forwarded-Proto", scheme),
+        field_of(b"X-Forwarded-Server", server),
+        field_of(b"X-Real-Ip", client),
     ]
 
 
 def merge_forwarded(headers: Headers, fresh: list[Field]) -> None:
     """Add to what a trusted peer said: its fields stay, our client joins the list, our name replaces."""
-    for lower, name, value in fresh:
+    for lower, value, line in fresh:
+        name = line[: len(lower)]
         if lower == b"x-forwarded-for":
             earlier = headers.all(lower)
             headers.set(name, b", ".join([*earlier, value]))

@@ -18,10 +18,10 @@ from dynbalancer.core.fields import (
     Kind,
     connection_options,
     is_protected,
-    known,
-    learn,
+    read_line,
     tokens_of,
 )
+from dynbalancer.core.fields import lines as field_lines
 from dynbalancer.core.settings import Limits
 from dynbalancer.core.targets import normal_host, split_target
 from dynbalancer.errors import BadResponse, RequestError
@@ -68,33 +68,27 @@ def parse_request_head(
     host = length = coding = None
     special: dict[int, list[bytes]] | None = None
     fields = head.headers.fields
-    remembered = known.get
+    remembered = field_lines.get
     del lines[0]
     for line in lines:
-        name, colon, value = line.partition(b":")
-        found = remembered(name)
-        if found is None:
-            found = _learn(name, limits)
-        if not colon:
-            raise RequestError(400, "bad-field", "field line without a colon")
-        lower, kind = found
+        kind, field = remembered(line) or _read_line(line, limits)
         if kind == _ORDINARY or (kind == _FORWARDED and trusted):
-            fields.append((lower, name, value.strip(b" \t")))
+            fields.append(field)
         elif kind == _HOST:
             if host is not None:
                 raise RequestError(400, "bad-host", "several Host fields")
-            host = value.strip(b" \t")
+            host = field[1]
         elif kind == _CONTENT_LENGTH:
             if length is not None:
                 raise RequestError(400, "bad-length", "several Content-Length fields")
-            length = value.strip(b" \t")
+            length = field[1]
         elif kind == _TRANSFER_ENCODING:
             if coding is not None:
                 raise RequestError(400, "bad-coding", "several Transfer-Encoding fields")
-            coding = value.strip(b" \t")
+            coding = field[1]
         elif kind <= _TRAILER:
             special = special or {}
-            special.setdefault(kind, []).append(value.strip(b" \t"))
+            special.setdefault(kind, []).append(field[1])
     if length is not None or coding is not None:
         head.length = _request_length(length, coding, head.version)
     if special is not None:
@@ -105,9 +99,9 @@ def parse_request_head(
     return head
 
 
-def _learn(name: bytes, limits: Limits) -> tuple[bytes, int]:
+def _read_line(line: bytes, limits: Limits) -> tuple[int, Field]:
     try:
-        return learn(name, limits.field_name)
+        return read_line(line, limits.field_name)
     except FieldError as error:
         status = 431 if "long" in str(error) else 400
         raise RequestError(status, "bad-field", str(error)) from None
@@ -179,9 +173,9 @@ def _apply_special(head: RequestHead, special: dict[int, list[bytes]]) -> None:
             raise RequestError(417, "bad-expectation")
         head.expect_continue = bool(head.length)
     if _TE in special and b"trailers" in tokens_of(special[_TE]):
-        head.headers.fields.append((b"te", b"TE", b"trailers"))
+        head.headers.add(b"TE", b"trailers")
     if _TRAILER in special and head.length == CHUNKED:
-        head.headers.fields.append((b"trailer", b"Trailer", b", ".join(special[_TRAILER])))
+        head.headers.add(b"Trailer", b", ".join(special[_TRAILER]))
 
 
 def _set_target(head: RequestHead, target: bytes, authority: bytes | None) -> None:
@@ -241,30 +235,25 @@ def parse_response_head(
     codings: list[bytes] = []
     special: dict[int, list[bytes]] | None = None
     fields = head.headers.fields
-    remembered = known.get
+    remembered = field_lines.get
     del lines[0]
     for line in lines:
-        name, colon, value = line.partition(b":")
-        found = remembered(name)
+        found = remembered(line)
         if found is None:
             try:
-                found = learn(name, limits.field_name)
+                found = read_line(line, limits.field_name)
             except FieldError as error:
                 raise BadResponse(str(error)) from None
-        if not colon:
-            raise BadResponse("field line without a colon")
-        lower, kind = found
-        if kind == _ORDINARY:
-            fields.append((lower, name, value.strip(b" \t")))
+        kind, field = found
+        if kind == _ORDINARY or kind == _FORWARDED or field[0] == b"proxy-authenticate":  # noqa: SIM109 (no tuple per field)
+            fields.append(field)
         elif kind == _CONTENT_LENGTH:
-            lengths.append(value.strip(b" \t"))
+            lengths.append(field[1])
         elif kind == _TRANSFER_ENCODING:
-            codings.append(value.strip(b" \t"))
-        elif kind == _FORWARDED or lower == b"proxy-authenticate":
-            fields.append((lower, name, value.strip(b" \t")))
+            codings.append(field[1])
         elif kind <= _TRAILER:
             special = special or {}
-            special.setdefault(kind, []).append(value.strip(b" \t"))
+            special.setdefault(kind, []).append(field[1])
     _frame_response(head, lengths, codings, method)
     if special is not None or status == 101:
         _apply_response_special(head, special or {}, upgrade)
@@ -301,7 +290,7 @@ def _frame_response(head: ResponseHead, lengths: list[bytes], codings: list[byte
     elif method == b"HEAD" or status == 304:
         head.length = None
         if length is not None and length >= 0:
-            head.headers.fields.append((b"content-length", b"Content-Length", lengths[0]))
+            head.headers.add(b"Content-Length", lengths[0])
     else:
         head.length = UNTIL_CLOSE if length is None else length
         if length is None:
@@ -318,9 +307,9 @@ def _apply_response_special(head: ResponseHead, special: dict[int, list[bytes]],
     if head.status == 101:
         if not upgrade or _UPGRADE not in special:
             raise BadResponse("101 without being asked for it")
-        head.headers.fields.append((b"upgrade", b"Upgrade", b", ".join(special[_UPGRADE])))
+        head.headers.add(b"Upgrade", b", ".join(special[_UPGRADE]))
     if _TRAILER in special and head.length == CHUNKED:
-        head.headers.fields.append((b"trailer", b"Trailer", b", ".join(special[_TRAILER])))
+        head.headers.add(b"Trailer", b", ".join(special[_TRAILER]))
 
 
 def write_request_head(head: RequestHead, extra: bytes = b"") -> bytes:
@@ -335,7 +324,7 @@ def write_request_head(head: RequestHead, extra: bytes = b"") -> bytes:
         head.method,
         head.path if head.query is None else head.target,
         head.authority,
-        b"".join([b"%b: %b\r\n" % (name, value) for _, name, value in head.headers.fields]),
+        b"".join([line for _, _, line in head.headers.fields]),
         extra,
     )
 
@@ -351,14 +340,14 @@ def write_response_head(head: ResponseHead, extra: bytes = b"") -> bytes:
     return b"HTTP/1.1 %d %b\r\n%b%b\r\n" % (
         head.status,
         head.reason or REASONS.get(head.status, b""),
-        b"".join([b"%b: %b\r\n" % (name, value) for _, name, value in head.headers.fields]),
+        b"".join([line for _, _, line in head.headers.fields]),
         extra,
     )
 
 
 def write_trailers(fields: Iterable[Field]) -> bytes:
     """The last chunk with trailer fields."""
-    return b"0\r\n%b\r\n" % b"".join([b"%b: %b\r\n" % (name, value) for _, name, value in fields])
+    return b"0\r\n%b\r\n" % b"".join([line for _, _, line in fields])
 
 
 def allowed_trailers(fields: Iterable[Field]) -> list[Field]:

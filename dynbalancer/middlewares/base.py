@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from zope.interface import implementer
 
-from dynbalancer.core.exchange import Field, Headers
+from dynbalancer.core.exchange import Field, Headers, field_of
 from dynbalancer.core.schema import READERS, WrongValueError, describe
 from dynbalancer.errors import ConfigurationError, did_you_mean
 from dynbalancer.interfaces import IMiddleware
@@ -133,8 +133,8 @@ class FieldEdits:
     @classmethod
     def of(cls, pairs: Iterable[tuple[bytes, bytes]]) -> FieldEdits:
         """Set each field of ``(name, value)`` pairs; an empty value removes it."""
-        by_name = {folded(name): (name.lower(), name, value) for name, value in pairs}
-        return cls(frozenset(by_name), tuple(field for field in by_name.values() if field[2]))
+        by_name = {folded(name): field_of(name, value) for name, value in pairs}
+        return cls(frozenset(by_name), tuple(field for field in by_name.values() if field[1]))
 
     def apply(self, headers: Headers) -> None:
         names = self.names

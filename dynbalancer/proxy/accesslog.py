@@ -124,7 +124,7 @@ def _as_common(exchange: Exchange, stamp: str, count: int) -> str:
     """``host - user [time] "request" status size "referer" "agent" count "router" "server" ms`` (Traefik 3)."""
     head = exchange.head
     referer = agent = None
-    for lower, _, value in head.headers.fields:
+    for lower, value, _ in head.headers.fields:
         if lower == b"user-agent":
             agent = value
         elif lower == b"referer":

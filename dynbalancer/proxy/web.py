@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dynbalancer.core.exchange import CHUNKED, UNTIL_CLOSE, Field, Headers, RequestHead, ResponseHead
+from dynbalancer.core.exchange import (
+    CHUNKED,
+    UNTIL_CLOSE,
+    Field,
+    Headers,
+    RequestHead,
+    ResponseHead,
+    field_of,
+)
 from dynbalancer.core.fields import Kind, learn
 from dynbalancer.core.model import EntryPoint
 from dynbalancer.core.targets import normal_host, split_target
@@ -65,8 +73,8 @@ class WebExchange(Forwarding):
         for name in (b"server", b"date", b"content-type"):
             request.responseHeaders.removeHeader(name)
         request.defaultContentType = None
-        for lower, name, value in head.headers.fields:
-            if lower not in _LEFT_OUT:
+        for name, value in head.headers:
+            if name.lower() not in _LEFT_OUT:
                 request.responseHeaders.addRawHeader(name, value)
         if head.length not in (None, CHUNKED, UNTIL_CLOSE):
             request.responseHeaders.setRawHeaders(b"content-length", [b"%d" % head.length])
@@ -131,7 +139,7 @@ def _head_of(request: Any, size: int) -> RequestHead:
     )
     head.host, head.port = normal_host(values[0])
     for name, values in request.requestHeaders.getAllRawHeaders():
-        lower, kind = learn(name)
+        _, kind = learn(name)
         if kind == Kind.ORDINARY:
-            head.headers.fields += [(lower, name, value) for value in values]
+            head.headers.fields += [field_of(name, value) for value in values]
     return head

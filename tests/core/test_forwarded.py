@@ -11,7 +11,7 @@ from dynbalancer.errors import ConfigurationError
 
 def fields(**about: object) -> dict[bytes, bytes]:
     head = RequestHead(host=b"a.test", authority=b"a.test", **about)  # type: ignore[arg-type]
-    return {name: value for _, name, value in forwarded_fields(head, b"192.0.2.1", b"proxy")}
+    return dict(Headers(forwarded_fields(head, b"192.0.2.1", b"proxy")))
 
 
 def test_all_fields_are_set() -> None:
