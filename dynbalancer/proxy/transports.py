@@ -45,7 +45,9 @@ class NativeTransport(asyncio.Protocol):
         "_native",
         "_producer",
         "_protocol",
+        "_read_ended",
         "_reading_paused",
+        "_write_ended",
         "data_received",
         "disconnecting",
         "write",
@@ -60,6 +62,8 @@ class NativeTransport(asyncio.Protocol):
         self._native: Any = None
         self._producer: Any = None
         self._reading_paused = False
+        self._read_ended = False
+        self._write_ended = False
         self.disconnecting = False
 
     # What the loop calls.
@@ -73,8 +77,10 @@ class NativeTransport(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         if self._half_closeable and self._native.can_write_eof():
+            self._read_ended = True
             cast(Any, self._protocol).readConnectionLost()
-            return not self.disconnecting
+            # With both halves closed nothing can come any more: the loop would keep such a socket for ever.
+            return not (self.disconnecting or self._write_ended)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -104,8 +110,11 @@ class NativeTransport(asyncio.Protocol):
         self._native.abort()
 
     def loseWriteConnection(self) -> None:
-        """Send FIN after what was written; go on reading."""
-        if self._native.can_write_eof() and not self._native.is_closing():
+        """Send FIN after what was written; go on reading if there can be more to read."""
+        if self._read_ended:
+            self.loseConnection()
+        elif self._native.can_write_eof() and not self._native.is_closing():
+            self._write_ended = True
             self._native.write_eof()
 
     def unsent(self) -> int:
