@@ -45,6 +45,8 @@ class Forwarding(Exchange):
     _body_size: int = 0
     _trailers: Sequence[Field] = ()
     _paused: bool = False
+    _half_closed: bool = False
+    _broken: bool = False
 
     def __init__(
         self,
@@ -120,16 +122,18 @@ class Forwarding(Exchange):
         """Give this answer instead of a server's."""
         if self.over:
             return
-        head = ResponseHead(response.status, headers=response.headers, length=len(response.body))
-        if response.status < 200 or response.status in (204, 304):
-            head.length = None
+        head = _own_head(response)
+        if not self._run_response_hooks(head):
+            response = plain_response(500)
+            head = _own_head(response)
         if not self.outcome:
             self.outcome = "refused" if response.status >= 400 else "done"
-        self._run_response_hooks(head)
+        self._leave_upstream()
         self.send_head(head)
         if response.body and head.length is not None and self.head.method != b"HEAD":
             self.send_body(response.body)
-        self._complete()
+        self._finish()
+        self.send_end(())
 
     def refuse(self, error: RequestError) -> None:
         """The rest of the request is no good (its body's framing, or its time)."""
@@ -176,6 +180,12 @@ class Forwarding(Exchange):
         else:
             self._cancel = upstream.connect(self._connected, self.upstream_failed)
 
+    def _same_server(self, upstream: Upstream) -> None:
+        """Ask the same one once more, over a fresh connection."""
+        self._upstream = upstream
+        upstream.in_flight += 1
+        self._cancel = upstream.connect(self._connected, self.upstream_failed)
+
     def _next_candidate(self) -> Upstream | None:
         """The next one of the balancer's choices that is up; those that could not be reached lately come last."""
         for upstream in self._candidates or ():
@@ -196,6 +206,10 @@ class Forwarding(Exchange):
         head = self.head
         connection.begin(self, head.method, upgrade=head.upgrade is not None)
         connection.transport.write(self.resource.request_head(self, connection.upstream))
+        if not self.request_complete:
+            # Before the body is written: this server may well pause the client again.
+            self._paused = False
+            self.resume_request()
         if self._body:
             self._write_body(b"".join(self._body))
         if self.request_complete:
@@ -203,9 +217,6 @@ class Forwarding(Exchange):
                 self._end_request(connection)
             else:
                 connection.await_response()
-        elif self._paused:
-            self._paused = False
-            self.resume_request()
 
     def request_body(self, data: bytes) -> None:
         """Octets of the request's body, or of the tunnel, came from the client."""
@@ -249,7 +260,7 @@ class Forwarding(Exchange):
     # From a server.
 
     def interim_received(self, head: ResponseHead) -> None:
-        """A 1xx came. Its body, if one was waited for, is no longer repeatable."""
+        """A 1xx came: passed on, but HTTP/1.0 has none."""
         if self.head.version >= 11:
             self.send_interim(head)
 
@@ -261,8 +272,9 @@ class Forwarding(Exchange):
             self._begin_tunnel(head)
             return
         route = self.route
-        if route is not None and route.middlewares:
-            self._run_response_hooks(head)
+        if route is not None and route.middlewares and not self._run_response_hooks(head):
+            self.answer(plain_response(500))
+            return
         self.send_head(head)
 
     def response_ended(self, trailers: Sequence[Field]) -> None:
@@ -280,6 +292,7 @@ class Forwarding(Exchange):
 
     def upstream_failed(self, error: UpstreamError) -> None:
         """This server did not do: try another where that is safe (RFC 9110 section 9.2.2), else say so."""
+        upstream = self._upstream
         self._leave_upstream()
         if self.over:
             return
@@ -289,10 +302,13 @@ class Forwarding(Exchange):
         again = isinstance(error, ConnectError) or (
             isinstance(error, UpstreamClosed) and self.head.method in IDEMPOTENT
         )
-        if repeatable and again:
-            self.next_server(error)
-        else:
+        if not (repeatable and again):
             self.fail(error)
+        elif isinstance(error, UpstreamClosed) and error.retryable and upstream is not None and upstream.up:
+            # RFC 9112 section 9.3.1: only the kept connection was dead, which says nothing of the server.
+            self._same_server(upstream)
+        else:
+            self.next_server(error)
 
     def client_gone(self) -> None:
         """The client left: nobody's failure; the server is told at once."""
@@ -309,12 +325,12 @@ class Forwarding(Exchange):
     def pause_response(self) -> None:
         """The client takes no more: read no more from the server."""
         if self.connection is not None:
-            self.connection.transport.pauseProducing()
+            self.connection.pause()
 
     def resume_response(self) -> None:
         """Go on."""
         if self.connection is not None:
-            self.connection.transport.resumeProducing()
+            self.connection.resume()
 
     # Tunnels.
 
@@ -324,15 +340,26 @@ class Forwarding(Exchange):
         ahead = self.start_tunnel(head)
         if ahead and self.connection is not None:
             self.connection.transport.write(ahead)
+        if self._half_closed:
+            self.client_half_closed()
 
     def client_half_closed(self) -> None:
-        """The client sends no more through the tunnel."""
-        if self.connection is not None:
+        """The client sends no more, now or in the tunnel that may begin."""
+        self._half_closed = True
+        if not self.tunnelling or self.connection is None:
+            return
+        if self.connection.half_closed:
+            self.connection.transport.loseConnection()
+        else:
             self.connection.transport.loseWriteConnection()
 
     def server_half_closed(self) -> None:
         """The server sends no more through the tunnel."""
-        self.end_tunnel(half=True)
+        if self._half_closed and self.connection is not None:
+            # Both have said all they had: nobody would close it but the idle time.
+            self.connection.transport.loseConnection()
+        else:
+            self.end_tunnel(half=True)
 
     def tunnel_ended(self) -> None:
         """The server's connection is gone."""
@@ -343,10 +370,20 @@ class Forwarding(Exchange):
 
     # Ends.
 
-    def _run_response_hooks(self, head: ResponseHead) -> None:
+    def _run_response_hooks(self, head: ResponseHead) -> bool:
+        """False where one of them broke, now or before: the answer is then none of theirs."""
+        if self._broken:
+            return True
         for middleware in reversed(self.route.middlewares if self.route is not None else ()):
-            if middleware.on_response is not None:
+            if middleware.on_response is None:
+                continue
+            try:
                 middleware.on_response(self, head)
+            except Exception:
+                self._broken = True
+                self.resource.note_defect(middleware)
+                return False
+        return True
 
     def _leave_upstream(self) -> None:
         """Whatever goes on with a server, stop it."""
@@ -360,11 +397,6 @@ class Forwarding(Exchange):
             self._upstream.in_flight -= 1
             self._upstream = None
 
-    def _complete(self) -> None:
-        self._leave_upstream()
-        self._finish()
-        self.send_end(())
-
     def _finish(self) -> None:
         if not self.over:
             self.over = True
@@ -373,6 +405,15 @@ class Forwarding(Exchange):
             if self._upstream is not None:
                 self._leave_upstream()
             self.resource.exchange_over(self)
+
+
+def _own_head(response: Response) -> ResponseHead:
+    """The head of an answer of ours. Its framing is ours to say, whatever a middleware copied from elsewhere."""
+    head = ResponseHead(response.status, headers=response.headers.copy(), length=len(response.body))
+    head.headers.remove(b"content-length", b"transfer-encoding", b"connection")
+    if response.status < 200 or response.status in (204, 304):
+        head.length = None
+    return head
 
 
 def plain_response(status: int, text: bytes | None = None) -> Response:

@@ -76,10 +76,12 @@ class ServerConnection(RequestReader, Protocol):
         self.client = ""
         self.client_port = 0
         self._closing = False
+        self._served = False
         self._lingered = -1
         self._half_closed = False
         self._paused = 0
         self._body_started = 0.0
+        self._body_moved = 0.0
         self._body_seen = 0
         self._body_checked = 0
         self._unsent = 0
@@ -101,7 +103,7 @@ class ServerConnection(RequestReader, Protocol):
         self.site.connections.add(self)
         self.site.deadlines.set(self, self.limits.head_time)
         if self.site.draining:
-            self.transport.loseConnection()
+            self.close_if_idle()
 
     def dataReceived(self, data: bytes) -> None:
         if self._lingered >= 0:
@@ -119,12 +121,19 @@ class ServerConnection(RequestReader, Protocol):
         self._half_closed = True
         exchange = self.exchange
         if exchange is None:
-            self.transport.loseConnection()
-        elif exchange.tunnelling:
+            self._nothing_more()
+        elif exchange.request_complete:
             exchange.client_half_closed()
-        elif not exchange.request_complete:
+        else:
             exchange.client_gone()
             self.abort()
+
+    def _nothing_more(self) -> None:
+        """The client sends no more, and all it sent is answered, but for a head that ends too early."""
+        if self.reading == HEAD and not self.between_messages:
+            self._refuse(RequestError(400, "incomplete-head", "the head ends in the middle"), self._held)
+        elif not self._stalled or self.reading != HELD:
+            self.close()
 
     def writeConnectionLost(self) -> None:
         """We closed our half."""
@@ -150,10 +159,9 @@ class ServerConnection(RequestReader, Protocol):
         elif self.reading != HEAD:
             self.abort()
         elif self.between_messages:
-            self.transport.loseConnection()
+            self.close()
         else:
-            self.stop()
-            self.refused(RequestError(408, "head-timeout", "the head took too long"))
+            self._refuse(RequestError(408, "head-timeout", "the head took too long"), self._held)
 
     # What the reader calls.
 
@@ -163,7 +171,7 @@ class ServerConnection(RequestReader, Protocol):
         if self.reading == HELD:
             self.deadline = NEVER
         else:
-            self._body_started = site.deadlines.now
+            self._body_started = self._body_moved = site.deadlines.now
             self._body_seen = self._body_checked = 0
             site.deadlines.set(self, min(SLOW_START, self.limits.body_time))
         site.resource.handle(exchange)
@@ -179,7 +187,8 @@ class ServerConnection(RequestReader, Protocol):
     def message_received(self, trailers: list[Field]) -> None:
         exchange = self.exchange
         if exchange is not None:
-            self.deadline = NEVER
+            if not self._stalled:
+                self.deadline = NEVER
             exchange.request_ended(trailers)
         else:
             # The answer went out before the body had come: now the next request may begin.
@@ -204,11 +213,9 @@ class ServerConnection(RequestReader, Protocol):
     def exchange_over(self) -> None:
         """The answer is out."""
         self.exchange = None
-        self._stalled = False
-        if self._closing or self._half_closed:
-            if self.reading == HELD or self._half_closed:
-                self.stop()
-                self.transport.loseConnection()
+        if self._closing:
+            if self.reading == HELD:
+                self.close()
             else:
                 self._linger()
         elif self.reading == HELD:
@@ -221,22 +228,47 @@ class ServerConnection(RequestReader, Protocol):
 
     def _next(self) -> None:
         if self.site.draining:
-            self.transport.loseConnection()
+            self.close()
             return
+        if self._stalled:
+            # Who asks and never reads would have all the answers waiting here: see reader_resumed.
+            return
+        self._served = True
         self.site.deadlines.set(self, self.limits.idle_time)
         self.next_message()
         if self._paused:
             self.resume(1 if self.held > self.limits.pipelined else 3)
+        if self.exchange is None and not self._feeding:
+            if self._half_closed:
+                self._nothing_more()
+            elif self._held:
+                self.site.deadlines.set(self, self.limits.head_time)
+
+    @property
+    def closing(self) -> bool:
+        """No further request is served on this connection."""
+        return self._closing or self.site.draining or self.reading == DEAD
 
     def close_after(self) -> None:
         """Serve no further request on this connection."""
         self._closing = True
 
     def close_if_idle(self) -> None:
-        """Close unless a request is being answered."""
-        if self.exchange is None:
-            self.stop()
-            self.transport.loseConnection()
+        """Close unless a request is being answered. One that is on its way gets a moment to be complete."""
+        if self.exchange is not None:
+            return
+        if self.reading == HEAD and (self._held or not self._served):
+            self.site.deadlines.set(self, LINGER_TIME)
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Close when all is sent; who does not take it is cut."""
+        self.stop()
+        self._stalled = True
+        self._unsent = unsent(self.transport)
+        self.site.deadlines.set(self, self.limits.write_time)
+        self.transport.loseConnection()
 
     def abort(self) -> None:
         """Close now, whatever was still to be sent."""
@@ -244,11 +276,14 @@ class ServerConnection(RequestReader, Protocol):
         self.transport.abortConnection()
 
     def _linger(self) -> None:
+        if self._half_closed:
+            self.close()
+            return
         self.stop()
         self._lingered = 0
         self.resume(3)
         self.transport.loseWriteConnection()
-        self.site.deadlines.set(self, LINGER_TIME)
+        self.site.deadlines.set(self, self.limits.write_time if self._stalled else LINGER_TIME)
 
     # Pausing. Two may want the client to wait: the exchange (1) and the held requests (2).
 
@@ -271,9 +306,16 @@ class ServerConnection(RequestReader, Protocol):
         now = self.site.deadlines.now
         came = self._body_seen - self._body_checked
         elapsed = now - self._body_started
-        waited = self._paused or exchange.status
-        too_slow = self._body_seen < SLOWEST_BODY * (elapsed - SLOW_START)
-        if not waited and ((not came and elapsed >= self.limits.body_time) or too_slow):
+        if self._paused or exchange.status:
+            # It is us who wait, or who have answered already: its time begins anew.
+            self._body_started = self._body_moved = now
+            self._body_seen = came = 0
+            elapsed = 0.0
+        if came:
+            self._body_moved = now
+        silent = now - self._body_moved >= self.limits.body_time
+        if silent or self._body_seen < SLOWEST_BODY * (elapsed - SLOW_START):
+            self.close_after()
             exchange.refuse(RequestError(408, "body-timeout", "the body took too long"))
             return
         self._body_checked = self._body_seen
@@ -289,15 +331,17 @@ class ServerConnection(RequestReader, Protocol):
 
     def reader_stalled(self) -> None:
         """The client does not take the answer as fast as it comes."""
-        exchange = self.exchange
-        if exchange is not None:
-            exchange.pause_response()
-            self._stalled = True
-            self._unsent = unsent(self.transport)
-            self.site.deadlines.set(self, self.limits.write_time)
+        if self.exchange is not None:
+            self.exchange.pause_response()
+        self._stalled = True
+        self._unsent = unsent(self.transport)
+        self.site.deadlines.set(self, self.limits.write_time)
 
     def reader_resumed(self) -> None:
         """It took enough of it."""
+        if self.reading == DEAD and self._lingered < 0:
+            # Closing: the time for that runs on.
+            return
         self._stalled = False
         exchange = self.exchange
         if exchange is not None:
@@ -305,6 +349,10 @@ class ServerConnection(RequestReader, Protocol):
             self.deadline = NEVER
             if exchange.tunnelling:
                 self.site.deadlines.set(self, self.limits.tunnel_time)
+        elif self.reading == HELD:
+            self._next()
+        else:
+            self.site.deadlines.set(self, LINGER_TIME)
 
     def _check_reader(self) -> None:
         left = unsent(self.transport)
@@ -368,7 +416,7 @@ class ClientExchange(Forwarding):
         connection = self.client_connection
         self.status = head.status
         length = head.length
-        close = not self.head.keep_alive or connection.site.draining or connection.reading == DEAD
+        close = not self.head.keep_alive or connection.closing
         if length in (CHUNKED, UNTIL_CLOSE):
             if self.head.version == 10:
                 head.length = UNTIL_CLOSE
@@ -408,12 +456,11 @@ class ClientExchange(Forwarding):
         connection = self.client_connection
         self.flush()
         connection.exchange = None
-        connection.stop()
         if self._chunked:
             # Without its last chunk the body is visibly incomplete, and what was sent still arrives.
-            connection.transport.loseConnection()
+            connection.close()
         else:
-            connection.transport.abortConnection()
+            connection.abort()
 
     def flush(self) -> None:
         pending, self.pending = self.pending, b""
@@ -430,7 +477,9 @@ class ClientExchange(Forwarding):
         connection = self.client_connection
         connection.transport.write(write_response_head(head, b"Connection: Upgrade\r\n"))
         connection.site.deadlines.set(connection, connection.limits.tunnel_time)
-        return connection.tunnel()
+        ahead = connection.tunnel()
+        connection.resume(2)
+        return ahead
 
     def end_tunnel(self, *, half: bool) -> None:
         self.flush()
@@ -439,8 +488,7 @@ class ClientExchange(Forwarding):
             connection.transport.loseWriteConnection()
         else:
             connection.exchange = None
-            connection.stop()
-            connection.transport.loseConnection()
+            connection.close()
 
 
 def _short(length: int | None) -> bool:

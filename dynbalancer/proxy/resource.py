@@ -122,7 +122,7 @@ class ReverseProxyResource:
 
     def _middleware_broke(self, exchange: Forwarding, middleware: Any, failure: Any = None) -> None:
         """A defect in a middleware must not open what it guards: the answer is 500."""
-        self._log.failure("Middleware {middleware} failed", failure, middleware=type(middleware).__name__)
+        self.note_defect(middleware, failure)
         exchange.answer(plain_response(500))
 
     # What an exchange asks on its way.
@@ -165,6 +165,10 @@ class ReverseProxyResource:
             path=exchange.head.path.decode("ascii", "replace")[:200],
         )
 
+    def note_defect(self, middleware: Any, failure: Any = None) -> None:
+        """A middleware raised what it should not: this ``failure``, or the exception at hand."""
+        self._log.failure("Middleware {middleware} failed", failure, middleware=type(middleware).__name__)
+
     def count_refusal(self, reason: str) -> None:
         """One more request was refused for this reason."""
         self.refusals[reason] = self.refusals.get(reason, 0) + 1
@@ -188,7 +192,10 @@ class ReverseProxyResource:
         if route is not None and route.middlewares:
             for middleware in route.middlewares:
                 if middleware.on_finish is not None:
-                    middleware.on_finish(exchange, exchange.outcome)
+                    try:
+                        middleware.on_finish(exchange, exchange.outcome)
+                    except Exception:
+                        self.note_defect(middleware)
         for ended in self._observers:
             ended(exchange)
 

@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from dynbalancer.core.exchange import Field, ResponseHead
 from dynbalancer.core.model import Server, Service
-from dynbalancer.core.reading import DEAD, HELD, RAW, ResponseReader
+from dynbalancer.core.reading import DEAD, HEAD, HELD, RAW, ResponseReader
 from dynbalancer.core.settings import Limits
 from dynbalancer.core.statistics import Tally
 from dynbalancer.errors import (
@@ -91,12 +91,13 @@ class Upstream:
         "scheme",
         "server",
         "tally",
+        "tls",
         "up",
         "weight",
     )
 
     def __init__(self, server: Server, connecting: Connecting) -> None:
-        """Raises ConfigurationError where the URL names nothing that can be asked."""
+        """Raises ConfigurationError where the URL names nothing that can be asked, or for what https needs."""
         self.connecting = connecting
         self.key = (server.url, server.instance)
         self.tally = Tally()
@@ -119,6 +120,7 @@ class Upstream:
         if not parts.hostname:
             raise ConfigurationError(f"server {server.url}", "names no host")
         self.scheme = parts.scheme
+        self.tls = connecting.tls if parts.scheme == "https" else None
         self.host = parts.hostname
         self.port = port or (443 if parts.scheme == "https" else 80)
         self.authority = parts.netloc.rpartition("@")[2].encode("ascii", "replace")
@@ -175,7 +177,6 @@ class Upstream:
     ) -> Callable[[], None]:
         """Make a connection; exactly one of the two is called, later. Returns what cancels it: then neither is."""
         connecting = self.connecting
-        tls = connecting.tls if self.scheme == "https" else None
         connection = UpstreamConnection(self, connecting)
         attempt = transports.connect(
             connecting.reactor,
@@ -183,7 +184,7 @@ class Upstream:
             self.port,
             connection,
             timeout=connecting.limits.connect_time,
-            tls=tls,
+            tls=self.tls,
         )
         cancelled = False
 
@@ -239,6 +240,10 @@ class UpstreamConnection(ResponseReader, Protocol):
         self.request_sent = False
         self.answered = False
         self.lost = False
+        self.half_closed = False
+        self._paused = False
+        self._unsent = 0
+        self._stalled = False
         self.idle_since = 0.0
         self.deadline = NEVER
         self.watched = NEVER
@@ -257,7 +262,8 @@ class UpstreamConnection(ResponseReader, Protocol):
     def await_response(self) -> None:
         """The request is out: the server's time runs."""
         self.request_sent = True
-        if not self.answered:
+        # An interim answer is none: it only says that the server is there.
+        if self.reading == HEAD:
             self.deadlines.set(self, self.limits.response_time)
 
     def release(self, now: float) -> None:
@@ -265,6 +271,8 @@ class UpstreamConnection(ResponseReader, Protocol):
         self.exchange = None
         if self.clean and self.request_sent and self.reading == HELD and not self.lost:
             self.reused = True
+            # A slow client may have had it paused, right up to the last octets of the answer.
+            self.resume()
             self.idle_since = now
             self.upstream.keep(self)
         else:
@@ -277,6 +285,17 @@ class UpstreamConnection(ResponseReader, Protocol):
         self.deadlines.forget(self)
         if self.transport is not None and not self.lost:
             self.transport.abortConnection()
+
+    def pause(self) -> None:
+        """Read no more of the answer for now."""
+        self._paused = True
+        self.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """Read on, if it was paused."""
+        if self._paused:
+            self._paused = False
+            self.transport.resumeProducing()
 
     # What the transport calls.
 
@@ -292,6 +311,7 @@ class UpstreamConnection(ResponseReader, Protocol):
 
     def readConnectionLost(self) -> None:
         if self.reading == RAW and self.exchange is not None:
+            self.half_closed = True
             self.exchange.server_half_closed()
             return
         self._end()
@@ -317,12 +337,39 @@ class UpstreamConnection(ResponseReader, Protocol):
             self.ended()
 
     def deadline_passed(self) -> None:
-        """Idle for too long, or no answer in time."""
+        """Idle for too long, nothing taken of the request, or no answer in time."""
+        unsent = transports.unsent(self.transport)
         if self.exchange is None:
             self.upstream.drop(self)
             self.close()
+        elif self._stalled and unsent < self._unsent:
+            self._await_taking(unsent)
+        elif self._stalled:
+            self.response_failed(ResponseTimeout("the server takes nothing of the request"))
         else:
             self.response_failed(ResponseTimeout("no answer in time"))
+
+    def request_stalled(self) -> None:
+        """The server does not take the request's body, or the tunnel's octets, as fast as they come."""
+        if self.exchange is not None:
+            self.exchange.pause_request()
+            if self.reading == HEAD:
+                self._await_taking(transports.unsent(self.transport))
+
+    def request_resumed(self) -> None:
+        """It took enough of them."""
+        if self._stalled:
+            self._stalled = False
+            self.deadline = NEVER
+            if self.request_sent:
+                self.await_response()
+        if self.exchange is not None:
+            self.exchange.resume_request()
+
+    def _await_taking(self, unsent: int) -> None:
+        self._stalled = True
+        self._unsent = unsent
+        self.deadlines.set(self, self.limits.write_time)
 
     # What the reader calls.
 
@@ -333,6 +380,7 @@ class UpstreamConnection(ResponseReader, Protocol):
 
     def response_received(self, head: ResponseHead) -> None:
         self.answered = True
+        self._stalled = False
         self.deadline = NEVER
         if self.exchange is not None:
             self.exchange.response_received(head)
@@ -369,14 +417,10 @@ class _RequestBody:
         self._connection = connection
 
     def pauseProducing(self) -> None:
-        exchange = self._connection.exchange
-        if exchange is not None:
-            exchange.pause_request()
+        self._connection.request_stalled()
 
     def resumeProducing(self) -> None:
-        exchange = self._connection.exchange
-        if exchange is not None:
-            exchange.resume_request()
+        self._connection.request_resumed()
 
     def stopProducing(self) -> None:
         """The connection is gone; it says so itself."""
