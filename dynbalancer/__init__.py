@@ -9,7 +9,9 @@ The map, from the inside out:
 - ``proxy``: the data plane: sockets, connections, forwarding. Runs in the workers.
 - ``control``: the control plane: merges what providers say, looks after the workers.
 - ``admin``: REST API and dashboard.
-- ``options``, ``tap``, ``worker``, ``cli``: the roots, where everything is wired.
+- ``start``: what a start needs: settings from flags, environment and file; ports, logs, signals.
+- ``lint``: checks of files before they are used.
+- ``tap``, ``worker``, ``cli``: the roots, where everything is wired.
 
 Providers live beside this package, in ``providers/``, and use only its public modules.
 """

@@ -12,10 +12,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dynbalancer import banner, check
 from dynbalancer.core.settings import ApiSettings
 from dynbalancer.errors import ConfigurationError
-from dynbalancer.options import Options, read, read_text
+from dynbalancer.lint import check
+from dynbalancer.start import banner
+from dynbalancer.start.options import Options, read, read_text
 
 HELP = """Usage: dynbalancer COMMAND
 
@@ -110,7 +111,7 @@ def _reactor() -> Any:
 def _begin_logging(stream: Any, level: str) -> None:
     from twisted.logger import globalLogBeginner
 
-    from dynbalancer import logs
+    from dynbalancer.start import logs
 
     globalLogBeginner.beginLoggingTo([logs.observer(level, stream)], redirectStandardIO=False)
 

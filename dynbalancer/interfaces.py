@@ -1,7 +1,7 @@
 """The interfaces between the rooms of the house, and to plugins.
 
-A plugin implements a *maker* (:class:`IProviderMaker`, :class:`IMiddlewareMaker`, :class:`IBalancerMaker`), found through
-``twisted.plugin``: put an instance of the matching class of :mod:`dynbalancer.plugins` into a module in
+A plugin implements a *maker* (:class:`IProviderMaker`, :class:`IMiddlewareMaker`, :class:`IBalancerMaker`), found
+through ``twisted.plugin``: put an instance of the matching class of :mod:`dynbalancer.plugins` into a module in
 ``twisted/plugins/``. The built-ins are found the same way and use nothing else.
 """
 
@@ -47,13 +47,15 @@ class IConfigurationSink(Interface):
         """
 
     def lost(reason):
-        """The source can't be read, and why. What was published stays in force, marked stale, until the next publish."""
+        """The source can't be read, and why. What was published stays in force, marked stale, until it speaks again."""
 
 
 class IRouter(Interface):
     """The routing table in force, and where it came from. Implemented by control.router.RouterService."""
 
-    table = Attribute("The core.table.RoutingTable in force. Read it once per request and keep it for that request.")
+    table = Attribute(
+        "The core.table.RoutingTable in force. Read it once per request and keep it for that request."
+    )
     configuration = Attribute("The merged model.Configuration in force; names carry their provider.")
     problems = Attribute("Tuple of Problem: of every provider, of the merge, and of the compiler.")
     providers = Attribute("Tuple of model.ProviderStatus, in the order they were added.")
@@ -115,8 +117,8 @@ class IBalancerMaker(Interface):
     description = Attribute("One sentence. str")
 
     def make_balancer(servers, settings, counter, random):
-        """An IBalancer. ``servers``: sequence of objects with ``weight``. ``counter()`` gives the next whole number, one
-        row over all workers; ``random()`` a float in [0, 1)."""
+        """An IBalancer. ``servers``: sequence of objects with ``weight``. ``counter()`` gives the next whole number,
+        one row over all workers; ``random()`` a float in [0, 1)."""
 
 
 class IBalancer(Interface):

@@ -19,15 +19,16 @@ from twisted.logger import ILogObserver, Logger, LogLevel
 from twisted.python.components import Componentized
 from zope.interface import implementer
 
-from dynbalancer import banner, logs, plugins, sockets
-from dynbalancer.compiling import compiler
+from dynbalancer import plugins
 from dynbalancer.control import privileges
 from dynbalancer.core.model import EntryPoint
 from dynbalancer.core.settings import Settings
 from dynbalancer.errors import ConfigurationError, DynbalancerError, Problem
 from dynbalancer.interfaces import IWorkforce
-from dynbalancer.options import Options
-from dynbalancer.signals import Signals
+from dynbalancer.start import banner, logs, sockets
+from dynbalancer.start.compiling import compiler
+from dynbalancer.start.options import Options
+from dynbalancer.start.signals import Signals
 
 if TYPE_CHECKING:
     import socket

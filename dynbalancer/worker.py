@@ -40,7 +40,6 @@ from twisted.logger import (
 )
 from zope.interface import implementer
 
-from dynbalancer import logs
 from dynbalancer.control.channel import Channel
 from dynbalancer.control.counters import Counters
 from dynbalancer.control.workerprocess import CHANNEL_FD, COUNTERS_FD
@@ -48,6 +47,7 @@ from dynbalancer.core import codec
 from dynbalancer.core.settings import Settings
 from dynbalancer.core.settings_codec import in_worker
 from dynbalancer.errors import DynbalancerError
+from dynbalancer.start import logs
 
 #: How long a worker without a parent goes on, and how long it waits for its last words to be taken, in seconds.
 ORPHAN_TIME = 60.0

@@ -146,7 +146,7 @@ def test_every_page_of_a_built_in_is_of_one_that_exists() -> None:
 def test_showing_the_options_loads_no_reactor_no_klein_and_no_docker() -> None:
     code = (
         "import sys\n"
-        "from dynbalancer.options import Options\n"
+        "from dynbalancer.start.options import Options\n"
         "str(Options())\n"
         "heavy = ('twisted.internet.reactor', 'klein', 'docker', 'treq', 'uvloop', 'twisted.web.proxy')\n"
         "print([name for name in heavy if name in sys.modules])\n"

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from dynbalancer import banner, cli, tap
+from dynbalancer import cli, tap
 from dynbalancer.core.settings import ApiSettings
 from dynbalancer.errors import ConfigurationError
+from dynbalancer.start import banner
 
 GOOD = "http:\n  routers:\n    web: {rule: 'Host(`a.example`)', service: web}\n"
 GOOD += "  services:\n    web: {loadBalancer: {servers: [{url: 'http://192.0.2.1'}]}}\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dynbalancer import plugins
-from dynbalancer.flags import Vocabulary
+from dynbalancer.start.flags import Vocabulary
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

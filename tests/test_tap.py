@@ -23,8 +23,8 @@ from dynbalancer.core.settings import ApiSettings, Settings
 from dynbalancer.core.table import compile_table
 from dynbalancer.errors import ConfigurationError, Problem
 from dynbalancer.interfaces import IWorkforce
-from dynbalancer.options import Options
-from dynbalancer.sockets import PortError
+from dynbalancer.start.options import Options
+from dynbalancer.start.sockets import PortError
 
 WEB = EntryPoint("web", 0, "127.0.0.1")
 

@@ -65,8 +65,7 @@ def parse_request_head(
     head = RequestHead(method)
     head.version = version
     head.scheme = scheme
-    host = length = coding = None
-    special: dict[int, list[bytes]] | None = None
+    special: dict[int, list[bytes]] = {}
     fields = head.headers.fields
     remembered = field_lines.get
     del lines[0]
@@ -74,28 +73,15 @@ def parse_request_head(
         kind, field = remembered(line) or _read_line(line, limits)
         if kind == _ORDINARY or (kind == _FORWARDED and trusted):
             fields.append(field)
-        elif kind == _HOST:
-            if host is not None:
-                raise RequestError(400, "bad-host", "several Host fields")
-            host = field[1]
-        elif kind == _CONTENT_LENGTH:
-            if length is not None:
-                raise RequestError(400, "bad-length", "several Content-Length fields")
-            length = field[1]
-        elif kind == _TRANSFER_ENCODING:
-            if coding is not None:
-                raise RequestError(400, "bad-coding", "several Transfer-Encoding fields")
-            coding = field[1]
-        elif kind <= _TRAILER:
-            special = special or {}
-            special.setdefault(kind, []).append(field[1])
-    if length is not None or coding is not None:
-        head.length = _request_length(length, coding, head.version)
-    if special is not None:
+        elif kind in special:
+            special[kind].append(field[1])
+        else:
+            special[kind] = [field[1]]
+    if _CONTENT_LENGTH in special or _TRANSFER_ENCODING in special:
+        head.length = _request_length(special, version)
+    if len(special) > 1 or version == 10:
         _apply_special(head, special)
-    elif head.version == 10:
-        head.keep_alive = False
-    _set_target(head, target, host)
+    _set_target(head, target, special.get(_HOST))
     return head
 
 
@@ -128,20 +114,24 @@ def _request_line(line: bytes, limits: Limits) -> tuple[bytes, bytes, int]:
     return method, target, version
 
 
-def _request_length(length: bytes | None, coding: bytes | None, version: int) -> int | None:
-    if coding is not None:
-        if length is not None:
+def _request_length(special: dict[int, list[bytes]], version: int) -> int:
+    lengths, codings = special.get(_CONTENT_LENGTH), special.get(_TRANSFER_ENCODING)
+    if codings is not None:
+        if lengths is not None:
             raise RequestError(400, "bad-framing", "Content-Length beside Transfer-Encoding")
+        if len(codings) > 1:
+            raise RequestError(400, "bad-coding", "several Transfer-Encoding fields")
         if version == 10:
             raise RequestError(400, "bad-coding", "Transfer-Encoding in HTTP/1.0")
-        if coding.lower() != b"chunked":
-            raise RequestError(_coding_status(coding), "bad-coding", "only chunked is understood")
+        if codings[0].lower() != b"chunked":
+            raise RequestError(_coding_status(codings[0]), "bad-coding", "only chunked is understood")
         return CHUNKED
-    if length is None:
-        return None
-    if not length.isdigit() or len(length) > 18:
+    assert lengths is not None
+    if len(lengths) > 1:
+        raise RequestError(400, "bad-length", "several Content-Length fields")
+    if not lengths[0].isdigit() or len(lengths[0]) > 18:
         raise RequestError(400, "bad-length", "Content-Length is not 1 to 18 digits")
-    return int(length)
+    return int(lengths[0])
 
 
 def _coding_status(coding: bytes) -> int:
@@ -178,17 +168,19 @@ def _apply_special(head: RequestHead, special: dict[int, list[bytes]]) -> None:
         head.headers.add(b"Trailer", b", ".join(special[_TRAILER]))
 
 
-def _set_target(head: RequestHead, target: bytes, authority: bytes | None) -> None:
+def _set_target(head: RequestHead, target: bytes, hosts: list[bytes] | None) -> None:
     if head.method == b"CONNECT":
         if target.startswith(b"/"):
             raise RequestError(400, "bad-target", "CONNECT wants host and port")
         normal_host(target)
         raise RequestError(405, "connect", "CONNECT is not for a gateway")
-    if authority is None:
+    if hosts is None:
         if head.version == 11:
             raise RequestError(400, "no-host", "Host is missing")
+    elif len(hosts) > 1:
+        raise RequestError(400, "bad-host", "several Host fields")
     else:
-        head.authority = authority
+        head.authority = authority = hosts[0]
         head.host, head.port = normal_host(authority)
     if target.startswith(b"/"):
         head.path, head.query = split_target(target)

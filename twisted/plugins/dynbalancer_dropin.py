@@ -59,11 +59,15 @@ replacePath = MiddlewareMaker(
     "replacePath", "dynbalancer.middlewares.paths.ReplacePath", "Sends another path to the server."
 )
 headers = MiddlewareMaker(
-    "headers", "dynbalancer.middlewares.headers.CustomHeaders", "Sets and removes request and response fields."
+    "headers",
+    "dynbalancer.middlewares.headers.CustomHeaders",
+    "Sets and removes request and response fields.",
 )
 redirectScheme = MiddlewareMaker(
     "redirectScheme", "dynbalancer.middlewares.redirects.RedirectScheme", "Redirects to another scheme."
 )
 
 # Balancers
-wrr = BalancerMaker("wrr", "dynbalancer.core.balancing.WeightedRoundRobin", "Weighted round robin, interleaved.")
+wrr = BalancerMaker(
+    "wrr", "dynbalancer.core.balancing.WeightedRoundRobin", "Weighted round robin, interleaved."
+)

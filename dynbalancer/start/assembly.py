@@ -1,0 +1,193 @@
+"""Settings out of chosen values: what implies what, and what contradicts what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
+from typing import Any
+
+from dynbalancer.core.model import EntryPoint
+from dynbalancer.core.settings import AccessLogSettings, ApiSettings, Limits, Settings
+from dynbalancer.errors import ConfigurationError, Problem, did_you_mean
+from dynbalancer.start.flags import Flag, Given, Vocabulary
+
+DEFAULTS = Settings()
+API = ApiSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The value that counts for one key, and where it was written."""
+
+    value: Any
+    where: str
+    spelled: str = ""
+
+
+class Assembly:
+    """Puts chosen values together to :class:`Settings`."""
+
+    def __init__(
+        self,
+        chosen: Mapping[str, Chosen],
+        vocabulary: Vocabulary,
+        read_file: Callable[[str], str],
+        cpus: int,
+        notes: list[Problem],
+    ) -> None:
+        self._chosen = chosen
+        self._vocabulary = vocabulary
+        self._read_file = read_file
+        self._cpus = cpus
+        self._notes = notes
+
+    def settings(self) -> Settings:
+        """All of them. Raises ConfigurationError where two contradict each other."""
+        workers = self._get("workers", -1)
+        return Settings(
+            entry_points=self._entry_points(),
+            api=self._api(),
+            providers=self._providers(),
+            workers=self._cpus if workers < 0 else workers,
+            access_log=self._access_log(),
+            limits=self._limits(),
+            grace=self._get("gracetimeout", DEFAULTS.grace),
+            throttle=self._get("providersthrottleduration", DEFAULTS.throttle),
+            retries=self._retries(),
+            verify_upstream_tls=not self._get("serverstransport.insecureskipverify", False),
+            upstream_ca=self._get("serverstransport.rootcas", ""),
+            log_level="debug" if self._get("debug", False) else self._get("loglevel", "info"),
+            user=self._get("user", ""),
+            worker_user=self._get("workeruser", ""),
+        )
+
+    def _get(self, key: str, default: Any) -> Any:
+        return self._chosen[key].value if key in self._chosen else default
+
+    def _retries(self) -> int:
+        attempts: int = self._get("retry.attempts", DEFAULTS.retries + 1)
+        return attempts - 1 if self._get("retry", True) else 0
+
+    def _api(self) -> ApiSettings | None:
+        if not self._get("api", self._api_implied()):
+            if self._get("ping", False):
+                why = "/ping is served together with the API"
+                self._notes.append(Problem(self._chosen["ping"].where, why, "add --api", "warning"))
+            return None
+        host, port = API.host, API.port
+        if self._get("api.insecure", False):
+            host = ""
+        for key in ("entrypoints.traefik.address", "api.address"):
+            host, port = self._get(key, (host, port))
+        return ApiSettings(host, port, self._get("api.dashboard", True), self._token())
+
+    def _api_implied(self) -> bool:
+        # An address in the environment or a file says where, not whether: the image sets one for everybody.
+        where = self._chosen["api.address"].where if "api.address" in self._chosen else ""
+        asking = ("api.insecure", "api.dashboard", "api.token", "api.tokenfile")
+        return where.startswith("--") or any(self._get(key, False) for key in asking)
+
+    def _token(self) -> str:
+        found = self._chosen.get("api.tokenfile")
+        if found is None or not found.value or self._get("api.token", ""):
+            return str(self._get("api.token", ""))
+        token = content(self._read_file, Given("api.tokenfile", found.value, found.where)).strip()
+        if not token:
+            raise ConfigurationError(found.where, f"{found.value} is empty", "the API would be open")
+        return token
+
+    def _access_log(self) -> AccessLogSettings | None:
+        path, form = self._get("accesslog.filepath", ""), self._get("accesslog.format", "common")
+        asked = "accesslog.filepath" in self._chosen or "accesslog.format" in self._chosen
+        return AccessLogSettings(path, form) if self._get("accesslog", asked) else None
+
+    def _limits(self) -> Limits:
+        found = {field.name: f"limits.{field.name.replace('_', '')}" for field in fields(Limits)}
+        return Limits(**{name: self._chosen[key].value for name, key in found.items() if key in self._chosen})
+
+    def _providers(self) -> Mapping[str, Mapping[str, Any]]:
+        found = {}
+        for name in self._vocabulary.providers:
+            prefix = f"{name}."
+            options = {
+                key.removeprefix(prefix): chosen.value
+                for key, chosen in self._chosen.items()
+                if key.startswith(prefix)
+            }
+            if self._get(name, bool(options)):
+                found[name] = MappingProxyType(self._defaults(name) | options)
+        return MappingProxyType(found)
+
+    def _defaults(self, name: str) -> dict[str, Any]:
+        prefix = f"{name}."
+        known = {key: flag for key, flag in self._vocabulary.flags.items() if key.startswith(prefix)}
+        return {key.removeprefix(prefix): _default(flag) for key, flag in known.items()}
+
+    def _entry_points(self) -> tuple[EntryPoint, ...]:
+        named: dict[str, str] = {}
+        for key, chosen in self._chosen.items():
+            first, _, rest = key.partition(".")
+            if first == "entrypoints" and rest:
+                name = rest.partition(".")[0]
+                # Flags and variables say nothing about letter case; a file and Traefik 1's form do.
+                spelled = chosen.spelled[len("entrypoints.") :][: len(name)]
+                named[name] = spelled or named.get(name, name)
+        # Traefik's name for the listener of the API; see _api.
+        named.pop("traefik", None)
+        found = [self._entry_point(name, spelled) for name, spelled in named.items()]
+        return self._with_defaults(_without_clash(found) or DEFAULTS.entry_points)
+
+    def _entry_point(self, name: str, spelled: str) -> EntryPoint:
+        prefix = f"entrypoints.{name}"
+        if f"{prefix}.address" not in self._chosen:
+            where = next(chosen.where for key, chosen in self._chosen.items() if key.startswith(prefix + "."))
+            hint = f"write --{prefix}.address=:80"
+            raise ConfigurationError(where, f"entry point {spelled} has no address", hint)
+        host, port = self._chosen[f"{prefix}.address"].value
+        return EntryPoint(
+            spelled,
+            port,
+            host,
+            self._get(f"{prefix}.asdefault", False),
+            self._get(f"{prefix}.forwardedheaders.trustedips", ()),
+            self._get(f"{prefix}.forwardedheaders.insecure", False),
+        )
+
+    def _with_defaults(self, found: Sequence[EntryPoint]) -> tuple[EntryPoint, ...]:
+        chosen = self._chosen.get("defaultentrypoints")
+        if chosen is None:
+            return tuple(found)
+        names = {point.name.lower(): point.name for point in found}
+        for word in chosen.value:
+            if word.lower() not in names:
+                hint = did_you_mean(word, names.values()) or f"there is {', '.join(names.values())}"
+                raise ConfigurationError(chosen.where, f"there is no entry point {word}", hint)
+        wanted = {word.lower() for word in chosen.value}
+        return tuple(
+            replace(point, as_default=point.as_default or point.name.lower() in wanted) for point in found
+        )
+
+
+def _without_clash(found: list[EntryPoint]) -> list[EntryPoint]:
+    for index, point in enumerate(found):
+        for other in found[:index]:
+            if point.port and point.port == other.port and (point.host == other.host):
+                why = f"the entry points {other.name} and {point.name} both want {point.address}"
+                raise ConfigurationError(f"--entrypoints.{point.name}.address", why)
+    return found
+
+
+def _default(flag: Flag) -> Any:
+    if flag.many:
+        return tuple(part for part in flag.default.split(",") if part)
+    return flag.convert(flag.default)
+
+
+def content(read_file: Callable[[str], str], given: Given) -> str:
+    """The file that a setting names. Raises ConfigurationError where it can't be read."""
+    try:
+        return read_file(given.text or "")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text in UTF-8"
+        raise ConfigurationError(given.where, f"{given.text} can't be read: {reason}") from None

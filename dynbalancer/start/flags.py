@@ -1,0 +1,334 @@
+"""Which settings exist, what they take, and what Traefik has that we don't.
+
+A setting has one key (``docker.network``), the same as a flag (``--docker.network``), as a variable of the
+environment (``DYNBALANCER_DOCKER_NETWORK``) and as nested keys of a file. Letter case never counts in keys.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from dynbalancer.core.settings import Limits
+from dynbalancer.errors import ConfigurationError, did_you_mean
+from dynbalancer.start.traefik_flags import instead_of
+
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_TRUE = frozenset({"1", "t", "true", "yes", "on", "enable"})
+_FALSE = frozenset({"0", "f", "false", "no", "off", "disable"})
+_LEVELS = {
+    "trace": "debug",
+    "debug": "debug",
+    "info": "info",
+    "warn": "warn",
+    "warning": "warn",
+    "error": "error",
+    "fatal": "critical",
+    "panic": "critical",
+    "critical": "critical",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One setting as somebody wrote it.
+
+    ``text`` is None where only the name was given. ``where`` is the flag, the variable, or the file and line.
+    ``spelled`` is the key in the letter case it came in; empty where that says nothing (flags, variables).
+    """
+
+    key: str
+    text: str | None
+    where: str
+    spelled: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One setting. ``convert`` turns a text into the value or raises ValueError with what is wrong in words.
+
+    ``many``: may be repeated, or hold several values with commas between.
+    """
+
+    key: str
+    convert: Callable[[str], Any]
+    default: str
+    meaning: str
+    group: str
+    many: bool = False
+
+    @property
+    def is_bool(self) -> bool:
+        """Whether the flag alone means true."""
+        return self.convert is boolean
+
+
+def boolean(text: str) -> bool:
+    """As Go reads them (``1``, ``t``, ``true`` …), and ``yes``, ``on``."""
+    word = text.strip().lower()
+    if word in _TRUE or not word:
+        return True
+    if word in _FALSE:
+        return False
+    raise ValueError(f"{text!r} is neither true nor false")
+
+
+def is_boolean_word(text: str) -> bool:
+    """Whether this can only be the value of a switch."""
+    return text.strip().lower() in _TRUE | _FALSE
+
+
+def duration(text: str) -> float:
+    """Seconds: ``10s``, ``1m30s``, ``500ms``; a number alone means seconds."""
+    word = text.strip().lower()
+    try:
+        seconds = float(word)
+    except ValueError:
+        parts = re.findall(r"(\d+(?:\.\d+)?|\.\d+)(ns|us|µs|ms|s|m|h)", word)
+        if not parts or "".join(number + unit for number, unit in parts) != word:
+            raise ValueError(f"{text!r} is not a duration such as 10s or 1m30s") from None
+        seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if not 0 <= seconds < 1e9:
+        raise ValueError(f"{text!r} is not a duration that can be waited for")
+    return seconds
+
+
+def size(text: str) -> int:
+    """A whole number, ``k`` and ``m`` allowed after it."""
+    match = re.fullmatch(r"(\d{1,15})([km]?)", text.strip().lower())
+    if match is None:
+        raise ValueError(f"{text!r} is not a whole number such as 32768 or 32k")
+    return int(match[1]) * {"": 1, "k": 1024, "m": 1048576}[match[2]]
+
+
+def count(text: str) -> int:
+    """A whole number from 1 up."""
+    if not re.fullmatch(r"\d{1,9}", text.strip()) or int(text) < 1:
+        raise ValueError(f"{text!r} is not a whole number from 1 up")
+    return int(text)
+
+
+def workers(text: str) -> int:
+    """A number of worker processes, -1 for ``auto``."""
+    if text.strip().lower() == "auto":
+        return -1
+    if not re.fullmatch(r"\d{1,3}", text.strip()):
+        raise ValueError(f"{text!r} is neither auto nor a number of processes from 0 to 999")
+    return int(text)
+
+
+def address(text: str) -> tuple[str, int]:
+    """Host (empty: every address) and port, from ``:80``, ``127.0.0.1:80``, ``[::1]:80`` or ``80``."""
+    plain, _, transport = text.strip().partition("/")
+    if transport.lower() not in ("", "tcp"):
+        raise ValueError(f"{text!r} wants {transport}; only tcp is supported in this version")
+    host, colon, port = plain.rpartition(":")
+    if not re.fullmatch(r"\d{1,5}", port) or int(port) > 65535:
+        raise ValueError(f"{text!r} is not an address such as :80 or 127.0.0.1:8000")
+    if host.startswith("[") and host.endswith("]"):
+        return str(ipaddress.IPv6Address(host[1:-1])), int(port)
+    if ":" in host or "/" in host or " " in host or (colon and "]" in host):
+        raise ValueError(f"{text!r} is not an address; an IPv6 host needs brackets, as in [::1]:80")
+    return ("" if host in ("", "*") else host), int(port)
+
+
+def network(text: str) -> str:
+    """An IP address or network, in its usual form."""
+    try:
+        return str(ipaddress.ip_network(text.strip(), strict=False))
+    except ValueError:
+        raise ValueError(f"{text!r} is not an IP address or network such as 10.0.0.0/8") from None
+
+
+def level(text: str) -> str:
+    """A log level, Traefik's words accepted."""
+    if text.strip().lower() not in _LEVELS:
+        raise ValueError(f"{text!r} is not a log level; use debug, info, warn, error or critical")
+    return _LEVELS[text.strip().lower()]
+
+
+def log_format(text: str) -> str:
+    """``common`` or ``json``."""
+    if text.strip().lower() not in ("common", "json"):
+        raise ValueError(f"{text!r} is not a format of the access log; use common or json")
+    return text.strip().lower()
+
+
+def plain(text: str) -> str:
+    """The text as it is."""
+    return text
+
+
+def whole(text: str) -> int:
+    """A whole number, negative ones too."""
+    if not re.fullmatch(r"[+-]?\d{1,15}", text.strip()):
+        raise ValueError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+API, ENTRY, PROCESS, LOGS, SERVERS, LIMITS, FILES = (
+    "API and dashboard",
+    "Entry points",
+    "Processes",
+    "Logs",
+    "Servers",
+    "Limits",
+    "Configuration",
+)
+
+FIXED = (
+    Flag("api", boolean, "false", "Serve the API and the dashboard.", API),
+    Flag("api.address", address, "127.0.0.1:8080", "Where, e.g. :8080 for every address.", API),
+    Flag("api.dashboard", boolean, "true", "Serve the dashboard too.", API),
+    Flag("api.insecure", boolean, "false", "As in Traefik: the API on :8080 of every address.", API),
+    Flag("api.token", plain, "", "Token that requests must carry; empty: none, and read-only.", API),
+    Flag("api.tokenfile", plain, "", "File that holds the token.", API),
+    Flag("ping", boolean, "false", "Accepted; /ping is always there where the API is.", API),
+    Flag("entrypoints", plain, "", "As in Traefik 1: 'Name:http Address::80 …'. Repeatable.", ENTRY),
+    Flag("defaultentrypoints", plain, "", "Entry points of routers that name none (all).", ENTRY, many=True),
+    Flag("workers", workers, "auto", "Processes that forward; auto: one for each CPU; 0: this one.", PROCESS),
+    Flag("gracetimeout", duration, "10s", "How long requests may go on after SIGTERM.", PROCESS),
+    Flag("providersthrottleduration", duration, "100ms", "Least time between two tables of routes.", PROCESS),
+    Flag("user", plain, "", "user[:group] to become once the ports are bound (start as root).", PROCESS),
+    Flag("workeruser", plain, "", "User of the workers (<user>-worker where there is one).", PROCESS),
+    Flag("loglevel", level, "info", "debug, info, warn, error or critical.", LOGS),
+    Flag("debug", boolean, "false", "The same as --loglevel=debug.", LOGS),
+    Flag("accesslog", boolean, "false", "Write a line for each request.", LOGS),
+    Flag("accesslog.filepath", plain, "", "File for them; empty: standard output.", LOGS),
+    Flag("accesslog.format", log_format, "common", "common or json.", LOGS),
+    Flag("retry", boolean, "true", "Try another server where the first can't be reached.", SERVERS),
+    Flag("retry.attempts", count, "3", "How many servers are tried in all.", SERVERS),
+    Flag("serverstransport.insecureskipverify", boolean, "false", "Accept any certificate.", SERVERS),
+    Flag("serverstransport.rootcas", plain, "", "File of certificate authorities to trust.", SERVERS),
+    Flag("configfile", plain, "", "A YAML or TOML file of these settings, nested.", FILES),
+)
+
+#: Settings of one entry point: ``--entrypoints.NAME.…``.
+ENTRY_POINT = (
+    Flag("address", address, "", "Where it listens.", ENTRY),
+    Flag("asdefault", boolean, "false", "Routers that name no entry point use this one.", ENTRY),
+    Flag("forwardedheaders.trustedips", network, "", "Peers that may set X-Forwarded-*.", ENTRY, many=True),
+    Flag("forwardedheaders.insecure", boolean, "false", "Every peer may set X-Forwarded-*.", ENTRY),
+)
+
+#: Other names of the same setting.
+ALIASES = {
+    "web": "api",
+    "web.address": "api.address",
+    "log.level": "loglevel",
+    "accesslogsfile": "accesslog.filepath",
+    "lifecycle.gracetimeout": "gracetimeout",
+    "providers.providersthrottleduration": "providersthrottleduration",
+    "insecureskipverify": "serverstransport.insecureskipverify",
+    "rootcas": "serverstransport.rootcas",
+    "idletimeout": "limits.idletime",
+    "respondingtimeouts.idletimeout": "limits.idletime",
+    "forwardingtimeouts.dialtimeout": "limits.connecttime",
+    "forwardingtimeouts.responseheadertimeout": "limits.responsetime",
+    "serverstransport.forwardingtimeouts.dialtimeout": "limits.connecttime",
+    "serverstransport.forwardingtimeouts.responseheadertimeout": "limits.responsetime",
+    "serverstransport.forwardingtimeouts.idleconntimeout": "limits.upstreamidletime",
+    "serverstransport.maxidleconnsperhost": "limits.upstreamidleconnections",
+    "maxidleconnsperhost": "limits.upstreamidleconnections",
+}
+
+_LIMIT_MEANINGS = {
+    "request_line": "Bytes of a request line; more: 414.",
+    "head": "Bytes of the header fields of a request; more: 431.",
+    "fields": "Header fields of a request.",
+    "field_name": "Bytes of a field's name.",
+    "method": "Bytes of a method.",
+    "chunk_line": "Bytes of a chunk's first line.",
+    "trailers": "Bytes of all trailer fields.",
+    "trailer_fields": "Trailer fields of a message.",
+    "response_head": "Bytes of the head of a response.",
+    "response_fields": "Header fields of a response.",
+    "interim_responses": "1xx responses before the final one.",
+    "pipelined": "Bytes read ahead while a request is answered.",
+    "buffer": "Bytes waiting for a slow peer before the other side is paused.",
+    "head_time": "Time to receive a whole head.",
+    "body_time": "Silence while a request body is awaited.",
+    "idle_time": "Time a client's connection may wait for its next request.",
+    "write_time": "Time a client may take nothing of what waits for it.",
+    "connect_time": "Time to connect to a server.",
+    "response_time": "Time a server may take to begin its answer.",
+    "tunnel_time": "Silence on an upgraded connection (WebSocket).",
+    "upstream_idle_time": "Time an unused connection to a server is kept.",
+    "upstream_idle_connections": "Unused connections kept for one server.",
+}
+
+
+def limit_flags() -> Iterator[Flag]:
+    """One flag for each field of :class:`~dynbalancer.core.settings.Limits`."""
+    for field in fields(Limits):
+        key, meaning = f"limits.{field.name.replace('_', '')}", _LIMIT_MEANINGS.get(field.name, field.name)
+        if isinstance(field.default, float):
+            yield Flag(key, duration, f"{field.default:g}s", meaning, LIMITS)
+        else:
+            yield Flag(key, size, str(field.default), meaning, LIMITS)
+
+
+def provider_flags(makers: Mapping[str, Any]) -> Iterator[Flag]:
+    """``--NAME`` and ``--NAME.OPTION`` of every provider installed."""
+    for name, maker in sorted(makers.items()):
+        yield Flag(name, boolean, "false", maker.description, f"Provider {name}")
+        for option in maker.options:
+            yield _provider_flag(name, option.name, option.default, option.description)
+
+
+def _provider_flag(name: str, option: str, default: Any, meaning: str) -> Flag:
+    converters: Mapping[type, Callable[[str], Any]] = {bool: boolean, int: whole, float: duration}
+    shown = ",".join(default) if isinstance(default, tuple) else str(default)
+    if isinstance(default, bool):
+        shown = shown.lower()
+    if isinstance(default, float):
+        shown = f"{default:g}s"
+    convert = converters.get(type(default), plain)
+    return Flag(
+        f"{name}.{option.lower()}", convert, shown, meaning, f"Provider {name}", isinstance(default, tuple)
+    )
+
+
+class Vocabulary:
+    """Every setting that exists here, by key."""
+
+    def __init__(self, makers: Mapping[str, Any]) -> None:
+        self.providers = tuple(makers)
+        self.flags = {flag.key: flag for flag in (*provider_flags(makers), *limit_flags(), *FIXED)}
+        self.fields = {flag.key: flag for flag in ENTRY_POINT}
+
+    def canonical(self, key: str) -> str:
+        """The one key of a setting that has several names."""
+        key = key.lower()
+        if key.startswith("limits."):
+            key = key.replace("_", "").replace("-", "")
+        first, _, rest = key.partition(".")
+        if first == "providers" and rest.partition(".")[0] in self.providers:
+            return rest
+        return ALIASES.get(key, key)
+
+    def find(self, key: str) -> Flag | None:
+        """The setting behind a canonical key, or None."""
+        if key.startswith("entrypoints."):
+            _, _, field = key.removeprefix("entrypoints.").partition(".")
+            return self.fields.get(field)
+        return self.flags.get(key)
+
+    def refuse(self, given: Given) -> ConfigurationError:
+        """Why a setting that :meth:`find` doesn't know can't be used, in one sentence."""
+        key = self.canonical(given.key)
+        instead = instead_of(key)
+        if instead is not None:
+            return ConfigurationError(
+                given.where, "Traefik has it, this version of dynbalancer has not", instead
+            )
+        known = list(self.flags)
+        if key.startswith("entrypoints."):
+            name = key.split(".")[1]
+            known = [f"entrypoints.{name}.{field}" for field in self.fields]
+        dashes = "--" if given.where.startswith("--") else ""
+        near = did_you_mean(dashes + key, [dashes + word for word in known])
+        return ConfigurationError(given.where, "no such flag" if dashes else "no such setting", near)

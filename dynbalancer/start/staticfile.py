@@ -1,0 +1,114 @@
+"""The settings file: nested YAML or TOML, flattened to the keys that flags have.
+
+Every value is taken as the text that was written, so that ``on``, ``22:22`` or ``017`` mean what they say.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from dynbalancer.errors import ConfigurationError
+from dynbalancer.start.flags import Given
+
+_DEEPEST = 20
+_MOST = 10_000
+
+
+def settings_in(text: str, path: str) -> list[Given]:
+    """Every setting in a file; ``path`` says which of the two languages it is. Raises ConfigurationError."""
+    if path.lower().endswith(".toml"):
+        found = _from_toml(text, path)
+    elif path.lower().endswith((".yml", ".yaml")):
+        found = _from_yaml(text, path)
+    else:
+        raise ConfigurationError(path, "the settings file must end with .yml, .yaml or .toml")
+    try:
+        settings = list(itertools.islice(found, _MOST + 1))
+    except RecursionError:
+        raise ConfigurationError(path, "nested too deeply") from None
+    if len(settings) > _MOST:
+        raise ConfigurationError(path, f"more than {_MOST} settings")
+    return settings
+
+
+def _from_yaml(text: str, path: str) -> Iterator[Given]:
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"{path}:{mark.line + 1}" if mark else path
+        raise ConfigurationError(where, f"this is not YAML: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise ConfigurationError(path, f"this is not YAML: {error}") from None
+    if root is not None:
+        yield from _from_node(root, (), path)
+
+
+def _from_node(node: Any, keys: tuple[str, ...], path: str) -> Iterator[Given]:
+    where = f"{path}:{node.start_mark.line + 1}: {'.'.join(keys)}".removesuffix(": ")
+    if len(keys) > _DEEPEST:
+        raise ConfigurationError(where, "nested too deeply")
+    if isinstance(node, yaml.MappingNode):
+        yield from _from_mapping(node, keys, path, where)
+    elif not keys:
+        raise ConfigurationError(where, "expected settings as KEY: VALUE")
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            if not isinstance(item, yaml.ScalarNode):
+                raise ConfigurationError(where, "expected a list of plain values")
+            yield _given(keys, item.value, where)
+    else:
+        yield _given(keys, None if node.tag == "tag:yaml.org,2002:null" else node.value, where)
+
+
+def _from_mapping(node: Any, keys: tuple[str, ...], path: str, where: str) -> Iterator[Given]:
+    seen = set()
+    if keys and not node.value:
+        yield _given(keys, None, where)
+    for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise ConfigurationError(where, "a key must be a word")
+        if key.value.lower() in seen:
+            raise ConfigurationError(f"{path}:{key.start_mark.line + 1}", f"{key.value} is there twice")
+        seen.add(key.value.lower())
+        yield from _from_node(value, (*keys, key.value), path)
+
+
+def _from_toml(text: str, path: str) -> Iterator[Given]:
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(path, f"this is not TOML: {error}") from None
+    yield from _from_value(document, (), path)
+
+
+def _from_value(value: Any, keys: tuple[str, ...], path: str) -> Iterator[Given]:
+    where = f"{path}: {'.'.join(keys)}"
+    if len(keys) > _DEEPEST:
+        raise ConfigurationError(where, "nested too deeply")
+    if isinstance(value, dict):
+        if keys and not value:
+            yield _given(keys, None, where)
+        for key, inner in value.items():
+            yield from _from_value(inner, (*keys, key), path)
+    elif isinstance(value, list):
+        for item in value:
+            if isinstance(item, dict | list):
+                raise ConfigurationError(where, "expected a list of plain values")
+            yield _given(keys, _text(item), where)
+    else:
+        yield _given(keys, _text(value), where)
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _given(keys: tuple[str, ...], text: str | None, where: str) -> Given:
+    spelled = ".".join(keys)
+    return Given(spelled.lower(), text, where, spelled)
