@@ -178,6 +178,7 @@ class ServerConnection(RequestReader, Protocol):
 
     def body_received(self, data: bytes) -> None:
         self._body_seen += len(data)
+        self._body_moved = self.site.deadlines.now
         exchange = self.exchange
         if exchange is not None:
             exchange.request_body(data)
@@ -310,16 +311,14 @@ class ServerConnection(RequestReader, Protocol):
             # It is us who wait, or who have answered already: its time begins anew.
             self._body_started = self._body_moved = now
             self._body_seen = came = 0
-            elapsed = 0.0
-        if came:
-            self._body_moved = now
-        silent = now - self._body_moved >= self.limits.body_time
-        if silent or self._body_seen < SLOWEST_BODY * (elapsed - SLOW_START):
+        silence = now - self._body_moved
+        expected = SLOWEST_BODY * (elapsed - SLOW_START) if came and elapsed >= 2 * SLOW_START else 0
+        if silence >= self.limits.body_time or self._body_seen < expected:
             self.close_after()
             exchange.refuse(RequestError(408, "body-timeout", "the body took too long"))
             return
         self._body_checked = self._body_seen
-        self.site.deadlines.set(self, min(SLOW_START, self.limits.body_time))
+        self.site.deadlines.set(self, min(SLOW_START, self.limits.body_time - silence))
 
     def _check_tunnel(self, exchange: ClientExchange) -> None:
         moved = exchange.bytes_in + exchange.bytes_out

@@ -1,0 +1,496 @@
+"""Towards clients: one request after the other on a connection, refusals, patience, and how connections end."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from dynbalancer.core.model import EntryPoint
+from dynbalancer.core.settings import Limits
+from dynbalancer.proxy.http1 import LINGER_SIZE
+
+sys.path.insert(0, str(Path(__file__).parent))
+from wires import FORWARDED, GET, GOT, OK, ProxyCase, own, post
+
+ELSEWHERE = GET.replace(b"a.example", b"b.example")
+NOT_FOUND = own(b"404 Not Found", b"404 page not found\n")
+BAD_REQUEST = own(b"400 Bad Request", b"Bad Request", close=True)
+TIMEOUT = own(b"408 Request Timeout", b"Request Timeout", close=True)
+BIG = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000
+OK_AND_CLOSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
+
+
+def to(number: int) -> bytes:
+    """A GET that can be told from others."""
+    return GET.replace(b"GET /", b"GET /%d" % number)
+
+
+def saying(text: bytes) -> bytes:
+    """An answer that can be told from others."""
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(text), text)
+
+
+class Requests(ProxyCase):
+    """What is asked, and in which order it is answered."""
+
+    def test_request_without_a_router_is_not_found(self) -> None:
+        client = self.client()
+        client.send(ELSEWHERE)
+        assert client.read() == NOT_FOUND
+        client.send(ELSEWHERE)
+        assert client.read() == NOT_FOUND
+        assert client.state == "open"
+        assert self.ended.outcomes == [(404, "refused")] * 2
+        assert self.servers.attempts == []
+
+    def test_head_of_what_is_not_there_has_no_body(self) -> None:
+        client = self.client()
+        client.send(ELSEWHERE.replace(b"GET", b"HEAD"))
+        assert client.read() == NOT_FOUND.removesuffix(b"404 page not found\n")
+
+    def test_asking_for_the_options_of_the_whole_is_answered_here(self) -> None:
+        client = self.client()
+        client.send(GET.replace(b"GET /", b"OPTIONS *"))
+        assert client.read() == b"HTTP/1.1 204 No Content\r\n\r\n"
+        assert self.servers.attempts == []
+
+    def test_requests_sent_ahead_are_answered_in_order(self) -> None:
+        client = self.client()
+        client.send(b"".join(map(to, range(5))) + ELSEWHERE + to(5))
+        for number in range(5):
+            assert self.server.read() == GOT.replace(b"GET /", b"GET /%d" % number)
+            self.server.send(saying(b"%d" % number))
+        assert client.read() == b"".join(saying(b"%d" % number) for number in range(5)) + NOT_FOUND
+        self.server.send(saying(b"5"))
+        assert client.read() == saying(b"5")
+        self.assert_quiet()
+
+    def test_reading_pauses_when_too_much_is_sent_ahead(self) -> None:
+        client = self.client()
+        client.send(b"".join(map(to, range(1000))))
+        assert client.paused
+        for number in range(999):
+            self.server.send(saying(b"%d" % number))
+        assert not client.paused
+        client.send(to(1000))
+        self.server.send(saying(b"999"))
+        self.server.send(saying(b"1000"))
+        assert client.read() == b"".join(saying(b"%d" % number) for number in range(1001))
+
+    def test_head_in_pieces_is_one_request(self) -> None:
+        client = self.client()
+        for octet in GET:
+            client.send(bytes((octet,)))
+        assert self.server.read() == GOT
+
+    def test_client_that_asks_to_close_is_closed(self) -> None:
+        client, server = self.asking(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        assert server.read() == GOT
+        server.send(OK)
+        assert client.read() == OK_AND_CLOSE
+        assert (client.state, server.state) == ("closed", "open")
+        self.assert_quiet()
+
+    def test_old_client_gets_its_body_until_the_connection_closes(self) -> None:
+        client, server = self.asking(b"GET / HTTP/1.0\r\nHost: a.example\r\n\r\n")
+        assert server.read() == GOT
+        server.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+        server.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n")
+        assert client.read() == b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nab"
+        assert client.state == "closed"
+
+    def test_old_client_may_keep_its_connection(self) -> None:
+        request = b"GET / HTTP/1.0\r\nHost: a.example\r\nConnection: keep-alive\r\n\r\n"
+        client, server = self.asking(request)
+        server.send(OK)
+        assert client.read() == OK.replace(b"\r\n\r\n", b"\r\nConnection: keep-alive\r\n\r\n")
+        client.send(request)
+        server.send(OK.replace(b"Content-Length: 2\r\n", b"Content-Length: 3\r\n") + b"!")
+        assert client.read().endswith(b"ok!")
+        assert client.state == "open"
+
+    def test_body_nobody_wanted_is_thrown_away(self) -> None:
+        client = self.client()
+        client.send(post(b"", length=3).replace(b"a.example", b"b.example"))
+        assert client.read() == NOT_FOUND
+        client.send(b"abc" + GET)
+        assert self.server.read() == GOT
+        self.server.send(OK)
+        assert client.read() == OK
+
+    def test_unwanted_body_that_does_not_end_soon_is_cut(self) -> None:
+        client = self.client()
+        start = b"POST / HTTP/1.1\r\nHost: b.example\r\nTransfer-Encoding: chunked\r\n\r\n"
+        client.send(start)
+        client.read()
+        client.send(b"f000\r\n" + b"x" * 0xF000)
+        assert client.state == "open"
+        client.send(b"x\r\n".join([b"\r\nf000\r\n" + b"x" * 0xEFFF, b""]))
+        assert client.state == "half"
+        other = self.client()
+        other.send(start)
+        self.wait(3)
+        assert other.state == "aborted"
+        self.assert_quiet()
+
+
+class Trusting(ProxyCase):
+    """Peers that may say where a request came from, and others."""
+
+    entry_point = EntryPoint("web", 80, trusted=("192.0.2.0/24",))
+    said = GET.replace(
+        b"\r\n\r\n", b"\r\nX-Forwarded-For: 198.51.100.7\r\nX-Forwarded-Proto: https\r\nX_Real_Ip: 9\r\n\r\n"
+    )
+
+    def test_trusted_peer_is_added_to_what_it_said(self) -> None:
+        client = self.client("::ffff:192.0.2.1")
+        client.send(self.said)
+        sent = self.server.read()
+        assert b"X-Forwarded-For: 198.51.100.7, 192.0.2.1\r\n" in sent
+        assert b"X-Forwarded-Proto: https\r\n" in sent
+        assert sent.count(b"X-Forwarded-Host: a.example\r\n") == 1
+        assert self.ended.exchanges == []
+
+    def test_others_are_not_believed(self) -> None:
+        client = self.client("203.0.113.5")
+        client.send(self.said)
+        expected = FORWARDED.replace(b"192.0.2.1", b"203.0.113.5")
+        assert self.server.read() == GOT.replace(FORWARDED, expected)
+
+
+class Refusing(ProxyCase):
+    """What is no request, or no longer one."""
+
+    def test_malformed_request_is_refused_and_lingers(self) -> None:
+        client = self.client()
+        client.send(b"GET  / HTTP/1.1\r\nHost: a.example\r\n\r\n" + GET)
+        assert client.read() == BAD_REQUEST
+        assert client.state == "half"
+        assert self.resource.refusals == {"bad-request-line": 1}
+        assert self.servers.attempts == []
+        client.send(b"x" * LINGER_SIZE)
+        assert client.state == "half"
+        client.send(b"x")
+        assert client.state == "aborted"
+        self.assert_quiet()
+
+    def test_lingering_ends_by_itself(self) -> None:
+        client = self.client()
+        client.send(b"\x00\r\n\r\n")
+        self.wait(1)
+        assert client.state == "half"
+        self.wait(2)
+        assert client.state == "aborted"
+        self.assert_quiet()
+
+    def test_lingering_ends_with_the_client(self) -> None:
+        client = self.client()
+        client.send(b"\x00\r\n\r\n")
+        client.finish()
+        assert client.state == "closed"
+        self.assert_quiet()
+
+    def test_broken_body_is_refused_and_the_server_left(self) -> None:
+        start = b"POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n"
+        client, server = self.asking(start)
+        client.send(b"zz\r\n")
+        assert client.read() == BAD_REQUEST
+        assert (client.state, server.state) == ("half", "aborted")
+        assert self.ended.outcomes == [(400, "refused")]
+        assert self.resource.refusals == {"bad-chunk": 1}
+        self.assert_quiet()
+
+    def test_broken_body_under_an_answer_cuts_it(self) -> None:
+        start = b"POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n"
+        client, server = self.asking(start)
+        server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
+        client.send(b"zz\r\n")
+        assert (client.state, server.state) == ("aborted", "aborted")
+        assert self.ended.outcomes == [(200, "refused")]
+        self.assert_quiet()
+
+    def test_client_that_ends_in_the_middle_of_a_head_is_told(self) -> None:
+        client = self.client()
+        client.send(GET[:-2])
+        client.finish()
+        assert client.read() == BAD_REQUEST
+        assert client.state == "closed"
+        assert self.resource.refusals == {"incomplete-head": 1}
+        self.assert_quiet()
+
+
+class HalfClosing(ProxyCase):
+    """Clients that send FIN when they have asked."""
+
+    def test_answer_is_delivered_in_full(self) -> None:
+        client, server = self.asking()
+        client.finish()
+        server.send(OK)
+        assert client.read() == OK
+        assert client.state == "closed"
+        assert self.ended.outcomes == [(200, "done")]
+        self.assert_quiet()
+
+    def test_what_was_asked_ahead_is_answered_as_well(self) -> None:
+        client, server = self.asking(to(1) + to(2) + ELSEWHERE)
+        client.finish()
+        server.send(OK)
+        server.send(OK)
+        assert client.read() == OK + OK + NOT_FOUND
+        assert client.state == "closed"
+        self.assert_quiet()
+
+    def test_incomplete_request_after_complete_ones_is_refused(self) -> None:
+        client, server = self.asking(to(1) + GET[:9])
+        client.finish()
+        server.send(OK)
+        assert client.read() == OK + BAD_REQUEST
+        assert client.state == "closed"
+
+    def test_idle_client_that_ends_is_closed(self) -> None:
+        client = self.client()
+        client.finish()
+        assert client.state == "closed"
+        assert client.read() == b""
+
+
+class Patience(ProxyCase):
+    """How long is waited for clients."""
+
+    limits = Limits(head_time=10.0, body_time=30.0, idle_time=60.0, write_time=20.0)
+
+    def test_client_that_says_nothing_is_closed_without_a_word(self) -> None:
+        client = self.client()
+        self.wait(9)
+        assert client.state == "open"
+        self.wait(2)
+        assert (client.state, client.read()) == ("closed", b"")
+        self.assert_quiet()
+
+    def test_idle_connection_is_closed_without_a_word(self) -> None:
+        client, server = self.asking()
+        self.wait(20)
+        server.send(OK)
+        self.wait(59)
+        assert client.state == "open"
+        self.wait(2)
+        assert (client.state, client.read()) == ("closed", OK)
+        self.assert_quiet()
+
+    def test_head_octet_by_octet_takes_too_long(self) -> None:
+        client, server = self.asking()
+        server.send(OK)
+        client.read()
+        for octet in GET[:9]:
+            client.send(bytes((octet,)))
+            self.wait(1)
+        assert client.state == "open"
+        self.wait(2)
+        assert client.read() == TIMEOUT
+        assert client.state == "half"
+        assert self.resource.refusals == {"head-timeout": 1}
+
+    def test_head_begun_ahead_has_its_time_from_its_turn(self) -> None:
+        client, server = self.asking(GET + GET[:9])
+        self.wait(40)
+        server.send(OK)
+        self.wait(9)
+        assert client.read() == OK
+        self.wait(2)
+        assert client.read() == TIMEOUT
+
+    def test_body_that_stalls_takes_too_long(self) -> None:
+        client, server = self.asking(post(b"ab", length=9))
+        self.wait(29)
+        assert client.read() == b""
+        self.wait(3)
+        assert client.read() == TIMEOUT
+        assert (client.state, server.state) == ("half", "aborted")
+        assert self.ended.outcomes == [(408, "refused")]
+        self.wait(3)
+        assert client.state == "aborted"
+        self.assert_quiet()
+
+    def test_body_may_rest_for_less_than_its_time(self) -> None:
+        client, server = self.asking(post(b"", length=100_000))
+        for _ in range(5):
+            client.send(b"x" * 15_000)
+            self.wait(25)
+        client.send(b"x" * 25_000)
+        server.send(OK)
+        assert client.read() == OK
+
+    def test_body_that_trickles_takes_too_long(self) -> None:
+        client, _ = self.asking(post(b"", length=1_000_000))
+        for _ in range(18):
+            client.send(b"x")
+            self.wait(1)
+        assert client.read() == b""
+        for _ in range(5):
+            if client.state == "open":
+                client.send(b"x")
+                self.wait(1)
+        assert client.read() == TIMEOUT
+
+    def test_time_in_which_the_server_did_not_read_does_not_count(self) -> None:
+        client, server = self.asking(post(b"", length=1_000_000))
+        server.stalled = True
+        client.send(b"x" * 70_000)
+        for _ in range(35):
+            self.wait(10)
+            server.take(100)
+        assert client.read() == b""
+        server.take(70_000)
+        self.wait(15)
+        assert client.read() == b""
+
+    def test_slow_reader_that_makes_progress_is_waited_for(self) -> None:
+        client, server = self.asking()
+        client.stalled = True
+        server.send(BIG)
+        for _ in range(5):
+            self.wait(15)
+            client.take(1)
+        assert client.state == "open"
+        self.wait(45)
+        assert client.state == "aborted"
+        assert self.ended.outcomes == [(200, "done")]
+        self.assert_quiet()
+
+    def test_reader_that_takes_nothing_is_cut_and_the_server_told(self) -> None:
+        client, server = self.asking()
+        client.stalled = True
+        server.send(BIG[:90_000])
+        assert server.paused
+        self.wait(25)
+        assert (client.state, server.state) == ("aborted", "aborted")
+        assert self.ended.outcomes == [(200, "client-gone")]
+        self.assert_quiet()
+
+    def test_client_that_never_reads_gets_no_second_answer_to_hold(self) -> None:
+        client, server = self.asking(to(1) + to(2) + to(3))
+        client.stalled = True
+        server.read()
+        server.send(BIG)
+        assert server.read() == b""
+        assert len(client.dataBuffer) == len(BIG)
+        client.take(len(BIG))
+        assert server.read() == GOT.replace(b"GET /", b"GET /2")
+        client.stalled = False
+        server.send(OK)
+        server.send(OK)
+        assert client.read() == BIG + OK + OK
+
+    def test_closed_connection_whose_client_takes_nothing_is_cut(self) -> None:
+        client, server = self.asking(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        client.stalled = True
+        server.send(OK)
+        assert client.state == "closing"
+        self.wait(19)
+        assert client.state == "closing"
+        self.wait(3)
+        assert client.state == "aborted"
+        self.assert_quiet()
+
+    def test_closed_connection_whose_client_takes_it_slowly_is_not_cut(self) -> None:
+        client, server = self.asking(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        client.stalled = True
+        server.send(BIG)
+        for _ in range(5):
+            self.wait(15)
+            client.take(1000)
+        assert client.state == "closing"
+        client.take(200_000)
+        assert client.state == "closed"
+        assert client.read().endswith(b"x" * 100_000)
+
+    def test_idle_client_that_never_took_its_answer_is_cut(self) -> None:
+        client, server = self.asking()
+        client.stalled = True
+        server.send(OK)
+        self.wait(62)
+        assert client.state == "closing"
+        self.wait(22)
+        assert client.state == "aborted"
+        self.assert_quiet()
+
+    def test_slow_reader_of_an_early_answer_gets_all_of_it(self) -> None:
+        client, server = self.asking(post(b"", length=1_000_000))
+        client.stalled = True
+        server.send(BIG)
+        assert client.state == "half"
+        self.wait(10)
+        client.take(10)
+        self.wait(15)
+        assert client.state == "half"
+        client.take(200_000)
+        assert client.read().endswith(b"x" * 100_000)
+        self.wait(3)
+        assert client.state == "aborted"
+        self.assert_quiet()
+
+
+class Draining(ProxyCase):
+    """The entry point is closing."""
+
+    def test_idle_connection_is_closed_at_once(self) -> None:
+        client, server = self.asking()
+        server.send(OK)
+        self.site.drain()
+        self.clock.advance(0)
+        assert client.state == "closed"
+        assert self.site.connections == set()
+
+    def test_active_connection_ends_with_its_answer(self) -> None:
+        client, server = self.asking(to(1) + to(2))
+        self.site.drain()
+        assert client.state == "open"
+        server.send(OK)
+        assert client.read() == OK_AND_CLOSE
+        assert client.state == "closed"
+        self.assert_quiet()
+
+    def test_answer_that_had_begun_is_finished(self) -> None:
+        client, server = self.asking()
+        server.send(OK[:-1])
+        self.site.drain()
+        server.send(OK[-1:])
+        assert client.read() == OK
+        assert client.state == "closed"
+
+    def test_request_that_is_on_its_way_is_still_answered(self) -> None:
+        fresh, begun = self.client(), self.client()
+        begun.send(GET[:9])
+        self.site.drain()
+        late = self.client()
+        for client, request in ((fresh, GET), (begun, GET[9:]), (late, GET)):
+            client.send(request)
+            self.server.send(OK)
+            assert client.read() == OK_AND_CLOSE
+            assert client.state == "closed"
+
+    def test_connection_without_a_request_does_not_hold_it_up(self) -> None:
+        client = self.client()
+        self.site.drain()
+        self.wait(3)
+        assert client.state == "closed"
+        assert self.site.connections == set()
+
+    def test_what_is_left_is_cut(self) -> None:
+        client, server = self.asking()
+        self.site.abort()
+        self.clock.advance(0)
+        assert (client.state, server.state) == ("aborted", "aborted")
+        assert self.ended.outcomes == [(499, "client-gone")]
+        self.assert_quiet()
+
+
+class Setup(ProxyCase):
+    """What a new connection starts with."""
+
+    def test_nagle_is_off_and_the_peer_known(self) -> None:
+        client = self.client("::ffff:192.0.2.9")
+        connection = self.connection(client)
+        assert client.no_delay
+        assert (connection.client, connection.client_port) == ("192.0.2.9", 40000)
+        assert self.site.connections == {connection}
