@@ -1,0 +1,253 @@
+"""Upstreams: which connections are kept, for whom and how long; servers that can't be reached."""
+
+from __future__ import annotations
+
+import ssl
+import sys
+from pathlib import Path
+
+import pytest
+from twisted.internet.error import ConnectionRefusedError as Refused
+from twisted.internet.task import Clock
+
+from dynbalancer.core.model import Server
+from dynbalancer.core.settings import Limits
+from dynbalancer.errors import ConfigurationError, ConnectError, ConnectTimeout, UpstreamError
+from dynbalancer.proxy import transports
+from dynbalancer.proxy.deadlines import Deadlines
+from dynbalancer.proxy.upstream import LONGEST_AVOIDANCE, Connecting, Upstream, UpstreamConnection
+
+sys.path.insert(0, str(Path(__file__).parent))
+from wires import GET, GOT, OK, ProxyCase, Servers
+
+
+class Keeping(ProxyCase):
+    """Connections between requests."""
+
+    limits = Limits(upstream_idle_time=10.0, upstream_idle_connections=2)
+
+    def test_unused_connection_is_closed_after_a_while(self) -> None:
+        _, server = self.asking()
+        server.send(OK)
+        self.wait(9)
+        assert server.state == "open"
+        self.wait(2)
+        assert server.state == "aborted"
+        self.assert_quiet()
+
+    def test_no_more_than_so_many_are_kept(self) -> None:
+        asked = [self.asking() for _ in range(3)]
+        for _, server in asked:
+            server.send(OK)
+        assert [server.state for _, server in asked] == ["open", "open", "aborted"]
+
+    def test_newest_connection_is_used_first(self) -> None:
+        (_, first), (_, second) = self.asking(), self.asking()
+        first.send(OK)
+        second.send(OK)
+        assert (first.read(), second.read()) == (GOT, GOT)
+        self.asking()
+        assert (first.read(), second.read()) == (b"", GOT)
+
+    def test_connection_in_use_outlives_the_idle_time(self) -> None:
+        client, server = self.asking()
+        server.send(OK)
+        client.send(GET)
+        self.wait(20)
+        server.send(OK)
+        assert client.read() == OK + OK
+
+    def test_bytes_nobody_asked_for_close_a_kept_connection(self) -> None:
+        _, server = self.asking()
+        server.send(OK)
+        server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL")
+        assert server.state == "aborted"
+        client, other = self.asking()
+        assert other is not server
+        other.send(OK)
+        assert client.read() == OK
+        self.assert_quiet()
+
+    def test_connection_the_server_closed_is_not_used(self) -> None:
+        _, server = self.asking()
+        server.send(OK)
+        server.finish()
+        assert server.state == "aborted"
+        self.assert_quiet()
+        self.asking()
+        assert len(self.servers.attempts) == 2
+
+    def test_connection_the_server_broke_off_is_not_used(self) -> None:
+        _, server = self.asking()
+        server.send(OK)
+        server.reset()
+        self.asking()
+        assert len(self.servers.attempts) == 2
+
+    def test_answers_that_close_or_are_old_are_not_followed_by_another(self) -> None:
+        for answer in (
+            OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"),
+            OK.replace(b"HTTP/1.1", b"HTTP/1.0"),
+            b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        ):
+            client, server = self.asking()
+            server.send(answer)
+            assert b"ok" in client.read()
+            assert (client.state, server.state) == ("open", "aborted")
+
+    def test_draining_server_keeps_no_connection_but_finishes_what_it_has(self) -> None:
+        _, idle = self.asking()
+        client, busy = self.asking()
+        idle.send(OK)
+        self.upstream.update(Server("http://one:8080", state="draining"))
+        self.clock.advance(0)
+        assert (idle.state, busy.state) == ("aborted", "open")
+        busy.send(OK)
+        assert client.read() == OK
+        assert busy.state == "aborted"
+        self.assert_quiet()
+
+    def test_server_that_left_keeps_no_connection(self) -> None:
+        _, idle = self.asking()
+        client, busy = self.asking()
+        idle.send(OK)
+        self.upstream.retire()
+        busy.send(OK)
+        assert (idle.state, busy.state) == ("aborted", "aborted")
+        assert client.read() == OK
+
+    def test_one_url_with_two_instances_is_two_servers(self) -> None:
+        keys = {Upstream(Server("http://one:80", instance=what), self.connecting).key for what in ("a", "b")}
+        assert keys == {("http://one:80", "a"), ("http://one:80", "b")}
+
+
+class Reaching(ProxyCase):
+    """Making connections."""
+
+    def connect(self) -> tuple[list[UpstreamConnection], list[UpstreamError]]:
+        """Ask the upstream for a connection; what it gives goes into the one list or the other."""
+        ready: list[UpstreamConnection] = []
+        failed: list[UpstreamError] = []
+        self.cancel = self.upstream.connect(ready.append, failed.append)
+        self.clock.advance(0)
+        return ready, failed
+
+    def test_connection_is_handed_over(self) -> None:
+        ready, failed = self.connect()
+        assert [connection.upstream for connection in ready] == [self.upstream]
+        assert failed == []
+        attempt = self.servers.attempts[0]
+        assert (attempt.host, attempt.port, attempt.about) == ("one", 8080, {"timeout": 3.0, "tls": None})
+        assert self.server.no_delay
+
+    def test_failures_say_where_and_why(self) -> None:
+        self.servers.broken["one"] = Refused()
+        (error,) = self.connect()[1]
+        assert isinstance(error, ConnectError)
+        assert error.why.startswith("one:8080: Connection was refused")
+        self.servers.broken["one"] = TimeoutError()
+        (error,) = self.connect()[1]
+        assert isinstance(error, ConnectTimeout)
+        assert error.why == "one:8080: TimeoutError"
+
+    def test_each_failure_in_a_row_makes_it_wait_longer_up_to_a_limit(self) -> None:
+        self.servers.broken["one"] = Refused()
+        pauses = []
+        for _ in range(12):
+            self.connect()
+            pauses.append(self.upstream.avoid_until - self.clock.seconds())
+        assert pauses[:6] == [1, 2, 4, 8, 16, 30]
+        assert pauses[-1] == LONGEST_AVOIDANCE
+        del self.servers.broken["one"]
+        self.connect()
+        assert self.upstream.avoid_until == 0
+        self.servers.broken["one"] = Refused()
+        self.connect()
+        assert self.upstream.avoid_until - self.clock.seconds() == 1
+
+    def test_cancelled_attempt_calls_nobody(self) -> None:
+        self.servers.manual = True
+        ready, failed = self.connect()
+        self.cancel()
+        assert (ready, failed, self.upstream.avoid_until) == ([], [], 0)
+
+    def test_attempt_that_succeeds_although_cancelled_is_closed(self) -> None:
+        self.servers.manual = True
+        ready, failed = self.connect()
+        attempt = self.servers.attempts[0]
+        # It was too late: the attempt does not hear of it.
+        self.patch(attempt.done, "cancel", lambda: None)
+        self.cancel()
+        wire = attempt.succeed()
+        assert (ready, failed, wire.state) == ([], [], "aborted")
+
+    def test_defect_in_what_is_called_is_logged(self) -> None:
+        self.upstream.connect(lambda _: 1 // 0, lambda _: None)  # type: ignore[arg-type, return-value]
+        self.clock.advance(0)
+        assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
+
+
+@pytest.fixture
+def connecting() -> Connecting:
+    clock = Clock()
+    return Connecting(clock, Limits(), Deadlines(clock))
+
+
+@pytest.mark.parametrize(
+    "url, host, port, authority",
+    [
+        ("http://10.0.0.2:8080", "10.0.0.2", 8080, b"10.0.0.2:8080"),
+        ("http://web", "web", 80, b"web"),
+        ("http://[2001:db8::1]:81", "2001:db8::1", 81, b"[2001:db8::1]:81"),
+        ("https://web", "web", 443, b"web"),
+        ("http://name:secret@web:82/", "web", 82, b"web:82"),
+    ],
+)
+def test_url_says_where_to_connect(
+    connecting: Connecting, url: str, host: str, port: int, authority: bytes
+) -> None:
+    upstream = Upstream(Server(url), connecting)
+    assert (upstream.host, upstream.port, upstream.authority) == (host, port, authority)
+    assert (upstream.tls is not None) == url.startswith("https:")
+
+
+@pytest.mark.parametrize(
+    "url, why",
+    [
+        ("ftp://web", "the scheme ftp isn't supported"),
+        ("web:80", "the scheme web isn't supported"),
+        ("//web", "the scheme (none) isn't supported"),
+        ("http://web:99999", "the port is not a number below 65536"),
+        ("http://web:http", "the port is not a number below 65536"),
+        ("http://:80", "names no host"),
+    ],
+)
+def test_url_that_names_nothing_is_refused(connecting: Connecting, url: str, why: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Upstream(Server(url), connecting)
+    assert (caught.value.where, caught.value.why) == (f"server {url}", why)
+
+
+def test_certificates_are_checked_unless_switched_off(connecting: Connecting) -> None:
+    assert connecting.tls.verify_mode == ssl.CERT_REQUIRED
+    assert connecting.tls.check_hostname
+    assert connecting.tls is connecting.tls
+    trusting = Connecting(connecting.reactor, Limits(), connecting.deadlines, verify=False)
+    assert (trusting.tls.verify_mode, trusting.tls.check_hostname) == (ssl.CERT_NONE, False)
+
+
+def test_https_server_without_a_readable_authority_is_refused_at_once(connecting: Connecting) -> None:
+    broken = Connecting(connecting.reactor, Limits(), connecting.deadlines, ca_file="/nonexistent/ca.pem")
+    with pytest.raises(ConfigurationError) as caught:
+        Upstream(Server("https://web"), broken)
+    assert caught.value.where == "serversTransport.rootCAs"
+    assert "/nonexistent/ca.pem" in caught.value.why
+    assert Upstream(Server("http://web"), broken).tls is None
+
+
+def test_https_server_is_connected_with_tls(connecting: Connecting, monkeypatch: pytest.MonkeyPatch) -> None:
+    servers = Servers(connecting.reactor)
+    monkeypatch.setattr(transports, "connect", servers.connect)
+    upstream = Upstream(Server("https://web"), connecting)
+    upstream.connect(lambda _: None, lambda _: None)
+    assert servers.attempts[0].about["tls"] is connecting.tls
