@@ -36,6 +36,8 @@ class Kind(IntEnum):
     FORWARDED = 9
     #: Ends here: hop by hop, or a spelling that a server could take for another field.
     DROPPED = 10
+    #: ``Connection: keep-alive``, which says nothing in HTTP/1.1 and is sent all the same.
+    KEEP_ALIVE = 11
 
 
 _KINDS = {
@@ -123,6 +125,8 @@ def read_line(line: bytes, longest: int = 256) -> tuple[int, Field]:
         raise FieldError("field line without a colon")
     lower, kind = known.get(name) or learn(name, longest)
     value = value.strip(b" \t")
+    if kind == Kind.CONNECTION and value.lower() == b"keep-alive":
+        kind = int(Kind.KEEP_ALIVE)
     found = kind, (lower, value, b"%b: %b\r\n" % (name, value))
     if len(line) <= _LONGEST_LINE and lower not in _SECRET:
         if len(lines) >= _REMEMBERED_LINES:

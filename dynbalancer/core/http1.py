@@ -44,7 +44,10 @@ _METHODS = {b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"PATCH", b"OPTIONS"}
     _TE,
     _TRAILER,
     _FORWARDED,
-) = (int(kind) for kind in Kind if kind is not Kind.DROPPED)
+) = (int(kind) for kind in Kind if kind < Kind.DROPPED)
+_KEEP_ALIVE = int(Kind.KEEP_ALIVE)
+#: What most requests have beside ordinary fields; nothing has to be done about these.
+_PLAIN_KINDS = frozenset((_HOST, _CONTENT_LENGTH, _TRANSFER_ENCODING, _KEEP_ALIVE))
 
 
 def parse_request_head(
@@ -73,13 +76,11 @@ def parse_request_head(
         kind, field = remembered(line) or _read_line(line, limits)
         if kind == _ORDINARY or (kind == _FORWARDED and trusted):
             fields.append(field)
-        elif kind in special:
-            special[kind].append(field[1])
-        else:
-            special[kind] = [field[1]]
+        elif kind <= _TRAILER or kind == _KEEP_ALIVE:
+            special.setdefault(kind, []).append(field[1])
     if _CONTENT_LENGTH in special or _TRANSFER_ENCODING in special:
         head.length = _request_length(special, version)
-    if len(special) > 1 or version == 10:
+    if version == 10 or not _PLAIN_KINDS.issuperset(special):
         _apply_special(head, special)
     _set_target(head, target, special.get(_HOST))
     return head
@@ -148,7 +149,8 @@ def _apply_special(head: RequestHead, special: dict[int, list[bytes]]) -> None:
         if named:
             head.headers.remove(*named)
     if head.version == 10:
-        head.keep_alive = b"keep-alive" in connection and b"close" not in connection
+        asked = _KEEP_ALIVE in special or b"keep-alive" in connection
+        head.keep_alive = asked and b"close" not in connection
     elif b"close" in connection:
         head.keep_alive = False
     if _UPGRADE in special and b"upgrade" in connection and head.version == 11:

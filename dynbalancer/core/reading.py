@@ -120,7 +120,7 @@ class RequestReader:
             searched = max(len(self._held) - 3, 0)
             data = self._held + data
             self._held = b""
-        if self._fresh and data[:1] in b"\r\n":
+        if data[0] <= 13 and self._fresh:
             # RFC 9112 section 2.2: one empty line before a request is forgiven.
             if data[:2] == b"\r\n":
                 data = data[2:]
@@ -347,6 +347,16 @@ class ResponseReader:
         else:
             self.reading = LENGTH
             self._left = length
+            self.response_received(head)
+            # Most bodies come with their head; this is _read_length for them.
+            if len(rest) == length and self.reading == LENGTH:
+                self._left = 0
+                self.reading = HELD
+                self.content_received(rest)
+                if self.reading == HELD:
+                    self.response_ended([])
+                return b""
+            return rest
         self.response_received(head)
         return rest
 

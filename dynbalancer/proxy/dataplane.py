@@ -23,7 +23,7 @@ from dynbalancer.proxy.deadlines import Deadlines
 from dynbalancer.proxy.http1 import Site
 from dynbalancer.proxy.resource import ReverseProxyResource
 from dynbalancer.proxy.statistics import Counting
-from dynbalancer.proxy.transports import listen
+from dynbalancer.proxy.transports import clock_of, listen
 from dynbalancer.proxy.upstream import Connecting, LiveService, Upstream
 
 
@@ -60,7 +60,7 @@ class DataPlane:
         self.resource = ReverseProxyResource(
             self,
             observers,
-            clock=reactor.seconds,
+            clock=clock_of(reactor),
             server_name=socket.gethostname(),
             retries=settings.retries,
             refusals=self._refusals,

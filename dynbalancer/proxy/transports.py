@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -34,6 +35,11 @@ HIGH_WATER = 65536
 def loop_of(reactor: Any) -> asyncio.AbstractEventLoop | None:
     """The asyncio loop that a reactor runs on, or None (epoll, poll, select)."""
     return getattr(reactor, "_asyncioEventloop", None)
+
+
+def clock_of(reactor: Any) -> Callable[[], float]:
+    """Monotonic seconds. Where the reactor has a loop, not the loop's own: that is kept to milliseconds, and dear."""
+    return time.monotonic if loop_of(reactor) is not None else reactor.seconds  # type: ignore[no-any-return]
 
 
 @implementer(ITCPTransport, IConsumer)

@@ -52,6 +52,7 @@ class Connecting:
         ca_file: str = "",
     ) -> None:
         self.reactor = reactor
+        self.clock = transports.clock_of(reactor)
         self.limits = limits
         self.deadlines = deadlines
         self._verify = verify
@@ -140,7 +141,7 @@ class Upstream:
         while idle:
             connection = idle.pop()
             if connection.reading == HELD and not connection.lost:
-                if repeatable or self.connecting.reactor.seconds() - connection.idle_since < SURELY_OPEN:
+                if repeatable or self.connecting.clock() - connection.idle_since < SURELY_OPEN:
                     connection.deadline = NEVER
                     return connection
                 idle.append(connection)
@@ -217,7 +218,7 @@ class Upstream:
         """It could not be reached: ask others first for a while."""
         pause = min(FIRST_AVOIDANCE * 2**self._failures, LONGEST_AVOIDANCE)
         self._failures = min(self._failures + 1, 10)
-        self.avoid_until = self.connecting.reactor.seconds() + pause
+        self.avoid_until = self.connecting.clock() + pause
 
 
 def _unexpected(failure: Failure) -> None:
