@@ -39,7 +39,7 @@ def loop_of(reactor: Any) -> asyncio.AbstractEventLoop | None:
 
 def clock_of(reactor: Any) -> Callable[[], float]:
     """Monotonic seconds. Where the reactor has a loop, not the loop's own: that is kept to milliseconds, and dear."""
-    return time.monotonic if loop_of(reactor) is not None else reactor.seconds  # type: ignore[no-any-return]
+    return time.monotonic if loop_of(reactor) is not None else reactor.seconds
 
 
 @implementer(ITCPTransport, IConsumer)
