@@ -14,13 +14,20 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import struct
 import time
 from collections.abc import Callable
 from typing import Any, cast
 
-from twisted.internet import defer, endpoints, error
+from twisted.internet import defer, endpoints, error, task
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.interfaces import IConsumer, IHalfCloseableProtocol, ITCPTransport
+from twisted.internet.interfaces import (
+    IConsumer,
+    IHalfCloseableProtocol,
+    IOpenSSLClientConnectionCreator,
+    ITCPTransport,
+)
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -115,6 +122,12 @@ class NativeTransport(asyncio.Protocol):
         self.disconnecting = True
         self._native.abort()
 
+    def reset(self) -> None:
+        """Close now, so that the peer can't take it for an ordinary end."""
+        if not self._native.is_closing():
+            self._socket().setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING)
+        self.abortConnection()
+
     def loseWriteConnection(self) -> None:
         """Send FIN after what was written; go on reading if there can be more to read."""
         if self._read_ended:
@@ -182,6 +195,8 @@ class NativeTransport(asyncio.Protocol):
 
 
 _NOBODY = Protocol()
+#: For SO_LINGER: closing drops what is unsent and sends a reset.
+_NO_LINGERING = struct.pack("ii", 1, 0)
 
 
 def _address(found: Any) -> IPv4Address | IPv6Address:
@@ -197,6 +212,14 @@ def unsent(transport: Any) -> int:
     if isinstance(transport, NativeTransport):
         return transport.unsent()
     return len(getattr(transport, "dataBuffer", b"")) + getattr(transport, "_tempDataLen", 0)
+
+
+def reset(transport: Any) -> None:
+    """Close either kind of transport now, with a reset: Twisted's own do that whenever they abort."""
+    if isinstance(transport, NativeTransport):
+        transport.reset()
+    else:
+        transport.abortConnection()
 
 
 class NativeListener:
@@ -258,7 +281,10 @@ def connect(
     endpoint: Any = endpoints.HostnameEndpoint(reactor, host, port, timeout=timeout)
     if tls is not None:
         endpoint = endpoints.wrapClientTLS(_pyopenssl_options(server_name or host, tls), endpoint)
-    connecting: defer.Deferred[Protocol] = endpoint.connect(Factory.forProtocol(lambda: protocol))
+    # Later, as on the loop: an endpoint may also fail at once, before the caller knows how to cancel.
+    connecting: defer.Deferred[Protocol] = task.deferLater(
+        reactor, 0, endpoint.connect, Factory.forProtocol(lambda: protocol)
+    )
     connecting.addErrback(_plain_error)
     return connecting
 
@@ -294,9 +320,34 @@ def _plain_error(failure: Failure) -> Failure:
 
 
 def _pyopenssl_options(name: str, tls: ssl.SSLContext) -> Any:
-    """What the same wish is for Twisted's TLS: check the certificate or don't."""
-    from twisted.internet.ssl import CertificateOptions, optionsForClientTLS
+    """What the same wish is for Twisted's TLS: check the certificate, and against which authorities, or don't."""
+    from OpenSSL.crypto import FILETYPE_ASN1, load_certificate
+    from twisted.internet import ssl as tls_of_twisted
 
     if tls.verify_mode == ssl.CERT_NONE:
-        return CertificateOptions()
-    return optionsForClientTLS(name)
+        return _Unverified(name)
+    # Those of a file; a system's directory of them is read by need, and shows none here.
+    known = [
+        tls_of_twisted.Certificate(load_certificate(FILETYPE_ASN1, der)) for der in tls.get_ca_certs(True)
+    ]
+    trust = tls_of_twisted.trustRootFromCertificates(known) if known else tls_of_twisted.platformTrust()
+    return tls_of_twisted.optionsForClientTLS(name, trustRoot=trust, acceptableProtocols=[b"http/1.1"])
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class _Unverified:
+    """TLS to whoever answers: the user switched verification off."""
+
+    def __init__(self, name: str) -> None:
+        from twisted.internet.ssl import CertificateOptions
+
+        # Without a trust root no certificate is asked for.
+        self._options = CertificateOptions(acceptableProtocols=[b"http/1.1"])
+        # RFC 6066 section 3: addresses are not sent as names.
+        self._name = b"" if isIPAddress(name) or isIPv6Address(name) else name.encode("idna")
+
+    def clientConnectionForTLS(self, tlsProtocol: Any) -> Any:
+        connection = self._options.clientConnectionForTLS(tlsProtocol)
+        if self._name:
+            connection.set_tlsext_host_name(self._name)
+        return connection

@@ -99,6 +99,19 @@ class Requests(ProxyCase):
         assert client.read() == b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nab"
         assert client.state == "closed"
 
+    def test_old_client_whose_answer_is_cut_gets_no_ordinary_end(self) -> None:
+        client, server = self.asking(b"GET / HTTP/1.0\r\nHost: a.example\r\n\r\n")
+        server.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n")
+        server.finish()
+        assert client.state == "aborted"
+
+    def test_reset_completes_no_answer_without_a_length(self) -> None:
+        client, server = self.asking(GET)
+        server.send(b"HTTP/1.1 200 OK\r\n\r\nab")
+        server.reset()
+        assert client.read() == b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n"
+        assert client.state == "closed"
+
     def test_old_client_may_keep_its_connection(self) -> None:
         request = b"GET / HTTP/1.0\r\nHost: a.example\r\nConnection: keep-alive\r\n\r\n"
         client, server = self.asking(request)
