@@ -281,12 +281,12 @@ class ResponseReader:
             else:
                 return
 
-    def ended(self) -> None:
-        """The server closed its side."""
+    def ended(self, *, broken: bool = False) -> None:
+        """The server closed its side, or the connection is ``broken`` (a reset): that completes nothing."""
         reading, self.reading = self.reading, DEAD
-        if reading == TO_CLOSE:
+        if reading == TO_CLOSE and not broken:
             self.response_ended([])
-        elif reading in (LENGTH, CHUNKS):
+        elif reading in (TO_CLOSE, LENGTH, CHUNKS):
             self.response_failed(BadResponse("the server closed in the middle of a body"))
         elif reading == HEAD:
             self.response_failed(

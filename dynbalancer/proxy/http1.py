@@ -21,7 +21,7 @@ from dynbalancer.errors import RequestError
 from dynbalancer.proxy.deadlines import NEVER, Deadlines
 from dynbalancer.proxy.forwarding import Forwarding
 from dynbalancer.proxy.resource import ReverseProxyResource
-from dynbalancer.proxy.transports import unsent
+from dynbalancer.proxy.transports import reset, unsent
 
 #: After a refusal, what a client still sends is read and thrown away for this long and this much, so that it gets to
 #: read the answer (RFC 9112 section 9.6). Seconds, bytes.
@@ -458,6 +458,10 @@ class ClientExchange(Forwarding):
         if self._chunked:
             # Without its last chunk the body is visibly incomplete, and what was sent still arrives.
             connection.close()
+        elif self.response is not None and self.response.length == UNTIL_CLOSE:
+            # Here an ordinary end would say that the body is complete.
+            connection.stop()
+            reset(connection.transport)
         else:
             connection.abort()
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
@@ -327,15 +328,15 @@ class UpstreamConnection(ResponseReader, Protocol):
             exchange, self.exchange = self.exchange, None
             exchange.tunnel_ended()
         else:
-            self._end()
+            self._end(broken=reason is not None and not reason.check(ConnectionDone))
 
-    def _end(self) -> None:
+    def _end(self, *, broken: bool = False) -> None:
         if self.exchange is None:
             self.upstream.drop(self)
             self.close()
         elif self.reading != DEAD:
             self.clean = False
-            self.ended()
+            self.ended(broken=broken)
 
     def deadline_passed(self) -> None:
         """Idle for too long, nothing taken of the request, or no answer in time."""

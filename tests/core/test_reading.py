@@ -178,6 +178,22 @@ def test_end_of_the_connection_means(data: bytes, seen: list[object]) -> None:
     assert reader.seen == seen
 
 
+@pytest.mark.parametrize(
+    "data, seen",
+    [
+        (b"", [UpstreamClosed]),
+        (b"HTTP/1.1 200 OK\r\n\r\nab", [200, b"ab", BadResponse]),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab", [200, b"ab", "end"]),
+    ],
+)
+def test_broken_connection_completes_no_body(data: bytes, seen: list[object]) -> None:
+    reader = Responses()
+    reader.expect(b"GET")
+    reader.feed(data)
+    reader.ended(broken=True)
+    assert reader.seen == seen
+
+
 def test_switched_protocols_are_passed_as_they_are() -> None:
     reader = Responses()
     reader.expect(b"GET", upgrade=True)
