@@ -15,7 +15,7 @@ from dynbalancer.errors import RequestError
 
 sys.path.insert(0, str(Path(__file__).parent))
 from request_cases import CASES
-from wire import payload
+from payloads import payload
 
 
 class Recorder(RequestReader):

@@ -15,7 +15,7 @@ from dynbalancer.errors import UpstreamClosed, UpstreamError
 
 sys.path.insert(0, str(Path(__file__).parent))
 from response_cases import CASES
-from wire import payload
+from payloads import payload
 
 
 class Recorder(ResponseReader):
