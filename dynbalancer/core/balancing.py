@@ -10,6 +10,9 @@ from typing import Any, Protocol
 #: The longest cycle laid out; heavier sets of weights are scaled down to it.
 LONGEST_CYCLE = 4096
 
+#: Up to this length all rotations of a cycle are kept.
+_SHORT = 32
+
 
 class Weighted(Protocol):
     """What a balancer needs to know of a server."""
@@ -24,7 +27,7 @@ class WeightedRoundRobin:
     connections rotate strictly whichever worker takes them. A server of weight 0 gets no requests (Traefik v3).
     """
 
-    __slots__ = ("_counter", "_cycle")
+    __slots__ = ("_counter", "_cycle", "_rotations")
 
     def __init__(
         self,
@@ -34,14 +37,22 @@ class WeightedRoundRobin:
         random: Callable[[], float],
     ) -> None:
         self._counter = counter
-        self._cycle = tuple(servers[i] for i in smooth_cycle([server.weight for server in servers]))
+        self._cycle = cycle = tuple(servers[i] for i in smooth_cycle([server.weight for server in servers]))
+        # For a short cycle every order is laid out: then a choice is one look-up.
+        self._rotations = (
+            tuple(tuple(self._from(i)) for i in range(len(cycle))) if len(cycle) <= _SHORT else ()
+        )
 
     def choices(self, head: object) -> Iterator[Weighted]:
         """The next one of the row, then the others in the order in which their turn would come."""
         cycle = self._cycle
         if not cycle:
-            return
+            return iter(())
         position = self._counter() % len(cycle)
+        return iter(self._rotations[position]) if self._rotations else self._from(position)
+
+    def _from(self, position: int) -> Iterator[Weighted]:
+        cycle = self._cycle
         first = cycle[position]
         yield first
         yield from _each_once(cycle[position + 1 :] + cycle[:position], but=first)

@@ -118,8 +118,10 @@ _SECRET = frozenset((b"authorization", b"cookie", b"set-cookie", b"proxy-authori
 def read_line(line: bytes, longest: int = 256) -> tuple[int, Field]:
     """:class:`Kind` and field of a field line without its CRLF. Raises :class:`FieldError`.
 
-    Whether there are control characters in it is not looked at here.
+    What is remembered has been looked at: a line found in :data:`lines` holds no control character.
     """
+    if len(line) != len(line.translate(None, CONTROLS)):
+        raise FieldError("control character or bare CR or LF")
     name, colon, value = line.partition(b":")
     if not colon:
         raise FieldError("field line without a colon")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from ipaddress import AddressValueError, IPv6Address
 
+from dynbalancer.core.fields import CONTROLS
 from dynbalancer.errors import RequestError
 
 # A target in which there is nothing to normalise: no escape, no empty or dotted segment, no parameter in the path.
@@ -64,6 +65,8 @@ def split_target(target: bytes) -> tuple[bytes, bytes | None]:
     plain = _plain_target(target)
     if plain is not None:
         return plain.groups()  # type: ignore[return-value]
+    if len(target) != len(target.translate(None, CONTROLS)):
+        raise RequestError(400, "bad-target", "control character in the target")
     path, mark, query = target.partition(b"?")
     if b"#" in target:
         raise RequestError(400, "bad-target", "fragment in the target")
