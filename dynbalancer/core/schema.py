@@ -6,10 +6,12 @@ A key with an ``attribute`` is one of the model's; one without is understood, bu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+
+from dynbalancer.errors import ConfigurationError, did_you_mean
 
 #: Schemes a server can be spoken to in, and the port each has where none is written.
 SERVER_PORTS = {"http": 80, "https": 443, "h2c": 80}
@@ -205,6 +207,23 @@ SERVER = (
 #: The one type of service that can be read, and those known from Traefik.
 SERVICE_TYPES = ("loadBalancer", "weighted", "mirroring", "failover", "highestRandomWeight")
 
+_TYPES = """addPrefix basicAuth buffering chain circuitBreaker compress contentType digestAuth encodedCharacters
+    errors forwardAuth grpcWeb headers inFlightReq ipAllowList ipWhiteList passTLSClientCert rateLimit redirectRegex
+    redirectScheme replacePath replacePathRegex retry stripPrefix stripPrefixRegex plugin"""
+
+#: Every type of middleware that Traefik has, in its spelling. Not all of them are here yet.
+MIDDLEWARE_TYPES: Mapping[str, str] = {name.lower(): name for name in _TYPES.split()}
+
+
+def no_such_type(name: str, written: str, running: Iterable[str]) -> ConfigurationError:
+    """What to raise for a middleware of a type that nobody makes; ``running`` are those that somebody does."""
+    where, right = f"middleware {name}", MIDDLEWARE_TYPES.get(written.lower())
+    if right:
+        return ConfigurationError(where, f"type {right} is understood, but not supported in this version")
+    known = dict.fromkeys((*running, *MIDDLEWARE_TYPES.values()))
+    return ConfigurationError(where, f"there is no middleware type {written}", did_you_mean(written, known))
+
+
 #: Sections of a document, and those of its ``http`` section. Only the first of each is read so far.
 DOCUMENT = ("http", "tcp", "udp", "tls")
 HTTP = ("routers", "services", "middlewares", "serversTransports")
@@ -218,4 +237,5 @@ STRANGERS: Mapping[str, str] = {
     **dict.fromkeys(
         ("frontends", "backends"), "that is the format of Traefik 1; write http.routers and http.services"
     ),
+    **dict.fromkeys(("routers", "services", "middlewares"), "it belongs below http"),
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -27,6 +28,9 @@ HIGHEST_PRIORITY = 2**63 - 1 - 1000
 #: Looking for the nearest name is slow, so it is done for so many mistakes, among so many names.
 _HINTS = 50
 _NAMES = 500
+#: What v1 called the entry points that are web and websecure since; ``http`` was there without being asked for.
+_V1_ENTRY_POINTS = {"http": "web", "https": "websecure"}
+_NO_INTERNALS = "services of Traefik itself are not here; --api.address says where API and dashboard listen"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,14 +189,15 @@ class _Names:
         others = [] if "@" in reference else self._plain.get(reference, [])
         if len(others) > 1:
             why = f'{kind} "{reference}" is in several providers: {", ".join(others[:5])}'
-            raise ConfigurationError(f"router {owner}", why, f"write {others[0]}")
+            raise ConfigurationError("", why, f"write {others[0]}")
         if not others:
-            why = f'{kind} "{full}" does not exist'
-            raise ConfigurationError(f"router {owner}", why, self.hint(reference, full))
+            raise ConfigurationError("", f'{kind} "{full}" does not exist', self.hint(reference, full))
         return others[0]
 
     def hint(self, reference: str, full: str) -> str:
         """``did you mean …?``, for the first mistakes."""
+        if reference.endswith("@internal"):
+            return _NO_INTERNALS
         if not self._hints or not reference:
             return ""
         self._hints -= 1
@@ -234,11 +239,10 @@ class _Compiler:
             had = before.get(name)
             if name in old and had and (had.type, had.settings) == (wanted.type, wanted.settings):
                 self.middlewares[name] = old[name]
-                continue
-            try:
-                self.middlewares[name] = make(wanted)
-            except ConfigurationError as error:
-                self._failed("middleware", name, error)
+            else:
+                self._make("middleware", self.middlewares, wanted, partial(make, wanted))
+            for notice in getattr(self.middlewares.get(name), "notices", ()):
+                self._say("middleware", wanted, notice, severity="warning")
 
     def make_services(self, make: MakeService) -> None:
         """A live service for each definition; the old one where nothing changed."""
@@ -248,14 +252,30 @@ class _Compiler:
             if name in old and before.get(name) == wanted:
                 self.services[name] = old[name]
                 continue
-            try:
-                self.services[name] = make(wanted, old.get(name))
-            except ConfigurationError as error:
-                self._failed("service", name, error)
+            self._make("service", self.services, wanted, partial(make, wanted, old.get(name)))
 
-    def _failed(self, kind: str, name: str, error: ConfigurationError) -> None:
-        self.failed[f"{kind} {name}"] = error.why
-        self.problems.append(Problem(f"{kind} {name}", error.why, error.hint))
+    def _make(
+        self,
+        kind: str,
+        made: dict[str, Any],
+        wanted: model.Middleware | model.Service,
+        make: Callable[[], Any],
+    ) -> None:
+        try:
+            made[wanted.name] = make()
+        except ConfigurationError as error:
+            self.failed[f"{kind} {wanted.name}"] = error.why
+            self._say(kind, wanted, error.why, error.hint)
+
+    def _say(
+        self,
+        kind: str,
+        about: model.Router | model.Middleware | model.Service,
+        why: str,
+        hint: str = "",
+        severity: str = "error",
+    ) -> None:
+        self.problems.append(_problem(kind, about, why, hint, severity))
 
     def routes(self) -> list[Route]:
         """Every router that can be used, the first to try first."""
@@ -273,7 +293,8 @@ class _Compiler:
             why = f"priority {router.priority} is above the highest allowed, {HIGHEST_PRIORITY}"
             errors.append(ConfigurationError("", why))
         if errors or rule is None or service is None:
-            self.problems += [Problem(f"router {router.name}", error.why, error.hint) for error in errors]
+            for error in errors:
+                self._say("router", router, error.why, error.hint)
             self.disabled[router.name] = tuple(error.why for error in errors)
             return None
         return Route(
@@ -305,45 +326,51 @@ class _Compiler:
                 rule = read(*key)
             except ConfigurationError as error:
                 why = f"rule {_shortened(router.rule)}: {error.why}" if router.rule.strip() else error.why
-                raise ConfigurationError("", why, error.hint) from None
+                raise ConfigurationError("", _printable(why), _printable(error.hint)) from None
             found = _Read(rule, rule.node.hosts(), rule.node.compile())
         self.rules[key] = found
-        self.problems += [
-            Problem(f"router {router.name}", why, severity="warning") for why in found.rule.warnings
-        ]
+        for why in found.rule.warnings:
+            self._say("router", router, why, severity="warning")
         return found
 
     def _service(self, router: model.Router) -> str:
         if not router.service:
             raise ConfigurationError("", "it names no service")
         name = self.service_names.find("service", router.service, router.name)
-        return self._usable("service", name)
+        return self._usable("service", self.configuration.services[name], router)
 
     def _middleware(self, router: model.Router, reference: str) -> Any:
         name = self.middleware_names.find("middleware", reference, router.name)
-        return self.middlewares[self._usable("middleware", name)]
+        return self.middlewares[self._usable("middleware", self.configuration.middlewares[name], router)]
 
-    def _usable(self, kind: str, name: str) -> str:
-        if f"{kind} {name}" in self.failed:
-            raise ConfigurationError("", f'{kind} "{name}" can\'t be used: {self.failed[f"{kind} {name}"]}')
-        return name
+    def _usable(self, kind: str, wanted: model.Middleware | model.Service, router: model.Router) -> str:
+        failure = self.failed.get(f"{kind} {wanted.name}")
+        if failure is not None:
+            whose = f" of {wanted.origin}" if wanted.origin not in ("", router.origin) else ""
+            raise ConfigurationError("", f'{kind} "{wanted.name}"{whose} can\'t be used: {failure}')
+        return wanted.name
 
     def _entry_points(self, router: model.Router, errors: list[ConfigurationError]) -> tuple[str, ...]:
         if not router.entry_points:
             return self.default_entry_points
-        found = tuple(name for name in dict.fromkeys(router.entry_points) if name in self.entry_points)
-        for name in router.entry_points:
+        wanted = dict.fromkeys(self._entry_point(name, router) for name in router.entry_points)
+        found = tuple(name for name in wanted if name in self.entry_points)
+        for name in wanted:
             if name in self.entry_points:
                 continue
             why = f'entryPoint "{name}" doesn\'t exist'
             hint = did_you_mean(name, self.entry_points) or f"there is {', '.join(self.entry_points)}"
             if found:
-                self.problems.append(Problem(f"router {router.name}", why, hint, "warning"))
+                self._say("router", router, why, hint, "warning")
             else:
                 errors.append(ConfigurationError("", why, hint))
         if not found:
             errors.append(ConfigurationError("", "no valid entryPoint for this router"))
         return found
+
+    def _entry_point(self, name: str, router: model.Router) -> str:
+        since = _V1_ENTRY_POINTS.get(name, "") if router.dialect == "v1" else ""
+        return since if name not in self.entry_points and since in self.entry_points else name
 
 
 def priority_of(router: model.Router) -> int:
@@ -351,6 +378,22 @@ def priority_of(router: model.Router) -> int:
     if router.priority > 0 or (router.priority and router.dialect != "v1"):
         return router.priority
     return default_priority(router.rule, router.dialect)
+
+
+def _problem(
+    kind: str,
+    about: model.Router | model.Middleware | model.Service,
+    why: str,
+    hint: str = "",
+    severity: str = "error",
+) -> Problem:
+    origin = f" of {about.origin}" if about.origin else ""
+    return Problem(f"{kind} {about.name}{origin}", why, hint, severity)
+
+
+def _printable(text: str) -> str:
+    """Without what would move a terminal's cursor, or end a line of a log."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def _shortened(text: str) -> str:
@@ -402,6 +445,6 @@ def _shadowed(routes: Sequence[Route]) -> Iterator[Problem]:
             why = f"gets no request where router {winner.name} also listens: it has the same rule {why}"
         else:
             continue
-        yield Problem(
-            f"router {route.name}", why, "change the rule or the priority of one of them", "warning"
+        yield _problem(
+            "router", route.router, why, "change the rule or the priority of one of them", "warning"
         )

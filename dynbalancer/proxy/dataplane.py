@@ -13,6 +13,7 @@ from twisted.logger import Logger
 
 from dynbalancer.core.exchange import Response
 from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Service
+from dynbalancer.core.schema import no_such_type
 from dynbalancer.core.settings import Settings
 from dynbalancer.core.statistics import Totals
 from dynbalancer.core.table import RoutingTable, compile_table
@@ -160,12 +161,8 @@ class DataPlane:
     def _make_middleware(self, definition: Middleware) -> Any:
         maker = self._middleware_makers.get(definition.type.lower())
         if maker is None:
-            known = [maker.type for maker in self._middleware_makers.values()]
-            raise ConfigurationError(
-                f"middleware {definition.name}",
-                f"there is no middleware type {definition.type}",
-                did_you_mean(definition.type, known),
-            )
+            running = [maker.type for maker in self._middleware_makers.values()]
+            raise no_such_type(definition.name, definition.type, running)
         return maker.make_middleware(definition.name, definition.settings, self._reactor.seconds, fetch)
 
     def _make_service(self, service: Service, previous: LiveService | None) -> LiveService:

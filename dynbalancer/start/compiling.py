@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from dynbalancer import plugins
 from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Service
+from dynbalancer.core.schema import no_such_type
 from dynbalancer.core.table import RoutingTable, compile_table
 from dynbalancer.errors import ConfigurationError, did_you_mean
 
@@ -23,14 +24,18 @@ def compiler(
     middlewares, balancers = plugins.middleware_makers(), plugins.balancer_makers()
 
     def make_middleware(definition: Middleware) -> Any:
-        where = f"middleware {definition.name}"
-        known = [maker.type for maker in middlewares.values()]
-        maker = _known(middlewares, definition.type, where, "middleware type", known)
+        maker = middlewares.get(definition.type.lower())
+        if maker is None:
+            running = [maker.type for maker in middlewares.values()]
+            raise no_such_type(definition.name, definition.type, running)
         return maker.make_middleware(definition.name, definition.settings, clock, fetch)
 
     def make_service(service: Service, previous: object) -> Service:
-        known = [maker.kind for maker in balancers.values()]
-        _known(balancers, service.strategy, f"service {service.name}", "strategy", known)
+        if service.strategy.lower() not in balancers:
+            hint = did_you_mean(service.strategy, [maker.kind for maker in balancers.values()])
+            raise ConfigurationError(
+                f"service {service.name}", f"there is no strategy {service.strategy}", hint
+            )
         return service
 
     def compiled(configuration: Configuration, number: int, previous: RoutingTable | None) -> RoutingTable:
@@ -44,10 +49,3 @@ def compiler(
         )
 
     return compiled
-
-
-def _known(makers: Mapping[str, Any], word: str, where: str, kind: str, names: Sequence[str]) -> Any:
-    maker = makers.get(word.lower())
-    if maker is None:
-        raise ConfigurationError(where, f"there is no {kind} {word}", did_you_mean(word, names))
-    return maker

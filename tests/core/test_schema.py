@@ -12,6 +12,7 @@ import pytest
 from dynbalancer.core import schema
 from dynbalancer.core.model import Router, Server, Service
 from dynbalancer.core.schema import Key, WrongValueError
+from dynbalancer.errors import Problem
 
 TAKEN: list[tuple[Callable[[object], Any], object, object]] = [
     (schema.text, " web ", "web"),
@@ -119,3 +120,18 @@ def test_every_key_that_is_used_has_its_row_in_the_reference_page() -> None:
     page = (Path(__file__).parents[2] / "docs" / "reference" / "providers" / "file.md").read_text()
     for key in (*schema.ROUTER, *schema.LOAD_BALANCER, *schema.SERVER):
         assert not key.attribute or f"| `{key.name}` |" in page, key.name
+
+
+@pytest.mark.parametrize(
+    ("written", "why", "hint"),
+    [
+        ("basicauth", "type basicAuth is understood, but not supported in this version", ""),
+        ("stripPrefixRegex", "type stripPrefixRegex is understood, but not supported in this version", ""),
+        ("striprefix", "there is no middleware type striprefix", "did you mean stripPrefix?"),
+        ("mine", "there is no middleware type mine", "did you mean mime?"),
+        ("xyzzy", "there is no middleware type xyzzy", ""),
+    ],
+)
+def test_a_type_nobody_makes_is_told_from_one_that_is_misspelt(written: str, why: str, hint: str) -> None:
+    error = schema.no_such_type("m@docker", written, ["mime"])
+    assert error.as_problem() == Problem("middleware m@docker", why, hint)

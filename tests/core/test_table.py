@@ -170,6 +170,34 @@ def test_unknown_entry_point_beside_a_good_one_is_a_warning() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (("http",), ("web",)),
+        (("http", "https"), ("web", "websecure")),
+        (("https", "websecure"), ("websecure",)),
+        (("web", "http"), ("web",)),
+    ],
+)
+def test_v1_may_call_entry_points_as_v1_did(wanted: tuple[str, ...], found: tuple[str, ...]) -> None:
+    made = table(configuration(router("r", "Host:a.example", dialect="v1", entry_points=wanted)))
+    assert made.routes[0].entry_points == found
+    assert made.problems == ()
+
+
+def test_an_entry_point_called_http_is_meant_where_there_is_one() -> None:
+    http = EntryPoint("http", 8000)
+    made = table(
+        configuration(router("r", "Host:a.example", dialect="v1", entry_points=("http",))), WEB, http
+    )
+    assert made.routes[0].entry_points == ("http",)
+
+
+def test_v3_knows_no_other_names_of_entry_points() -> None:
+    made = table(configuration(router("r", entry_points=("http",))))
+    assert made.routes == ()
+
+
 MIDDLEWARES = (Middleware("h@docker", "headers"), Middleware("b@docker", "bad"), Middleware("f@file", "x"))
 SERVICES = ("s@docker", "s@file", "only@file", "two@a", "two@b", Service("bad@docker", strategy="bad"))
 
@@ -182,6 +210,19 @@ OFF: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
     ({"service": ""}, [("it names no service", "")]),
     ({"service": "nly"}, [('service "nly@docker" does not exist', "did you mean only?")]),
     ({"service": "onyl@file"}, [('service "onyl@file" does not exist', "did you mean only@file?")]),
+    (
+        {"service": "api@internal"},
+        [
+            (
+                'service "api@internal" does not exist',
+                "services of Traefik itself are not here; --api.address says where API and dashboard listen",
+            )
+        ],
+    ),
+    (
+        {"rule": "Hots(`\x1b[2J\n`)"},
+        [("rule Hots(`\\x1b[2J\\n`): unsupported function: Hots", "did you mean Host?")],
+    ),
     ({"service": "two"}, [('service "two" is in several providers: two@a, two@b', "write two@a")]),
     ({"service": "bad"}, [('service "bad@docker" can\'t be used: it is bad', "")]),
     ({"middlewares": ("h", "g")}, [('middleware "g@docker" does not exist', "")]),
@@ -245,6 +286,62 @@ def test_what_could_not_be_made_is_a_problem_of_its_own() -> None:
         Problem("service bad@docker", "it is bad", "make it good"),
     )
     assert set(made.middlewares) == {"h@docker", "f@file"}
+
+
+def test_problems_say_where_the_definition_came_from() -> None:
+    wrong = router("r", "Hots(`a`)", origin="container web-1")
+    twin = router("t", "Host(`b.example`)", origin="file a.yml", entry_points=("web", "wbe"))
+    made = table(
+        configuration(
+            wrong,
+            twin,
+            middlewares=[Middleware("m@docker", "bad", origin="HotStrip in the rule of container web-1")],
+        )
+    )
+    assert [problem.where for problem in made.problems] == [
+        "middleware m@docker of HotStrip in the rule of container web-1",
+        "router r@docker of container web-1",
+        "router t@docker of file a.yml",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("origin", "why"),
+    [
+        ("container web-1", 'middleware "b@docker" can\'t be used: it is bad'),
+        ("container web-2", 'middleware "b@docker" of container web-2 can\'t be used: it is bad'),
+    ],
+)
+def test_what_somebody_else_defined_wrongly_is_named_with_its_origin(origin: str, why: str) -> None:
+    made = table(
+        configuration(
+            router("r", middlewares=("b",), origin="container web-1"),
+            middlewares=[Middleware("b@docker", "bad", origin=origin)],
+        )
+    )
+    assert dict(made.disabled) == {"r@docker": (why,)}
+
+
+class Notes:
+    """A middleware some of whose settings have no effect."""
+
+    notices = ("option frameDeny has no effect in this version",)
+
+
+def test_settings_without_effect_are_warnings_in_every_table() -> None:
+    wanted = configuration(
+        router("r", middlewares=("h",)),
+        middlewares=[Middleware("h@docker", "headers", origin="container web-1")],
+    )
+    first = compile_table(wanted, [WEB], make_middleware=lambda _: Notes(), make_service=Live)
+    second = compile_table(wanted, [WEB], previous=first, make_middleware=Live, make_service=Live)
+    assert second.middlewares["h@docker"] is first.middlewares["h@docker"]
+    assert (
+        first.problems
+        == second.problems
+        == (Problem("middleware h@docker of container web-1", Notes.notices[0], severity="warning"),)
+    )
+    assert len(second.routes) == 1
 
 
 def test_part_of_a_v1_rule_that_is_left_out_is_a_warning() -> None:

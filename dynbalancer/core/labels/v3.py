@@ -7,13 +7,13 @@ from urllib.parse import urlsplit
 
 from dynbalancer.core import template
 from dynbalancer.core.labels import naming
-from dynbalancer.core.labels import vocabulary as words
 from dynbalancer.core.labels.addresses import Place, server_at, state_of
 from dynbalancer.core.labels.drafts import Reading, RouterDraft, ServiceDraft
 from dynbalancer.core.labels.findings import Findings, Label
 from dynbalancer.core.labels.sheet import NOT_YET, Fields, Sheet
 from dynbalancer.core.labels.values import boolean, choice, csv, integer, is_false, text
 from dynbalancer.core.model import Middleware, Router, Server, Service
+from dynbalancer.core.schema import MIDDLEWARE_TYPES
 from dynbalancer.errors import ConfigurationError, Problem
 
 #: Traefik's own default rule, for containers with v3 labels where the provider names none.
@@ -207,7 +207,7 @@ def _middlewares(sheet: Sheet, container: str, findings: Findings) -> list[Middl
             findings.whole(why, "give each type a name of its own")
             continue
         folded, written = next(iter(types.items()))
-        type_ = words.MIDDLEWARE_TYPES.get(folded, written)
+        type_ = MIDDLEWARE_TYPES.get(folded, written)
         found.append(Middleware(name, type_, _settings(labels), f"container {container}"))
     return found
 

@@ -123,17 +123,6 @@ V3_SERVICE: dict[str, str] = {
 #: Keys below which any name may follow.
 _V3_OPEN = ("loadbalancer.healthcheck.headers.", "tls.domains[")
 
-#: Types in the spelling of the configuration; labels are written in any letter case.
-MIDDLEWARE_TYPES = {
-    name.lower(): name
-    for name in _words(
-        """addPrefix basicAuth buffering chain circuitBreaker compress contentType digestAuth
-    encodedCharacters errors forwardAuth grpcWeb headers inFlightReq ipAllowList ipWhiteList
-    passTLSClientCert rateLimit redirectRegex redirectScheme replacePath replacePathRegex retry
-    stripPrefix stripPrefixRegex plugin"""
-    )
-}
-
 
 def v1_key(rest: str) -> tuple[str, str] | None:
     """The right spelling of a v1 key (without root) and what becomes of it; None if there is no such key."""
