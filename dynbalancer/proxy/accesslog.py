@@ -1,23 +1,26 @@
 """The access log: one line per request, in Traefik's common format or as JSON, written in batches.
 
 Lines are gathered and written together, a second later at most; a full disk or a stuck pipe loses lines (they are
-counted), never requests.
+counted), never requests: nothing here waits for who reads them.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import sys
+import select
+import stat
 import time
 from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from dynbalancer.core.exchange import Exchange
 from dynbalancer.core.settings import AccessLogSettings
+from dynbalancer.errors import ConfigurationError
 from dynbalancer.interfaces import IExchangeObserver
 
 #: A batch is written when it has this many lines, or after this many seconds.
@@ -36,10 +39,19 @@ _unprintable = {octet: f"\\x{octet:02x}" for octet in (*range(0x20), *range(0x7F
 class AccessLog:
     """Writes a line for each exchange."""
 
+    _log = Logger()
+
     def __init__(
-        self, settings: AccessLogSettings, clock: Any, *, wall: Callable[[], float] = time.time
+        self,
+        settings: AccessLogSettings,
+        clock: Any,
+        *,
+        wall: Callable[[], float] = time.time,
+        stdout: int = 1,
     ) -> None:
+        """``stdout`` is the descriptor to write to where the settings name no file."""
         self._path = settings.path
+        self._stdout = stdout
         self._line = _as_json if settings.format == "json" else _as_common
         self._lines: list[str] = []
         self._count = 0
@@ -48,11 +60,13 @@ class AccessLog:
         self._stamp = ""
         self.lost = 0
         self._fd = -1
+        self._poll: select.poll | None = None
+        self._rest = b""
         self._call = LoopingCall(self.flush)
         self._call.clock = clock
 
     def start(self) -> None:
-        """Open the file and begin to write."""
+        """Open the file and begin to write. Raises ConfigurationError where it can't be opened."""
         self._open()
         self._call.start(INTERVAL, now=False)
 
@@ -66,8 +80,14 @@ class AccessLog:
     def reopen(self) -> None:
         """The file was moved away: go on in a new one."""
         self.flush()
-        self._close()
-        self._open()
+        before = self._fd
+        try:
+            self._open()
+        except ConfigurationError as error:
+            self._log.warn("{error}; the access log goes on in the old file", error=str(error))
+            return
+        if before not in (self._stdout, -1):
+            os.close(before)
 
     def exchange_ended(self, exchange: Exchange) -> None:
         """See IExchangeObserver."""
@@ -81,28 +101,51 @@ class AccessLog:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was gathered, in whole lines."""
+        """Write what was gathered, as far as it is taken at once."""
         lines, self._lines = self._lines, []
         if not lines:
             return
-        data = "".join(lines).encode("ascii", "backslashreplace")
+        begun, left = bool(self._rest), self._rest + "".join(lines).encode("ascii", "backslashreplace")
+        self._rest = b""
         try:
-            while data:
-                data = data[os.write(self._fd, data) :]
+            while left:
+                size = self._write(left)
+                begun = left[size - 1] != ord("\n")
+                left = left[size:]
         except OSError:
-            self.lost += len(lines)
+            if begun:
+                # A line that is out in part is completed first thing next time: no two lines become one.
+                self._rest, _, left = left.partition(b"\n")
+                self._rest += b"\n"
+            self.lost += left.count(b"\n")
+
+    def _write(self, data: bytes) -> int:
+        """Write some of it. Raises OSError, also where that would wait."""
+        if self._poll is None:
+            return os.write(self._fd, data)
+        if not self._poll.poll(0):
+            raise BlockingIOError
+        # A pipe that is ready takes this much without waiting.
+        return os.write(self._fd, data[: select.PIPE_BUF])
 
     def _open(self) -> None:
-        if not self._path:
-            self._fd = sys.stdout.fileno()
-            return
-        os.makedirs(os.path.dirname(self._path) or ".", exist_ok=True)
-        self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        fd = self._open_file() if self._path else self._stdout
+        self._fd, self._rest, self._poll = fd, b"", None
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            self._poll = select.poll()
+            self._poll.register(fd, select.POLLOUT)
+
+    def _open_file(self) -> int:
+        try:
+            os.makedirs(os.path.dirname(self._path) or ".", exist_ok=True)
+            return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            raise ConfigurationError("--accesslog.filepath", f"{self._path}: {error.strerror}") from None
 
     def _close(self) -> None:
-        if self._path and self._fd >= 0:
+        if self._fd not in (self._stdout, -1):
             os.close(self._fd)
-            self._fd = -1
+        self._fd = -1
 
 
 def _clf_time(seconds: float) -> str:

@@ -23,6 +23,7 @@ class Counting:
         self._services: dict[str, str] = {}
         self._unrouted = Tally()
         self._servers: dict[str, dict[Upstream, None]] = {}
+        self._leaving: list[tuple[str, Upstream]] = []
         self._kept = Totals()
 
     def exchange_ended(self, exchange: Exchange) -> None:
@@ -59,24 +60,34 @@ class Counting:
     def follow(self, service: str, upstreams: tuple[Upstream, ...]) -> None:
         """These are the servers of a service now; the counts of those that left are kept."""
         before = self._servers.get(service, {})
-        self._servers[service] = dict.fromkeys(upstreams)
-        for upstream in before:
-            if upstream not in self._servers[service]:
-                self._kept.servers.setdefault(_key(service, upstream), Tally()).add(upstream.tally)
+        now = self._servers[service] = dict.fromkeys(upstreams)
+        self._leaving += [(_key(service, upstream), upstream) for upstream in before if upstream not in now]
+
+    def _settle(self) -> None:
+        """Take over the counts of servers that left and have finished what they had."""
+        for key, upstream in self._leaving:
+            if not upstream.in_flight:
+                self._kept.servers.setdefault(key, Tally()).add(upstream.tally)
+        self._leaving = [entry for entry in self._leaving if entry[1].in_flight]
 
     def totals(self, *, open_connections: int = 0, refusals: dict[str, int] | None = None) -> Totals:
         """Everything since the start of this process."""
+        self._settle()
         totals = Totals()
         totals.add(self._kept)
         for name, tally in self._routers.items():
             totals.routers[name] = tally
             Tally.add(totals, tally)
         Tally.add(totals, self._unrouted)
-        for service, upstreams in self._servers.items():
-            for upstream in upstreams:
-                mine = totals.servers.setdefault(_key(service, upstream), Tally())
-                mine.add(upstream.tally)
-                mine.in_flight = upstream.in_flight
+        serving = [
+            (_key(service, upstream), upstream)
+            for service, upstreams in self._servers.items()
+            for upstream in upstreams
+        ]
+        for key, upstream in serving + self._leaving:
+            mine = totals.servers.setdefault(key, Tally())
+            mine.add(upstream.tally)
+            mine.in_flight += upstream.in_flight
         for key, tally in totals.servers.items():
             totals.services.setdefault(key.partition(" ")[0], Tally()).add(tally)
         totals.in_flight = sum(tally.in_flight for tally in totals.servers.values())

@@ -1,0 +1,253 @@
+"""The access log: exact lines, nothing smuggled in, batches, files that move, readers that don't read."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+from zope.interface.verify import verifyObject
+
+from dynbalancer.core.exchange import Exchange
+from dynbalancer.core.settings import AccessLogSettings
+from dynbalancer.errors import ConfigurationError
+from dynbalancer.interfaces import IExchangeObserver
+from dynbalancer.proxy.accesslog import BATCH, AccessLog
+from dynbalancer.testing import exchange
+
+#: 9 July 2026, 12:00:05 UTC.
+WALL = 1783598405.5
+
+
+def ended(**about: Any) -> Exchange:
+    """An exchange that was answered, by default with 200 and 12 octets in 3 milliseconds."""
+    headers = about.pop("headers", {b"User-Agent": b"curl/8", b"Referer": b"http://x.example/"})
+    made = exchange(b"GET", about.pop("path", b"/a"), query=about.pop("query", None), headers=headers)
+    made.status, made.bytes_out, made.bytes_in, made.outcome = 200, 12, 5, "done"
+    made.started, made.finished, made.tries = 10.0, 10.0031, 1
+    for name, value in about.items():
+        setattr(made, name, value)
+    return made
+
+
+def routed(**about: Any) -> Exchange:
+    """The same, by a router and a server."""
+    route: Any = SimpleNamespace(name="web@docker", service_name="web@docker")
+    server = SimpleNamespace(server=SimpleNamespace(url="http://10.0.0.2:80"))
+    return ended(route=route, server=server, **about)
+
+
+class Log:
+    """An access log over a file of its own."""
+
+    def __init__(self, folder: Path, form: str = "common") -> None:
+        self.clock = Clock()
+        self.path = folder / "logs" / "access.log"
+        self.log = AccessLog(AccessLogSettings(str(self.path), form), self.clock, wall=lambda: WALL)
+        self.log.start()
+
+    def write(self, *exchanges: Exchange) -> str:
+        """The lines that these exchanges give."""
+        for one in exchanges:
+            self.log.exchange_ended(one)
+        self.log.flush()
+        return self.path.read_text("ascii")
+
+
+def test_common_line_is_exactly_traefiks(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    assert log.write(routed(query=b"b=c")) == (
+        '192.0.2.1 - - [09/Jul/2026:12:00:05 +0000] "GET /a?b=c HTTP/1.1" 200 12 "http://x.example/" "curl/8" 1 '
+        '"web@docker" "http://10.0.0.2:80" 3ms\n'
+    )
+    assert verifyObject(IExchangeObserver, log.log)
+    log.log.stop()
+
+
+def test_what_is_not_known_is_a_dash(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    missing = ended(headers={}, status=404, finished=10.0)
+    assert log.write(missing, missing).splitlines()[1] == (
+        '192.0.2.1 - - [09/Jul/2026:12:00:05 +0000] "GET /a HTTP/1.1" 404 12 "-" "-" 2 "-" "-" 0ms'
+    )
+    log.log.stop()
+
+
+@pytest.mark.parametrize(
+    "sent, written",
+    [
+        (b'a"b', 'a\\"b'),
+        (b"a\\b", "a\\\\b"),
+        (b"a\tb\x7f", "a\\x09b\\x7f"),
+        (b"a\r\nb", "a\\x0d\\x0ab"),
+        ("é".encode(), "\\xc3\\xa9"),
+        (b"plain ~!", "plain ~!"),
+    ],
+)
+def test_quotes_and_control_characters_are_escaped(tmp_path: Path, sent: bytes, written: str) -> None:
+    log = Log(tmp_path)
+    line = log.write(ended(headers={b"User-Agent": sent, b"Referer": sent}, user=sent, query=sent))
+    assert line.count("\n") == 1
+    assert f' "{written}" "{written}" 1 ' in line
+    assert f" - {written} [" in line
+    assert f'"GET /a?{written} HTTP/1.1"' in line
+    log.log.stop()
+
+
+def test_json_line_says_all(tmp_path: Path) -> None:
+    log = Log(tmp_path, "json")
+    line = log.write(routed(tries=2, user=b'a"b'))
+    assert line.endswith("}\n")
+    found = json.loads(line)
+    assert abs(found.pop("Duration") - 3_100_000) < 10
+    assert found == {
+        "time": "09/Jul/2026:12:00:05 +0000",
+        "ClientHost": "192.0.2.1",
+        "ClientPort": 40000,
+        "ClientUsername": 'a"b',
+        "RequestMethod": "GET",
+        "RequestHost": "a.example",
+        "RequestPath": "/a",
+        "RequestProtocol": "HTTP/1.1",
+        "RequestScheme": "http",
+        "RequestContentSize": 5,
+        "DownstreamStatus": 200,
+        "DownstreamContentSize": 12,
+        "RetryAttempts": 1,
+        "RequestCount": 1,
+        "entryPointName": "web",
+        "RouterName": "web@docker",
+        "ServiceName": "web@docker",
+        "ServiceURL": "http://10.0.0.2:80",
+    }
+    log.log.stop()
+
+
+def test_json_line_of_a_failure_says_why(tmp_path: Path) -> None:
+    log = Log(tmp_path, "json")
+    found = json.loads(log.write(ended(outcome="client-gone", status=499, tries=0)))
+    assert (found["Outcome"], found["RetryAttempts"], "RouterName" in found) == ("client-gone", 0, False)
+    log.log.stop()
+
+
+def test_lines_are_written_together_within_a_second(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    log.log.exchange_ended(ended())
+    assert log.path.read_text() == ""
+    log.clock.advance(1)
+    assert log.path.read_text().count("\n") == 1
+    for _ in range(BATCH):
+        log.log.exchange_ended(ended())
+    assert log.path.read_text().count("\n") == 1 + BATCH
+    log.log.stop()
+
+
+def test_stopping_writes_what_is_left_and_leaves_nothing(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    log.log.exchange_ended(ended())
+    log.log.stop()
+    log.log.stop()
+    assert log.path.read_text().count("\n") == 1
+    assert log.clock.getDelayedCalls() == []
+
+
+def test_file_that_was_moved_away_is_left_and_a_new_one_begun(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    log.log.exchange_ended(ended())
+    moved = log.path.rename(tmp_path / "old")
+    log.log.reopen()
+    assert moved.read_text().count("\n") == 1
+    assert log.write(ended()).count(" 2 ") == 1
+    assert log.path.stat().st_mode & 0o777 == 0o640
+    log.log.stop()
+
+
+def test_new_file_that_cannot_be_opened_leaves_the_old_one_in_use(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    moved = log.path.rename(tmp_path / "old")
+    log.path.mkdir()
+    with capturedLogs() as events:
+        log.log.reopen()
+    assert [event["log_format"] for event in events] == ["{error}; the access log goes on in the old file"]
+    log.log.exchange_ended(ended())
+    log.log.flush()
+    assert moved.read_text().count("\n") == 1
+    log.log.stop()
+
+
+def test_file_that_cannot_be_opened_is_a_sentence(tmp_path: Path) -> None:
+    log = AccessLog(AccessLogSettings(str(tmp_path)), Clock())
+    with pytest.raises(ConfigurationError) as caught:
+        log.start()
+    assert str(caught.value) == f"--accesslog.filepath: {tmp_path}: Is a directory"
+
+
+def test_lines_that_cannot_be_written_are_counted(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    log.log.exchange_ended(ended())
+    log.log.stop()
+    log.log.exchange_ended(ended())
+    log.log.exchange_ended(ended())
+    log.log.flush()
+    assert log.log.lost == 2
+    assert log.path.read_text().count("\n") == 1
+
+
+def test_reader_that_does_not_read_costs_lines_and_never_waiting() -> None:
+    reading, writing = os.pipe()
+    log = AccessLog(AccessLogSettings(), Clock(), wall=lambda: WALL, stdout=writing)
+    log.start()
+    for _ in range(4 * BATCH):
+        log.exchange_ended(routed())
+    assert log.lost > 0
+    first = os.read(reading, 1 << 20)
+    for _ in range(BATCH):
+        log.exchange_ended(ended())
+    log.stop()
+    os.close(writing)
+    lines = (first + os.read(reading, 1 << 20)).decode().splitlines()
+    os.close(reading)
+    assert len(lines) == 5 * BATCH - log.lost
+    assert all(line.startswith("192.0.2.1 - - [") and line.endswith("ms") for line in lines)
+
+
+def test_reader_that_left_costs_lines() -> None:
+    reading, writing = os.pipe()
+    log = AccessLog(AccessLogSettings(), Clock(), stdout=writing)
+    log.start()
+    os.close(reading)
+    log.exchange_ended(ended())
+    log.stop()
+    os.close(writing)
+    assert log.lost == 1
+
+
+def test_disk_that_fills_up_in_a_line_does_not_join_it_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log(tmp_path)
+    write = os.write
+    room = [30]
+
+    def writing(fd: int, data: bytes) -> int:
+        if not room[0]:
+            raise OSError(28, "No space left on device")
+        size = write(fd, data[: room[0]])
+        room[0] -= size
+        return size
+
+    monkeypatch.setattr(os, "write", writing)
+    log.log.exchange_ended(ended())
+    log.log.exchange_ended(ended())
+    log.log.flush()
+    assert len(log.path.read_text()) == 30
+    assert log.log.lost == 1
+    room[0] = 1 << 20
+    lines = log.write(ended()).splitlines()
+    assert [line.split('"')[6] for line in lines] == [" 1 ", " 3 "]
+    log.log.stop()

@@ -1,0 +1,116 @@
+"""Counting: every exchange once for its router and once for its server, whoever comes and goes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.task import Clock
+from zope.interface.verify import verifyObject
+
+from dynbalancer.core.exchange import Exchange
+from dynbalancer.core.model import Server
+from dynbalancer.core.settings import Limits
+from dynbalancer.core.statistics import RECENT
+from dynbalancer.interfaces import IExchangeObserver
+from dynbalancer.proxy.deadlines import Deadlines
+from dynbalancer.proxy.statistics import Counting
+from dynbalancer.proxy.upstream import Connecting, Upstream
+from dynbalancer.testing import exchange
+
+
+class Route:
+    """As much of a route as is counted by."""
+
+    def __init__(self, name: str, service_name: str) -> None:
+        self.name, self.service_name = name, service_name
+
+
+def upstream(host: str) -> Upstream:
+    clock = Clock()
+    return Upstream(Server(f"http://{host}"), Connecting(clock, Limits(), Deadlines(clock)))
+
+
+def ended(
+    server: Upstream | None = None, *, router: str = "web@x", status: int = 200, tries: int = 1, **about: Any
+) -> Exchange:
+    """An exchange of half a second, 3 octets in and 7 out."""
+    made = exchange(path=about.pop("path", b"/"))
+    route: Any = Route(router, "web@x") if router else None
+    made.route, made.server, made.status, made.tries = route, server, status, tries
+    made.bytes_in, made.bytes_out, made.started, made.finished = 3, 7, 1.0, 1.5
+    made.outcome = about.pop("outcome", "done")
+    return made
+
+
+def test_exchange_counts_for_its_router_its_service_and_its_server() -> None:
+    counting, one = Counting(), upstream("one")
+    counting.follow("web@x", (one,))
+    counting.exchange_ended(ended(one, tries=3))
+    counting.exchange_ended(ended(one, status=500))
+    one.in_flight = 2
+    totals = counting.totals(open_connections=4, refusals={"bad-host": 1})
+    for tally in (totals, totals.routers["web@x"], totals.servers["web@x http://one"]):
+        assert (tally.count, tally.seconds, tally.bytes_in, tally.bytes_out) == (2, 1.0, 6, 14)
+        assert (tally.statuses, tally.retries) == ({200: 1, 500: 1}, 2)
+    assert totals.services["web@x"].count == 2
+    assert (totals.servers["web@x http://one"].in_flight, totals.in_flight) == (2, 2)
+    assert (totals.open_connections, totals.refusals) == (4, {"bad-host": 1})
+    assert verifyObject(IExchangeObserver, counting)
+
+
+def test_asking_twice_gives_the_same() -> None:
+    counting, one, two = Counting(), upstream("one"), upstream("two")
+    counting.follow("web@x", (one, two))
+    counting.exchange_ended(ended(one))
+    counting.exchange_ended(ended(two, status=404))
+    counting.follow("web@x", (two,))
+    assert counting.totals().as_dict() == counting.totals().as_dict()
+
+
+def test_exchange_without_a_router_counts_for_the_whole_only() -> None:
+    counting = Counting()
+    counting.exchange_ended(ended(router="", status=404))
+    totals = counting.totals()
+    assert (totals.count, totals.routers, totals.servers) == (1, {}, {})
+
+
+def test_counts_of_servers_that_left_are_kept() -> None:
+    counting, one = Counting(), upstream("one")
+    counting.follow("web@x", (one,))
+    counting.exchange_ended(ended(one))
+    counting.follow("web@x", ())
+    assert counting.totals().servers["web@x http://one"].count == 1
+    again = upstream("one")
+    counting.follow("web@x", (again,))
+    counting.exchange_ended(ended(again))
+    assert counting.totals().servers["web@x http://one"].count == 2
+
+
+def test_what_a_leaving_server_still_finishes_is_counted() -> None:
+    counting, one = Counting(), upstream("one")
+    counting.follow("web@x", (one,))
+    one.in_flight = 1
+    counting.follow("web@x", ())
+    assert counting.totals().in_flight == 1
+    one.in_flight = 0
+    counting.exchange_ended(ended(one))
+    for _ in range(2):
+        totals = counting.totals()
+        assert (totals.in_flight, totals.servers["web@x http://one"].count) == (0, 1)
+
+
+def test_newest_errors_are_remembered_with_what_was_asked() -> None:
+    counting = Counting(wall=lambda: 99.0)
+    for status in range(400, 420):
+        counting.exchange_ended(ended(status=status, outcome="refused", path=b"/" + b"a" * 300))
+    counting.exchange_ended(ended(status=399))
+    errors = counting.totals().recent_errors
+    assert len(errors) == RECENT
+    assert errors[0] == {
+        "status_code": 419,
+        "status": "refused",
+        "method": "GET",
+        "host": "a.example",
+        "path": "/" + "a" * 255,
+        "time": 99.0,
+    }
