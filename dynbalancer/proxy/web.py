@@ -59,7 +59,7 @@ class WebExchange(Forwarding):
         request.notifyFinish().addErrback(lambda _: exchange.client_gone())
         request.registerProducer(_Writing(exchange), True)
         resource.handle(exchange)
-        if body:
+        if body and not exchange.over:
             exchange.request_body(body)
             exchange.request_ended([])
 
@@ -74,7 +74,8 @@ class WebExchange(Forwarding):
             request.responseHeaders.removeHeader(name)
         request.defaultContentType = None
         for name, value in head.headers:
-            if name.lower() not in _LEFT_OUT:
+            # The length that an answer to HEAD announces is no framing.
+            if name.lower() not in _LEFT_OUT or (name.lower() == b"content-length" and head.length is None):
                 request.responseHeaders.addRawHeader(name, value)
         if head.length not in (None, CHUNKED, UNTIL_CLOSE):
             request.responseHeaders.setRawHeaders(b"content-length", [b"%d" % head.length])

@@ -94,7 +94,8 @@ class TestDeadlines(SynchronousTestCase):
         self.deadlines.set(first, 2)
         self.deadlines.set(second, 2)
         self.wait(10)
-        assert (len(first.passed), len(second.passed)) == (1, 1)
+        assert len(first.passed) == 1
+        assert second.passed[-1] >= first.passed[0] + 2
         assert self.deadlines._buckets == {}
 
     def test_neighbour_forgotten_while_others_are_told_is_not_told(self) -> None:
