@@ -1,0 +1,303 @@
+"""The data plane: tables come in force without losing what goes on, and it ends when all is answered."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from dynbalancer.control.counters import LocalCounters
+from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Router, Server, Service
+from dynbalancer.core.settings import AccessLogSettings, Settings
+from dynbalancer.proxy import dataplane, transports
+from dynbalancer.proxy.dataplane import DataPlane, fetch
+from dynbalancer.proxy.upstream import Upstream
+
+sys.path.insert(0, str(Path(__file__).parent))
+from wires import GET, OK, Servers, Wire
+
+WEB = EntryPoint("web", 80)
+
+
+class Listener:
+    """Stands for a listening socket."""
+
+    def __init__(self, reactor: object, sock: object, site: Any) -> None:
+        self.site = site
+        self.stopped = False
+
+    def stopListening(self) -> None:
+        self.stopped = True
+
+
+def configuration(*hosts: str, **about: Any) -> Configuration:
+    """A router for a.example and a service of these servers; ``about``: of the service."""
+    servers = about.pop("servers", tuple(Server(f"http://{host}:80") for host in hosts))
+    service = Service("web@x", servers, **about)
+    return Configuration({"web@x": Router("web@x", "Host(`a.example`)", "web@x")}, {"web@x": service})
+
+
+class PlaneCase(SynchronousTestCase):
+    """A data plane with one entry point, whose servers all answer."""
+
+    settings = Settings(entry_points=(WEB,))
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.servers = Servers(self.clock)
+        self.patch(transports, "connect", self.servers.connect)
+        self.patch(dataplane, "listen", self._listen)
+        self.plane = DataPlane(self.settings, self.clock, LocalCounters())
+        self.plane.start()
+        self.plane.listen(WEB, object())  # type: ignore[arg-type]
+
+    def _listen(self, reactor: object, sock: object, site: Any) -> Listener:
+        self.listener = Listener(reactor, sock, site)
+        return self.listener
+
+    def client(self, request: bytes = b"") -> Wire:
+        """A client that has connected, and has sent this."""
+        protocol = self.listener.site.buildProtocol(None)
+        wire = Wire(self.clock, protocol)
+        protocol.makeConnection(wire)
+        if request:
+            wire.send(request)
+        return wire
+
+    def answered(self) -> str:
+        """The host that answers the next request."""
+        before = {id(wire): len(wire._arrived) for wire in self.servers.wires}
+        client = self.client(GET)
+        asked = [
+            attempt
+            for attempt in self.servers.attempts
+            if attempt.wire is not None and len(attempt.wire._arrived) != before.get(id(attempt.wire), 0)
+        ]
+        assert asked[0].wire is not None
+        asked[0].wire.send(OK)
+        assert client.read() == OK
+        return asked[0].host
+
+    @property
+    def upstreams(self) -> tuple[Upstream, ...]:
+        found: tuple[Upstream, ...] = self.plane.table.services["web@x"].upstreams
+        return found
+
+
+class Tables(PlaneCase):
+    """Tables that follow each other."""
+
+    def test_nothing_is_found_before_the_first_table(self) -> None:
+        assert b"404 page not found\n" in self.client(GET).read()
+
+    def test_requests_go_round_the_servers(self) -> None:
+        assert self.plane.take(configuration("one", "two", "three"), 1) == ()
+        assert self.plane.table.number == 1
+        assert [self.answered() for _ in range(6)] == ["one", "two", "three"] * 2
+
+    def test_weight_and_state_count(self) -> None:
+        servers = (
+            Server("http://one:80", weight=2),
+            Server("http://two:80"),
+            Server("http://three:80", state="draining"),
+        )
+        self.plane.take(configuration(servers=servers), 1)
+        assert sorted(self.answered() for _ in range(6)) == ["one"] * 4 + ["two"] * 2
+
+    def test_equal_servers_keep_their_connections_and_their_turn(self) -> None:
+        self.plane.take(configuration("one", "two"), 1)
+        assert self.answered() == "one"
+        before = self.upstreams
+        self.plane.take(configuration("one", "two"), 2)
+        assert self.upstreams == before
+        assert self.answered() == "two"
+        self.plane.take(configuration("one", "three", "two"), 3)
+        assert (self.upstreams[0], self.upstreams[2]) == before
+        assert self.answered() == "two"
+        assert self.servers.hosts == ["one", "two"]
+
+    def test_server_that_left_is_closed_and_what_it_has_finished(self) -> None:
+        self.plane.take(configuration("one"), 1)
+        self.answered()
+        busy = self.client(GET)
+        (gone,) = self.upstreams
+        self.plane.take(configuration("two"), 2)
+        assert (gone.gone, gone.up, gone.in_flight) == (True, False, 1)
+        self.servers.wires[0].send(OK)
+        assert busy.read() == OK
+        assert (self.servers.wires[0].state, gone.in_flight) == ("aborted", 0)
+        assert self.answered() == "two"
+
+    def test_service_that_left_takes_its_connections_along(self) -> None:
+        self.plane.take(configuration("one"), 1)
+        self.answered()
+        self.plane.take(Configuration(), 2)
+        assert self.servers.wires[0].state == "aborted"
+
+    def test_same_address_with_another_instance_gets_no_old_connection(self) -> None:
+        self.plane.take(configuration(servers=(Server("http://one:80", instance="a"),)), 1)
+        self.answered()
+        self.plane.take(configuration(servers=(Server("http://one:80", instance="b"),)), 2)
+        assert self.servers.wires[0].state == "aborted"
+        assert self.answered() == "one"
+        assert len(self.servers.wires) == 2
+
+    def test_middlewares_are_made_and_kept(self) -> None:
+        wanted = configuration("one")
+        prefix = Middleware("add@x", "addPrefix", {"prefix": "/p"})
+        wanted = replace(
+            wanted,
+            middlewares={"add@x": prefix},
+            routers={"web@x": replace(wanted.routers["web@x"], middlewares=("add@x",))},
+        )
+        assert self.plane.take(wanted, 1) == ()
+        made = self.plane.table.middlewares["add@x"]
+        self.client(GET)
+        assert self.servers.wires[0].read().startswith(b"GET /p/ HTTP/1.1\r\n")
+        self.plane.take(wanted, 2)
+        assert self.plane.table.middlewares["add@x"] is made
+
+    def test_what_cannot_be_used_is_a_problem_and_the_rest_works(self) -> None:
+        wanted = configuration("one")
+        wanted = replace(
+            wanted,
+            services={
+                **wanted.services,
+                "bad@x": Service("bad@x", (Server("ftp://one"),)),
+                "odd@x": Service("odd@x", (Server("http://one"),), strategy="wr"),
+            },
+            middlewares={"no@x": Middleware("no@x", "adPrefix")},
+        )
+        problems = {problem.where: problem for problem in self.plane.take(wanted, 1)}
+        assert problems["service bad@x"].why == "the scheme ftp isn't supported"
+        assert problems["service odd@x"].why == "there is no strategy wr"
+        assert problems["service odd@x"].hint == "did you mean wrr?"
+        assert "adPrefix" in str(problems["middleware no@x"])
+        assert self.answered() == "one"
+
+
+class Ending(PlaneCase):
+    """The end of a data plane."""
+
+    def drain(self, grace: float) -> list[object]:
+        """Begin to; what is returned is filled when it is over."""
+        over: list[object] = []
+        self.plane.drain(grace).addCallback(over.append)
+        return over
+
+    def test_quiet_plane_ends_at_once_and_leaves_nothing(self) -> None:
+        self.plane.take(configuration("one"), 1)
+        self.answered()
+        self.listener.site.drain()
+        self.clock.advance(0)
+        assert self.drain(10) == [None]
+        assert self.listener.stopped
+        assert self.servers.wires[0].state == "aborted"
+        self.clock.advance(0)
+        assert self.clock.getDelayedCalls() == []
+
+    def test_request_in_flight_is_answered_first(self) -> None:
+        self.plane.take(configuration("one"), 1)
+        client = self.client(GET)
+        over = self.drain(10)
+        self.clock.pump([0.1] * 20)
+        assert over == []
+        self.servers.wires[0].send(OK)
+        assert b"Connection: close\r\n" in client.read()
+        self.clock.pump([0.1] * 2)
+        assert over == [None]
+        assert self.clock.getDelayedCalls() == []
+
+    def test_request_that_takes_too_long_is_cut(self) -> None:
+        self.plane.take(configuration("one"), 1)
+        client = self.client(GET)
+        over = self.drain(2)
+        self.clock.pump([0.1] * 25)
+        assert over == [None]
+        assert (client.state, self.servers.wires[0].state) == ("aborted", "aborted")
+        assert self.plane.statistics.statuses == {499: 1}
+
+
+class Books(PlaneCase):
+    """What a data plane counts and writes."""
+
+    def setUp(self) -> None:
+        self.path = Path(self.mktemp())
+        self.settings = Settings(entry_points=(WEB,), access_log=AccessLogSettings(str(self.path)))
+        super().setUp()
+
+    def test_every_exchange_is_counted_and_written(self) -> None:
+        self.plane.take(configuration("one"), 1)
+        self.answered()
+        self.client(GET.replace(b"a.example", b"b.example"))
+        self.client(b"\x00\r\n\r\n")
+        waiting = self.client(GET)
+        found = self.plane.statistics
+        assert (found.count, found.statuses) == (2, {200: 1, 404: 1})
+        assert found.servers["web@x http://one:80"].count == 1
+        assert (found.in_flight, found.open_connections) == (1, 4)
+        assert found.refusals == {"control-character": 1}
+        waiting.reset()
+        self.clock.advance(1)
+        assert [line.split('" ')[1][:3] for line in self.path.read_text().splitlines()] == [
+            "200",
+            "404",
+            "499",
+        ]
+
+    def test_counts_outlive_a_server(self) -> None:
+        self.plane.take(configuration("one"), 1)
+        self.answered()
+        self.plane.take(configuration("two"), 2)
+        assert self.plane.statistics.servers["web@x http://one:80"].count == 1
+        assert self.plane.statistics.services["web@x"].count == 1
+
+    def test_logs_are_opened_again(self) -> None:
+        self.path.rename(self.path.with_suffix(".1"))
+        self.plane.reopen_logs()
+        assert self.path.exists()
+        self.plane.drain(0)
+        assert self.clock.getDelayedCalls() == []
+
+
+class NoBooks(PlaneCase):
+    """A data plane that writes no access log."""
+
+    def test_nothing_is_opened(self) -> None:
+        self.plane.reopen_logs()
+        assert self.plane.statistics.count == 0
+
+
+class Fetching(SynchronousTestCase):
+    """What middlewares may ask of others."""
+
+    def test_answer_comes_whole(self) -> None:
+        import treq
+        from twisted.web.http_headers import Headers
+
+        asked: list[Any] = []
+
+        class Answer:
+            code = 203
+            headers = Headers({b"X-A": [b"1", b"2"]})
+
+        def request(*about: Any, **more: Any) -> Deferred[Any]:
+            asked.append((about, more))
+            return succeed(Answer())
+
+        self.patch(treq, "request", request)
+        self.patch(treq, "content", lambda answer: succeed(b"body"))
+        found = self.successResultOf(fetch("POST", "http://auth.example/", {b"A": [b"b"]}, b"hi"))
+        assert (found.status, found.body, found.headers.all(b"x-a")) == (203, b"body", [b"1", b"2"])
+        assert asked[0][0] == ("POST", "http://auth.example/")
+        assert asked[0][1] == {
+            "headers": {b"A": [b"b"]},
+            "data": b"hi",
+            "allow_redirects": False,
+            "timeout": 30,
+        }
