@@ -15,8 +15,8 @@ from typing import Any
 from dynbalancer.core.settings import ApiSettings
 from dynbalancer.errors import ConfigurationError
 from dynbalancer.lint import check
-from dynbalancer.start import banner
 from dynbalancer.start.options import Options, read, read_text
+from dynbalancer.version import version
 
 HELP = """Usage: dynbalancer COMMAND
 
@@ -118,7 +118,7 @@ def _begin_logging(stream: Any, level: str) -> None:
 
 def version(argv: list[str]) -> int:
     """Print the version."""
-    print(banner.version())
+    print(version())
     return 0
 
 

@@ -12,7 +12,7 @@ import pytest
 from dynbalancer import cli, tap
 from dynbalancer.core.settings import ApiSettings
 from dynbalancer.errors import ConfigurationError
-from dynbalancer.start import banner
+from dynbalancer.version import version
 
 GOOD = "http:\n  routers:\n    web: {rule: 'Host(`a.example`)', service: web}\n"
 GOOD += "  services:\n    web: {loadBalancer: {servers: [{url: 'http://192.0.2.1'}]}}\n"
@@ -73,7 +73,7 @@ def test_an_unknown_command_is_one_sentence(capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize("argv", [["version"], ["--version"]])
 def test_version(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(argv) == 0
-    assert capsys.readouterr().out.strip() == banner.version()
+    assert capsys.readouterr().out.strip() == version()
 
 
 def test_a_wrong_flag_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,7 @@ from dynbalancer.admin.answers import JSON_V1, as_json, in_words, moved, page_no
 from dynbalancer.admin.events import EventStream
 from dynbalancer.admin.listing import select
 from dynbalancer.errors import RequestError
+from dynbalancer.version import version
 
 _prefix = re.compile(r"(?:/[A-Za-z0-9._~-]+)*\Z").match
 
@@ -114,7 +115,7 @@ class Api:
     @app.route("/api/version")
     def version(self, request: Request) -> bytes:
         started = traefik1.rfc3339(self._sources.started)
-        return as_json(request, {"Version": state.version(), "Codename": CODENAME, "startDate": started})
+        return as_json(request, {"Version": version(), "Codename": CODENAME, "startDate": started})
 
     @app.route("/api/rawdata")
     def rawdata(self, request: Request) -> bytes:

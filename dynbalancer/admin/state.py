@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from configparser import ConfigParser
 from dataclasses import asdict, dataclass
-from functools import lru_cache
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from dynbalancer.admin import traefik3
@@ -18,6 +14,7 @@ from dynbalancer.core.statistics import Totals
 from dynbalancer.core.table import Route, RoutingTable
 from dynbalancer.errors import Problem
 from dynbalancer.interfaces import IRouter, IStatistics, IWorkforce
+from dynbalancer.version import version
 
 Json = dict[str, Any]
 
@@ -39,17 +36,6 @@ class Sources:
     def runtime(self) -> traefik3.Runtime:
         """Routers, services and middlewares in force."""
         return traefik3.runtime(self.router.table, self.router.problems, self.entry_points)
-
-
-@lru_cache(maxsize=1)
-def version() -> str:
-    """The version of the package: of the installed one, or of the checkout that this file is in."""
-    try:
-        return metadata.version("dynbalancer")
-    except metadata.PackageNotFoundError:
-        parser = ConfigParser()
-        parser.read(Path(__file__).parents[2] / "setup.cfg", encoding="utf-8")
-        return parser.get("metadata", "version", fallback="unknown")
 
 
 def whole(sources: Sources) -> Json:

@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-from configparser import ConfigParser
-from importlib import metadata
-from pathlib import Path
-
 from dynbalancer.core.settings import Settings
 from dynbalancer.errors import Problem
+from dynbalancer.version import version
 
 DEMO_HOST = "whoami.docker.localhost"
-
-
-def version() -> str:
-    """The version of the installed package, or of the checkout that this file is in."""
-    try:
-        return metadata.version("dynbalancer")
-    except metadata.PackageNotFoundError:
-        parser = ConfigParser()
-        parser.read(Path(__file__).parents[1] / "setup.cfg", encoding="utf-8")
-        return parser.get("metadata", "version", fallback="unknown")
 
 
 def lines(settings: Settings) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from dynbalancer.core.model import EntryPoint
@@ -45,7 +43,3 @@ def test_what_is_probably_not_meant() -> None:
     found = banner.notes(Settings(user="a", providers={"docker": {}}), gave_up_root=False)
     assert [(note.where, note.severity) for note in found] == [("--user", "info")]
     assert banner.notes(Settings(user="a", providers={"docker": {}}), gave_up_root=True) == ()
-
-
-def test_the_version_is_a_number() -> None:
-    assert re.match(r"\d+\.\d+", banner.version())
