@@ -14,7 +14,14 @@ from dynbalancer.core.chunks import LAST_CHUNK, chunk
 from dynbalancer.core.exchange import CHUNKED, Exchange, Field, RequestHead, Response, ResponseHead
 from dynbalancer.core.forwarded import forwarded_fields
 from dynbalancer.core.http1 import REASONS, allowed_trailers, write_trailers
-from dynbalancer.errors import ConnectError, NoServer, RequestError, UpstreamClosed, UpstreamError
+from dynbalancer.errors import (
+    ConnectError,
+    ConnectTimeout,
+    NoServer,
+    RequestError,
+    UpstreamClosed,
+    UpstreamError,
+)
 
 if TYPE_CHECKING:
     from dynbalancer.core.model import EntryPoint
@@ -167,7 +174,7 @@ class Forwarding(Exchange):
 
     def next_server(self, error: UpstreamError | None = None) -> None:
         """Ask the next best one; fail with ``error`` where there is none or enough were asked."""
-        upstream = self._next_candidate() if self.tries <= self.resource.retries else None
+        upstream = self._next_candidate() if self._may_try(error) else None
         if upstream is None:
             self.fail(error or NoServer("no server is up"))
             return
@@ -180,6 +187,12 @@ class Forwarding(Exchange):
         else:
             self._cancel = upstream.connect(self._connected, self.upstream_failed)
 
+    def _may_try(self, error: UpstreamError | None) -> bool:
+        """As often as the settings say. Being refused costs next to nothing and is not counted."""
+        retries = self.resource.retries
+        refused = isinstance(error, ConnectError) and not isinstance(error, ConnectTimeout)
+        return self.tries <= retries or (refused and retries > 0)
+
     def _same_server(self, upstream: Upstream) -> None:
         """Ask the same one once more, over a fresh connection."""
         self._upstream = upstream
@@ -191,7 +204,8 @@ class Forwarding(Exchange):
         for upstream in self._candidates or ():
             if not upstream.up:
                 continue
-            if upstream.avoid_until and upstream.avoid_until > self.resource.clock():
+            # Whoever has met one that can't be reached is not sent to find out about a second.
+            if upstream.avoid_until and (self.tries or not upstream.is_worth_a_try(self.resource.clock())):
                 self._avoided = [*self._avoided, upstream]
                 continue
             return upstream

@@ -216,10 +216,24 @@ class Upstream:
         return cancel
 
     def failed(self) -> None:
-        """It could not be reached: ask others first for a while."""
-        pause = min(FIRST_AVOIDANCE * 2**self._failures, LONGEST_AVOIDANCE)
+        """It could not be reached: ask others first for a while. Several failures at once are one."""
+        now = self.connecting.clock()
+        if self.avoid_until <= now:
+            self._avoid(now)
+
+    def is_worth_a_try(self, now: float) -> bool:
+        """False for a while after it could not be reached; then one request finds out whether it can be again."""
+        if not self.avoid_until:
+            return True
+        if self.avoid_until > now:
+            return False
+        # The others stay away until that one knows.
+        self._avoid(now)
+        return True
+
+    def _avoid(self, now: float) -> None:
+        self.avoid_until = now + min(FIRST_AVOIDANCE * 2**self._failures, LONGEST_AVOIDANCE)
         self._failures = min(self._failures + 1, 10)
-        self.avoid_until = self.connecting.clock() + pause
 
 
 def _unexpected(failure: Failure) -> None:

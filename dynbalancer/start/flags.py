@@ -200,7 +200,7 @@ FIXED = (
     Flag("accesslog.filepath", plain, "", "File for them; empty: standard output.", LOGS),
     Flag("accesslog.format", log_format, "common", "common or json.", LOGS),
     Flag("retry", boolean, "true", "Try another server where the first can't be reached.", SERVERS),
-    Flag("retry.attempts", count, "3", "How many servers are tried in all.", SERVERS),
+    Flag("retry.attempts", count, "3", "Servers tried in all, not counting those that refuse.", SERVERS),
     Flag("serverstransport.insecureskipverify", boolean, "false", "Accept any certificate.", SERVERS),
     Flag("serverstransport.rootcas", plain, "", "File of certificate authorities to trust.", SERVERS),
     Flag("configfile", plain, "", "A YAML or TOML file of these settings, nested.", FILES),

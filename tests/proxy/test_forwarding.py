@@ -210,9 +210,31 @@ class Failing(ProxyCase):
 
     def test_no_more_than_the_allowed_tries(self) -> None:
         self.resource.retries = 1
-        self.servers.broken = dict.fromkeys(self.hosts, Refused())
+        self.servers.broken = dict.fromkeys(self.hosts, TimeoutError())
         self.client().send(GET)
         assert self.servers.hosts == ["one", "two"]
+
+    def test_being_refused_is_no_try_unless_none_is_allowed(self) -> None:
+        self.servers.broken = dict.fromkeys(self.hosts, Refused())
+        self.resource.retries = 1
+        self.client().send(GET)
+        assert self.servers.hosts == ["one", "two", "three"]
+        self.resource.retries = 0
+        self.client().send(GET)
+        assert len(self.servers.hosts) == 4
+
+    def test_servers_that_went_together_are_not_all_tried_again_by_one_request(self) -> None:
+        self.servers.broken = {"one": TimeoutError(), "two": TimeoutError()}
+        self.asking()
+        self.resource.retries = 1
+        self.wait(5)
+        begun = len(self.servers.hosts)
+        for _ in range(3):
+            client, server = self.asking()
+            server.send(OK)
+            assert client.read() == OK
+        assert self.servers.hosts[begun:].count("one") <= 1
+        assert self.servers.hosts[begun:].count("two") <= 1
 
     def test_504_when_the_last_connection_took_too_long(self) -> None:
         self.servers.broken = dict.fromkeys(self.hosts, TimeoutError())

@@ -155,7 +155,9 @@ class Reaching(ProxyCase):
         pauses = []
         for _ in range(12):
             self.connect()
+            self.connect()
             pauses.append(self.upstream.avoid_until - self.clock.seconds())
+            self.clock.advance(pauses[-1])
         assert pauses[:6] == [1, 2, 4, 8, 16, 30]
         assert pauses[-1] == LONGEST_AVOIDANCE
         del self.servers.broken["one"]
@@ -164,6 +166,16 @@ class Reaching(ProxyCase):
         self.servers.broken["one"] = Refused()
         self.connect()
         assert self.upstream.avoid_until - self.clock.seconds() == 1
+
+    def test_one_request_finds_out_whether_it_is_back(self) -> None:
+        assert self.upstream.is_worth_a_try(self.clock.seconds())
+        self.servers.broken["one"] = Refused()
+        self.connect()
+        assert not self.upstream.is_worth_a_try(self.clock.seconds())
+        self.clock.advance(1)
+        worth = [self.upstream.is_worth_a_try(self.clock.seconds()) for _ in range(3)]
+        assert worth == [True, False, False]
+        assert self.upstream.avoid_until - self.clock.seconds() == 2
 
     def test_cancelled_attempt_calls_nobody(self) -> None:
         self.servers.manual = True
