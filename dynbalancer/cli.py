@@ -12,11 +12,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from dynbalancer import version as package
 from dynbalancer.core.settings import ApiSettings
 from dynbalancer.errors import ConfigurationError
 from dynbalancer.lint import check
 from dynbalancer.start.options import Options, read, read_text
-from dynbalancer.version import version
 
 HELP = """Usage: dynbalancer COMMAND
 
@@ -118,7 +118,7 @@ def _begin_logging(stream: Any, level: str) -> None:
 
 def version(argv: list[str]) -> int:
     """Print the version."""
-    print(version())
+    print(package.version())
     return 0
 
 
