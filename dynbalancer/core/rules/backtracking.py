@@ -15,7 +15,7 @@ from typing import Any
 from dynbalancer.errors import ConfigurationError
 
 # The parser of ``re`` has no public name since Python 3.11.
-_parser: Any = import_module("re._parser")
+parser: Any = import_module("re._parser")
 
 _ANY = frozenset(range(256))
 _CATEGORIES = {
@@ -31,7 +31,7 @@ _REFUSED = {
     "ATOMIC_GROUP": "an atomic group",
     "POSSESSIVE_REPEAT": "a possessive quantifier",
 }
-_REPEATS = ("MAX_REPEAT", "MIN_REPEAT")
+REPEATS = ("MAX_REPEAT", "MIN_REPEAT")
 _HINT = "pip install google-re2, which takes any pattern of Go's dialect"
 
 _Item = tuple[Any, Any]
@@ -45,7 +45,7 @@ def checked(pattern: str) -> Callable[[bytes], object]:
             # A FutureWarning says that the pattern means something else in other dialects: [[:alpha:]].
             warnings.simplefilter("error")
             compiled = re.compile(encoded)
-            parsed = list(_parser.parse(encoded))
+            parsed = list(parser.parse(encoded))
     except (re.error, FutureWarning, DeprecationWarning, OverflowError, RecursionError) as error:
         raise ConfigurationError("rule", f"bad regular expression {pattern}: {error}", _HINT) from None
     complaint = _complaint(parsed) or _slow(parsed)
@@ -61,7 +61,7 @@ def _complaint(items: Sequence[_Item], *, repeated: bool = False) -> str:
         name = str(op)
         if name in _REFUSED:
             return _REFUSED[name]
-        if name in _REPEATS:
+        if name in REPEATS:
             low, high, inner = argument
             if repeated and low != high:
                 return "a quantifier within a quantifier"
@@ -81,9 +81,14 @@ def _complaint(items: Sequence[_Item], *, repeated: bool = False) -> str:
 
 def _slow(items: Sequence[_Item]) -> str:
     """An open repeat that may stop anywhere multiplies the time by the length, and so does a free start."""
-    anchored = bool(items) and str(items[0][0]) == "AT" and str(items[0][1]).startswith("AT_BEGINNING")
+    anchored = is_anchored(items)
     vague = _vague(items, _ANY)
     return "too many open-ended quantifiers" if vague > (2 if anchored else 1) else ""
+
+
+def is_anchored(items: Sequence[_Item]) -> bool:
+    """Whether a pattern can match at the begin of a value only."""
+    return bool(items) and str(items[0][0]) == "AT" and str(items[0][1]).startswith("AT_BEGINNING")
 
 
 def _vague(items: Sequence[_Item], after: frozenset[int]) -> int:
@@ -93,10 +98,10 @@ def _vague(items: Sequence[_Item], after: frozenset[int]) -> int:
         name = str(op)
         rest, empty = _first(items[at + 1 :])
         following = rest | after if empty else rest
-        if name in _REPEATS and argument[1] == _parser.MAXREPEAT:
+        if name in REPEATS and argument[1] == parser.MAXREPEAT:
             taken, _ = _first(argument[2])
             count += bool(taken & following)
-        elif name in _REPEATS:
+        elif name in REPEATS:
             count += _vague(argument[2], following)
         elif name == "SUBPATTERN":
             count += _vague(argument[3], following)
@@ -129,7 +134,7 @@ def _first(items: Iterable[_Item]) -> tuple[frozenset[int], bool]:
 def _first_of(name: str, argument: Any) -> tuple[frozenset[int], bool]:
     if name == "AT":
         return frozenset(), True
-    if name in _REPEATS:
+    if name in REPEATS:
         first, empty = _first(argument[2])
         return first, empty or argument[0] == 0
     if name == "SUBPATTERN":
@@ -137,10 +142,10 @@ def _first_of(name: str, argument: Any) -> tuple[frozenset[int], bool]:
     if name == "BRANCH":
         firsts = [_first(part) for part in argument[1]]
         return frozenset().union(*(first for first, _ in firsts)), any(empty for _, empty in firsts)
-    return _one_byte(name, argument), False
+    return one_byte(name, argument), False
 
 
-def _one_byte(name: str, argument: Any) -> frozenset[int]:
+def one_byte(name: str, argument: Any) -> frozenset[int]:
     if name == "LITERAL":
         # Both cases, whatever the flags are: that can only refuse more.
         return frozenset((argument, *bytes((argument,)).lower(), *bytes((argument,)).upper()))
@@ -155,7 +160,7 @@ def _one_byte(name: str, argument: Any) -> frozenset[int]:
 
 def _member(name: str, value: Any, *, negated: bool) -> frozenset[int]:
     if name == "LITERAL":
-        return frozenset((value,)) if negated else _one_byte(name, value)
+        return frozenset((value,)) if negated else one_byte(name, value)
     if name == "RANGE":
         letters = bytes(range(value[0], value[1] + 1))
         return frozenset(letters) if negated else frozenset(letters + letters.lower() + letters.upper())

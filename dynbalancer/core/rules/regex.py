@@ -1,8 +1,9 @@
 r"""Regular expressions of users: Go's dialect, in linear time, on bytes.
 
-Rules come from container labels, so a pattern must never be able to stop the reactor. ``re2`` guarantees
-that, and is the dialect Traefik's users already write. Only where it can't be imported, the standard
-library's ``re`` is used behind a checker that refuses whatever could backtrack badly.
+Rules come from container labels, so a pattern must never be able to stop the reactor. ``re2`` never backtracks,
+and is the dialect Traefik's users already write; patterns whose automaton would not fit its memory, which makes it
+a hundred times slower, are refused. Only where it can't be imported, the standard library's ``re`` is used behind a
+checker that refuses whatever could backtrack badly.
 
 A search costs 1.5 µs, a hundred times more than comparing a prefix: so the literal text a pattern begins with
 (``^/api/v[0-9]+``) is compared first.
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dynbalancer.core.rules import backtracking
+from dynbalancer.core.rules import automaton, backtracking
 from dynbalancer.errors import ConfigurationError
 
 re2: Any
@@ -24,9 +25,12 @@ except ImportError:  # pragma: no cover - there is no wheel for this platform
 
 #: Longest pattern, in bytes.
 LONGEST = 1024
-#: What one pattern's program and cache may take, in bytes.
-_MEMORY = 1 << 20
+#: What one pattern's program and automaton may take, in bytes. Few get near it: see :mod:`.automaton`.
+_MEMORY = 8 << 20
+#: Instructions of a program that takes less than 5 ms for 32 KiB even without an automaton.
+_SMALL = 16
 _META = frozenset("\\.+*?()|[]{}^$")
+_TOO_SLOW = "begin it with ^, and make counted repeats like {20} smaller where anything may stand before them"
 _HINTS = {
     "invalid perl operator: (?=": "look-ahead is not part of this dialect",
     "invalid perl operator: (?!": "look-ahead is not part of this dialect; write !…Regexp(…) beside it",
@@ -76,13 +80,20 @@ def literal_prefix(pattern: str) -> bytes:
 def _search_of(pattern: str) -> Callable[[bytes], object]:
     if re2 is None:
         return backtracking.checked(pattern)
+    encoded = pattern.encode()
     try:
-        search: Callable[[bytes], object] = re2.compile(pattern.encode(), _options(pattern)).search
+        found = re2.compile(encoded, _options(pattern))
+        if not pattern.startswith("^") or "|" in pattern:
+            # Otherwise it looks for where the match began as well, with a second automaton.
+            found = re2.compile(rb"\A(?s:.*?)(?:%b)" % encoded, _options(pattern))
     except re2.error as error:
         why = _message(error)
         raise ConfigurationError(
             "rule", f"bad regular expression {pattern}: {why}", _HINTS.get(why[:26], "")
         ) from None
+    if found.programsize > _SMALL and not automaton.fits(encoded):
+        raise ConfigurationError("rule", f"regular expression {pattern} could take very long", _TOO_SLOW)
+    search: Callable[[bytes], object] = found.search
     return search
 
 
@@ -91,6 +102,8 @@ def _options(pattern: str) -> Any:
     # Otherwise it prints to stderr.
     options.log_errors = False
     options.never_capture = True
+    # Sets of states instead of lists of them: fewer, and it only matters whether there is a match.
+    options.longest_match = True
     options.max_mem = _MEMORY
     # In UTF-8 mode a dot stops at a byte that isn't UTF-8: a client could slip past a pattern by sending one.
     options.encoding = options.Encoding.LATIN1 if pattern.isascii() else options.Encoding.UTF8
