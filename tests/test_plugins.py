@@ -44,7 +44,7 @@ def test_provider_is_made_from_settings_sink_and_reactor() -> None:
 )
 def test_middleware_gets_what_it_wants_and_no_more(wants: tuple[str, ...], named: dict[str, str]) -> None:
     maker = MiddlewareMaker("m", "made_here.Made", "A thing.", wants)
-    made = maker.make_middleware("m@x", {"a": 1}, "c", "f")  # type: ignore[arg-type]
+    made = maker.make_middleware("m@x", {"a": 1}, {"clock": "c", "fetch": "f"})
     assert (made.given, made.named) == (("m@x", {"a": 1}), named)
     assert verifyObject(interfaces.IMiddlewareMaker, maker)
 
