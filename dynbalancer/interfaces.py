@@ -91,10 +91,15 @@ class IMiddlewareMaker(Interface):
     type = Attribute("As in the configuration: addPrefix. str")
     description = Attribute("One sentence. str")
 
-    def make_middleware(name, settings, clock, fetch):
+    def make_middleware(name, settings, offers):
         """An IMiddleware. ``settings``: mapping with keys as in the configuration, letter case ignored; values are
-        typed (files) or strings (labels). ``clock()`` gives monotonic seconds; ``fetch(method, url, headers, body)``
-        gives a Deferred with a Response. Raises ConfigurationError."""
+        typed (files) or strings (labels). ``offers``: mapping of what a middleware may use but can't have by itself.
+        Raises ConfigurationError.
+
+        Offered are: ``clock()``, monotonic seconds; ``fetch(method, url, headers, body)``, a Deferred with a Response;
+        ``in_thread(function, *arguments)``, a Deferred with what the function gives, for what would hold up everybody
+        else for more than a millisecond; ``secret``, random bytes that all workers have in common until the next
+        start."""
 
 
 class IMiddleware(Interface):

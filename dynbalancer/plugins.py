@@ -55,7 +55,7 @@ class ProviderMaker:
 class MiddlewareMaker:
     """A middleware type by name. ``factory`` is the dotted name of a class with ``from_settings(name, settings)``.
 
-    Where that class takes them, ``clock`` and ``fetch`` are passed as keyword arguments (``wants``).
+    ``wants`` names what it takes of the ``offers`` (see the interface), as keyword arguments.
     """
 
     type: str
@@ -63,13 +63,10 @@ class MiddlewareMaker:
     description: str
     wants: tuple[str, ...] = ()
 
-    def make_middleware(
-        self, name: str, settings: Mapping[str, Any], clock: Callable[[], float], fetch: Callable[..., Any]
-    ) -> Any:
+    def make_middleware(self, name: str, settings: Mapping[str, Any], offers: Mapping[str, Any]) -> Any:
         """See :class:`~dynbalancer.interfaces.IMiddlewareMaker`."""
-        offered = {"clock": clock, "fetch": fetch}
         found = _load(self.factory, f"middleware {name}", "")
-        return found.from_settings(name, settings, **{word: offered[word] for word in self.wants})
+        return found.from_settings(name, settings, **{word: offers[word] for word in self.wants})
 
 
 @implementer(IPlugin, interfaces.IBalancerMaker)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService, MultiService, Service
@@ -90,7 +91,9 @@ def assemble(
     plan = _plan(settings, environ)
     bound = Bound.open(settings, open_listening)
     try:
-        settings = replace(settings, entry_points=bound.entry_points(settings.entry_points))
+        settings = replace(
+            settings, entry_points=bound.entry_points(settings.entry_points), secret=token_hex(32)
+        )
         compile_table = compiler(settings.entry_points, reactor.seconds, fetch)
         router = RouterService(compile_table, reactor, throttle=settings.throttle)
         providers = [_provider(name, settings, router, reactor) for name in settings.providers]

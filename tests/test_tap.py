@@ -288,6 +288,7 @@ class AssembleTests(SynchronousTestCase):
         ]
         assert balancer.settings.entry_points[0].port == 4711
         assert balancer.router.table.entry_points[0].port == 4711
+        assert len(bytes.fromhex(balancer.settings.secret)) == 32
         assert balancer.admin is not None
 
     def test_nothing_has_started(self) -> None:

@@ -63,6 +63,7 @@ class Settings:
     ``user`` is ``user[:group]`` to become after the ports are bound, empty to stay; ``worker_user`` the one of the
     workers. ``grace`` is how long requests in
     flight may go on after SIGTERM, ``throttle`` the least time between two routing tables, both in seconds.
+    ``secret`` is drawn at start, in hexadecimal: what workers sign and know again by it counts in all of them.
     """
 
     entry_points: tuple[EntryPoint, ...] = (EntryPoint("http", 80),)
@@ -79,3 +80,4 @@ class Settings:
     log_level: str = "info"
     user: str = ""
     worker_user: str = ""
+    secret: str = field(default="", repr=False)

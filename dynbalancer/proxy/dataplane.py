@@ -5,10 +5,12 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from random import random
+from secrets import token_bytes
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, DeferredSemaphore, succeed
 from twisted.internet.task import LoopingCall
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from dynbalancer.core.exchange import Response
@@ -26,6 +28,10 @@ from dynbalancer.proxy.resource import ReverseProxyResource
 from dynbalancer.proxy.statistics import Counting
 from dynbalancer.proxy.transports import clock_of, listen
 from dynbalancer.proxy.upstream import Connecting, LiveService, Upstream
+
+
+#: How many slow functions run beside the reactor at a time. They share its processors; more would take its turns.
+THREADS = 2
 
 
 class DataPlane:
@@ -51,6 +57,13 @@ class DataPlane:
         )
         self._middleware_makers = middleware_makers()
         self._balancer_makers = balancer_makers()
+        self._threads = DeferredSemaphore(THREADS)
+        self._offers: dict[str, Any] = {
+            "clock": reactor.seconds,
+            "fetch": fetch,
+            "in_thread": self._in_thread,
+            "secret": bytes.fromhex(settings.secret) or token_bytes(32),
+        }
         self._sites: list[Site] = []
         self._listeners: list[Any] = []
         self._refusals: dict[str, int] = {}
@@ -163,7 +176,12 @@ class DataPlane:
         if maker is None:
             running = [maker.type for maker in self._middleware_makers.values()]
             raise no_such_type(definition.name, definition.type, running)
-        return maker.make_middleware(definition.name, definition.settings, self._reactor.seconds, fetch)
+        return maker.make_middleware(definition.name, definition.settings, self._offers)
+
+    def _in_thread(self, function: Callable[..., Any], *arguments: object) -> Deferred[Any]:
+        return self._threads.run(
+            deferToThreadPool, self._reactor, self._reactor.getThreadPool(), function, *arguments
+        )
 
     def _make_service(self, service: Service, previous: LiveService | None) -> LiveService:
         maker = self._balancer_makers.get(service.strategy.lower())

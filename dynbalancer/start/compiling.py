@@ -21,6 +21,7 @@ def compiler(
 
     Middlewares are made, so that wrong settings are found; a service stands for itself.
     """
+    offers: dict[str, Any] = {"clock": clock, "fetch": fetch, "in_thread": _unused, "secret": b""}
     middlewares, balancers = plugins.middleware_makers(), plugins.balancer_makers()
 
     def make_middleware(definition: Middleware) -> Any:
@@ -28,7 +29,7 @@ def compiler(
         if maker is None:
             running = [maker.type for maker in middlewares.values()]
             raise no_such_type(definition.name, definition.type, running)
-        return maker.make_middleware(definition.name, definition.settings, clock, fetch)
+        return maker.make_middleware(definition.name, definition.settings, offers)
 
     def make_service(service: Service, previous: object) -> Service:
         if service.strategy.lower() not in balancers:
@@ -49,3 +50,7 @@ def compiler(
         )
 
     return compiled
+
+
+def _unused(*_: object) -> Any:
+    raise AssertionError("a middleware that is made to be looked at serves nobody")

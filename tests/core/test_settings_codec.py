@@ -1,4 +1,4 @@
-"""What a worker is told of the settings comes out as it went in, and holds no secrets."""
+"""What a worker is told of the settings comes out as it went in, and holds no secrets but its own."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ FULL = Settings(
     upstream_ca="/ca.pem",
     log_level="debug",
     user="www:www",
+    secret="c0ffee",
 )
 
 

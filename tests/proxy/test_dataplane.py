@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -271,6 +272,43 @@ class NoBooks(PlaneCase):
     def test_nothing_is_opened(self) -> None:
         self.plane.reopen_logs()
         assert self.plane.statistics.count == 0
+
+
+class Pool:
+    """Stands for the reactor's thread pool: a test lets each function run."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], None]] = []
+
+    def callInThreadWithCallback(self, done: Any, function: Any, *arguments: Any) -> None:
+        self.waiting.append(lambda: done(True, function(*arguments)))
+
+
+class Threads(PlaneCase):
+    """What middlewares may run beside the reactor."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.pool = Pool()
+        reactor: Any = self.clock
+        reactor.getThreadPool = lambda: self.pool
+        reactor.callFromThread = lambda function, *arguments: function(*arguments)
+
+    def test_two_functions_run_at_a_time_and_the_rest_wait_their_turn(self) -> None:
+        in_thread: Any = self.plane._offers["in_thread"]
+        results: list[int] = []
+        for number in range(3):
+            in_thread(divmod, number * 10, 3).addCallback(lambda pair: results.append(pair[0]))
+        assert len(self.pool.waiting) == 2
+        for number in range(3):
+            self.pool.waiting[number]()
+        assert results == [0, 3, 6]
+
+    def test_secret_is_that_of_the_settings_or_drawn(self) -> None:
+        told = Settings(entry_points=(WEB,), secret="c0ffee")
+        assert DataPlane(told, self.clock, LocalCounters())._offers["secret"] == b"\xc0\xff\xee"
+        drawn = self.plane._offers["secret"]
+        assert isinstance(drawn, bytes) and len(drawn) == 32
 
 
 class Fetching(SynchronousTestCase):
