@@ -191,12 +191,21 @@ class Upstream:
         cancelled = False
 
         def connected(_: object) -> None:
+            if connection.lost or connection.reading == DEAD:
+                # Reset at once, or it spoke before it was asked. Nothing was sent: it is as if there were none.
+                gone()
+                return
             self._failures = 0
             self.avoid_until = 0.0
             if cancelled:
                 connection.close()
             else:
                 ready(connection)
+
+        def gone() -> None:
+            if not cancelled:
+                self.failed()
+                failed(ConnectError(f"{self.host}:{self.port}: closed as soon as it was open"))
 
         def refused(failure: Failure) -> None:
             if cancelled:

@@ -18,7 +18,7 @@ from dynbalancer.proxy.deadlines import Deadlines
 from dynbalancer.proxy.upstream import LONGEST_AVOIDANCE, Connecting, Upstream, UpstreamConnection
 
 sys.path.insert(0, str(Path(__file__).parent))
-from wires import GET, GOT, OK, ProxyCase, Servers
+from wires import GET, GOT, OK, ProxyCase, Servers, Wire
 
 
 class Keeping(ProxyCase):
@@ -139,6 +139,22 @@ class Reaching(ProxyCase):
         attempt = self.servers.attempts[0]
         assert (attempt.host, attempt.port, attempt.about) == ("one", 8080, {"timeout": 3.0, "tls": None})
         assert self.server.no_delay
+
+    def test_connection_that_is_gone_or_spoke_before_it_was_handed_over_is_none(self) -> None:
+        self.servers.manual = True
+        for spoke in (False, True):
+            ready, failed = self.connect()
+            attempt = self.servers.attempts[-1]
+            wire = Wire(self.clock, attempt.protocol)
+            attempt.protocol.makeConnection(wire)
+            if spoke:
+                wire.send(b"220 mail.example ready\r\n")
+            else:
+                wire.reset()
+            attempt.done.callback(attempt.protocol)
+            assert ready == []
+            assert [type(error) for error in failed] == [ConnectError]
+            self.clock.advance(60)
 
     def test_failures_say_where_and_why(self) -> None:
         self.servers.broken["one"] = Refused()
