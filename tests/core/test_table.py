@@ -137,6 +137,28 @@ def test_tls_decides_between_plain_and_encrypted(
     assert taken(made, scheme=b"https") == encrypted
 
 
+@pytest.mark.parametrize("fields", [{}, {"tls": True}, {"rule": "Host: a.example", "dialect": "v1"}])
+def test_where_only_tls_is_spoken_every_router_answers_encrypted_requests_alone(
+    fields: dict[str, Any],
+) -> None:
+    found = {"entry_points": ("only",), **fields}
+    made = table(configuration(router("r", **found)), EntryPoint("only", 443, tls=True))
+    entry_point = made.entry_points[0]
+    assert taken(made, entry_point=entry_point, scheme=b"https") == "r"
+    assert taken(made, entry_point=entry_point, scheme=b"http") is None
+    assert made.problems == ()
+
+
+def test_table_knows_where_a_router_asks_for_tls() -> None:
+    made = table(
+        configuration(
+            router("a", tls=True, entry_points=("websecure",)),
+            router("b", "Host: a.example", entry_points=("web",), dialect="v1"),
+        )
+    )
+    assert [made.encrypts(name) for name in ("web", "websecure", "other")] == [False, True, False]
+
+
 def test_v1_default_priority_counts_its_own_text() -> None:
     made = table(
         configuration(
@@ -240,9 +262,9 @@ OFF: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
         [(f"priority {HIGHEST_PRIORITY + 1} is above the highest allowed, {HIGHEST_PRIORITY}", "")],
     ),
     (
-        {"rule": "Host()", "service": "x@y", "middlewares": ("q@y",)},
+        {"rule": "Host(`/`)", "service": "x@y", "middlewares": ("q@y",)},
         [
-            ("rule Host(): unexpected number of parameters; got 0, expected one of [1]", ""),
+            ("rule Host(`/`): bad host /", ""),
             ('service "x@y" does not exist', ""),
             ('middleware "q@y" does not exist', ""),
         ],

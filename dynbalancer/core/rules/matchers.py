@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import unquote_to_bytes
@@ -25,6 +25,8 @@ Finder = Callable[[bytes], bool]
 
 _host_name = re.compile(r"[a-z0-9_](?:[a-z0-9_-]|\.(?!\.))*|\[[0-9a-f:.]+\]").fullmatch
 _unwritable = re.compile(r"[^!-~]+")
+# Not a counted repeat, \pL, \p{Greek} or \x{2a}.
+_like_template = re.compile(r"(?<!\\[pPx])\{[A-Za-z_]\w*(?::(?:[^{}]|\{[^{}]*\})*)?\}").search
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ def match(table: Mapping[str, Matcher], name: str, arguments: Arguments, known: 
     if not arguments or (matcher.counts and len(arguments) not in matcher.counts):
         expected = f"one of [{' '.join(map(str, matcher.counts))}]" if matcher.counts else "at least 1"
         why = f"unexpected number of parameters; got {len(arguments)}, expected {expected}"
-        raise ConfigurationError("rule", why, _several(canonical, arguments) if matcher.counts else "")
+        raise ConfigurationError("rule", why, _several(canonical, arguments))
     return Match(canonical, arguments, matcher.make(arguments))
 
 
@@ -57,6 +59,10 @@ def _elsewhere(name: str, table: Mapping[str, Matcher]) -> str:
 
 
 def _several(name: str, arguments: Arguments) -> str:
+    if not arguments:
+        return (
+            f"write {name}(`…`); between double quotes a shell runs what is in backticks: use single quotes"
+        )
     if len(arguments) < 2 or name.startswith(("Header", "Query")):
         return ""
     return "write " + " || ".join(f"{name}(`{argument}`)" for argument in arguments[:3])
@@ -78,6 +84,22 @@ def host(arguments: Arguments) -> Meaning:
     return Meaning() if "*" in names else Meaning(hosts=Hosts(frozenset(exact), frozenset(suffixes)))
 
 
+def host_v1(arguments: Arguments) -> Meaning:
+    """As :func:`host`; but v1 compares texts, so that a name which no request can have does not harm the others."""
+    good: list[str] = []
+    bad: list[ConfigurationError] = []
+    for argument in arguments:
+        try:
+            host((argument,))
+            good.append(argument)
+        except ConfigurationError as error:
+            bad.append(error)
+    if not good:
+        raise bad[0]
+    left_out = (f"{error.why}, so it is left out; {error.hint}".removesuffix("; ") for error in bad)
+    return replace(host(tuple(good)), warnings=tuple(left_out))
+
+
 def _bad_host(written: str, name: str) -> ConfigurationError:
     if not name:
         return ConfigurationError("rule", "Host has an empty name", "write the name, or * for any")
@@ -87,6 +109,12 @@ def _bad_host(written: str, name: str) -> ConfigurationError:
             return ConfigurationError("rule", why, f"write {name.encode('idna').decode()}")
         except UnicodeError:
             return ConfigurationError("rule", why)
+    if re.search(r"&&|\|\|", name):
+        return ConfigurationError("rule", f"bad host {written}", "v1 writes ; for and, and a comma for or")
+    if re.search(r"\{\{", name):
+        return ConfigurationError(
+            "rule", f"bad host {written}", "write the name itself: templates don't work here"
+        )
     bare = re.sub(r"^[a-z0-9+.-]+://|(:\d*)?(/.*)?$", "", name)
     if "*" in name:
         return ConfigurationError(
@@ -106,7 +134,21 @@ def host_regexp(arguments: Arguments) -> Meaning:
         why = f'invalid value "{pattern}" for HostRegexp matcher, non-ASCII characters are not allowed'
         raise ConfigurationError("rule", why)
     found = finder(pattern)
-    return Meaning(lambda exchange: found(exchange.head.host))
+    return Meaning(
+        lambda exchange: found(exchange.head.host), warnings=_template("HostRegexp", pattern, "[^.]+", "$")
+    )
+
+
+def _template(matcher: str, written: str, default: str, end: str) -> tuple[str, ...]:
+    """A warning where an argument is written as v2 knows it: v3 takes the braces as they are."""
+    looks_so = _like_template(written)
+    if looks_so is None:
+        return ()
+    try:
+        instead = f"write {matcher}(`^{pattern_of(written, default)}{end}`), or ruleSyntax=v2 beside the rule"
+    except ConfigurationError:
+        instead = "write ruleSyntax=v2 beside the rule"
+    return (f"{looks_so[0]} is a template of v2, and just this text in v3; {instead}",)
 
 
 def host_templates(arguments: Arguments) -> Meaning:
@@ -121,13 +163,15 @@ def host_templates(arguments: Arguments) -> Meaning:
 def path(arguments: Arguments) -> Meaning:
     """The path is this one."""
     wanted = path_bytes(arguments[0])
-    return Meaning(lambda exchange: exchange.head.path == wanted)
+    warnings = _template("PathRegexp", arguments[0], "[^/]+", "$")
+    return Meaning(lambda exchange: exchange.head.path == wanted, warnings=warnings)
 
 
 def path_prefix(arguments: Arguments) -> Meaning:
     """The path begins with this text, whether or not a segment ends there."""
     prefix = path_bytes(arguments[0])
-    return Meaning(lambda exchange: exchange.head.path.startswith(prefix))
+    warnings = _template("PathRegexp", arguments[0], "[^/]+", "")
+    return Meaning(lambda exchange: exchange.head.path.startswith(prefix), warnings=warnings)
 
 
 def path_regexp(arguments: Arguments) -> Meaning:
@@ -324,7 +368,7 @@ def _query_item(argument: str) -> tuple[bytes, Finder | None]:
 # Dialects.
 
 V1: Mapping[str, Matcher] = {
-    "Host": Matcher(host),
+    "Host": Matcher(host_v1),
     "HostRegexp": Matcher(host_templates),
     "Path": Matcher(path_templates),
     "PathPrefix": Matcher(prefix_templates),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 
 from dynbalancer.core.rules import v1, v3
-from dynbalancer.core.rules.tree import Node, Rule
+from dynbalancer.core.rules.tree import Match, Node, Rule
 from dynbalancer.errors import ConfigurationError
 
 #: Longest rule, in characters.
@@ -23,11 +25,17 @@ def read(text: str, dialect: str = "v3") -> Rule:
         raise ConfigurationError("rule", f"the rule has {len(text)} characters; {LONGEST} are allowed")
     if not text.strip():
         raise ConfigurationError("rule", "the rule is empty", "write Host(`a.example`)")
-    if dialect == "v1":
-        return v1.parse(text)
-    if dialect not in ("v2", "v3"):
+    if dialect not in ("v1", "v2", "v3"):
         raise ConfigurationError("rule", f"unknown rule syntax {dialect}", "write v1, v2 or v3")
-    return Rule(v3.parse(text, dialect))
+    rule = v1.parse(text) if dialect == "v1" else Rule(v3.parse(text, dialect))
+    return replace(rule, warnings=(*rule.warnings, *_warnings(rule.node)))
+
+
+def _warnings(node: Node) -> Iterator[str]:
+    if isinstance(node, Match):
+        yield from node.meaning.warnings
+    for part in node.children:
+        yield from _warnings(part)
 
 
 def parse(text: str, dialect: str = "v3") -> Node:

@@ -36,10 +36,14 @@ class Hosts:
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a matcher and its arguments come to: a predicate, or the hosts it must be for."""
+    """What a matcher and its arguments come to: a predicate, or the hosts it must be for.
+
+    ``warnings`` say which of its arguments are left out, or probably don't mean what they should.
+    """
 
     predicate: Predicate | None = None
     hosts: Hosts | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Node:

@@ -6,6 +6,7 @@ Some calls change the request instead of testing it, or do both: they are kept a
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 
 from dynbalancer.core.rules.matchers import V1, match
@@ -27,6 +28,7 @@ MODIFIERS = MappingProxyType(
     }
 )
 _KNOWN = MappingProxyType({name: name for name in V1})
+_ALL = (*V1, *MODIFIERS)
 _PAIRED = ("Headers", "HeadersRegexp")
 
 
@@ -57,14 +59,27 @@ def _call(piece: str) -> tuple[str, tuple[str, ...]]:
     name, colon, rest = piece.partition(":")
     name = name.strip()
     if name not in V1 and name not in MODIFIERS:
-        hint = did_you_mean(name, (*V1, *MODIFIERS))
-        if "(" in name:
-            hint = "this looks like v3's spelling; v1 writes Host:a.example"
-        raise ConfigurationError("rule", f"unsupported function: {name}", hint)
+        raise ConfigurationError("rule", f"unsupported function: {name}", _instead(name))
     arguments = _arguments(name, rest)
     if not colon or not arguments:
         raise ConfigurationError("rule", f"{name} has no argument", f"write {name}:VALUE")
     return name, arguments
+
+
+def _instead(name: str) -> str:
+    """What to write for something that is no function."""
+    if name.startswith(("'", '"')):
+        return "leave out the quotes around the rule: in a list of labels they are part of it"
+    if "(" in name:
+        return "this looks like v3's spelling; v1 writes Host:a.example"
+    word, sign, rest = _split(name)
+    return f"write {word}:{rest}" if sign and word in _ALL else did_you_mean(name, _ALL)
+
+
+def _split(name: str) -> tuple[str, str, str]:
+    """``Host=a.example`` and ``Host a.example`` at the sign that should be a colon."""
+    found = re.match(r"(\w+)(\s*=\s*|\s+)(.+)", name, re.DOTALL)
+    return (found[1], found[2], found[3]) if found else (name, "", "")
 
 
 def _arguments(name: str, text: str) -> tuple[str, ...]:

@@ -46,7 +46,10 @@ _slips = {
     ";": "write && for and",
     ":": "v3 writes Host(`a.example`), not Host:a.example",
     "=": "a matcher takes its arguments in parentheses",
+    "\\": "leave out the backslash",
 }
+_words = {"and": "write &&", "or": "write ||", "not": "write !"}
+_UNQUOTE = "leave out the quotes around the rule: in a list of labels they are part of it"
 
 
 def _spellings(table: Iterable[str]) -> Mapping[str, str]:
@@ -95,9 +98,9 @@ class _Reader:
         if found is None:
             at = self.next + len(self.text[self.next :]) - len(self.text[self.next :].lstrip())
             character = self.text[at]
-            raise ConfigurationError(
-                "rule", f"unexpected {character} at character {at + 1}", _slips.get(character, "")
-            )
+            around = character == "'" and not at
+            hint = _UNQUOTE if around else _slips.get(character, "")
+            raise ConfigurationError("rule", f"unexpected {character} at character {at + 1}", hint)
         self.kind = found.lastgroup or ""
         self.token = found[self.kind]
         self.at = found.start(self.kind)
@@ -106,7 +109,10 @@ class _Reader:
     def unexpected(self, wanted: str) -> ConfigurationError:
         """The error for the token at hand."""
         found = f"unexpected {self.token}" if self.token else "unexpected end"
-        return ConfigurationError("rule", f"{found} at character {self.at + 1}; expected {wanted}")
+        hint = _words.get(self.token.lower(), "")
+        if self.kind == "quoted" and not self.at:
+            hint = _UNQUOTE
+        return ConfigurationError("rule", f"{found} at character {self.at + 1}; expected {wanted}", hint)
 
     def take(self, sign: str) -> bool:
         """Whether this sign is next; if so it is read."""

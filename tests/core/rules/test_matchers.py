@@ -186,10 +186,20 @@ REFUSED: list[tuple[str, str, str, str]] = [
         "unexpected number of parameters; got 2, expected one of [1]",
         "write Host(`a`) || Host(`b`)",
     ),
-    ("v3", "Host()", "unexpected number of parameters; got 0, expected one of [1]", ""),
+    (
+        "v3",
+        "Host()",
+        "unexpected number of parameters; got 0, expected one of [1]",
+        "write Host(`…`); between double quotes a shell runs what is in backticks: use single quotes",
+    ),
     ("v3", "Header(`a`)", "unexpected number of parameters; got 1, expected one of [2]", ""),
     ("v3", "Query(`a`,`b`,`c`)", "unexpected number of parameters; got 3, expected one of [1 2]", ""),
-    ("v2", "Host()", "unexpected number of parameters; got 0, expected at least 1", ""),
+    (
+        "v2",
+        "Host()",
+        "unexpected number of parameters; got 0, expected at least 1",
+        "write Host(`…`); between double quotes a shell runs what is in backticks: use single quotes",
+    ),
     ("v3", "Host(``)", "Host has an empty name", "write the name, or * for any"),
     (
         "v3",

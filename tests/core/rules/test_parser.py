@@ -60,3 +60,42 @@ def test_unknown_dialect_is_refused() -> None:
 def test_only_v1_has_modifiers() -> None:
     assert read("Host:a;AddPrefix:/x", "v1").modifiers == (("AddPrefix", ("/x",)),)
     assert read("Host(`a`)", "v2").modifiers == ()
+
+
+TEMPLATES = [
+    (
+        "HostRegexp(`{sub:[a-z]{1,3}}.a.example`)",
+        "{sub:[a-z]{1,3}}",
+        r"HostRegexp(`^(?:[a-z]{1,3})\.a\.example$`), or ruleSyntax=v2 beside the rule",
+    ),
+    (
+        "Path(`/users/{id}`) || Host(`a`)",
+        "{id}",
+        "PathRegexp(`^/users/(?:[^/]+)$`), or ruleSyntax=v2 beside the rule",
+    ),
+    (
+        "!(PathPrefix(`/users/{id:[0-9]+}/`))",
+        "{id:[0-9]+}",
+        "PathRegexp(`^/users/(?:[0-9]+)/`), or ruleSyntax=v2 beside the rule",
+    ),
+    ("Path(`/{a}{`)", "{a}", "ruleSyntax=v2 beside the rule"),
+]
+
+
+@pytest.mark.parametrize(("text", "template", "instead"), TEMPLATES)
+def test_template_of_v2_is_a_warning_in_v3_with_what_to_write(text: str, template: str, instead: str) -> None:
+    why = f"{template} is a template of v2, and just this text in v3; write {instead}"
+    assert read(text, "v3").warnings == (why,)
+
+
+@pytest.mark.parametrize(
+    ("text", "dialect"),
+    [
+        ("HostRegexp(`{sub:[a-z]+}.a.example`)", "v2"),
+        ("Path(`/users/{id}`)", "v2"),
+        (r"PathRegexp(`^/[0-9]{2}/\p{Greek}\x{2a}a{1,}$`)", "v3"),
+        ("Path(`/{}`)", "v3"),
+    ],
+)
+def test_what_is_no_template_or_may_be_one_is_no_warning(text: str, dialect: str) -> None:
+    assert read(text, dialect).warnings == ()

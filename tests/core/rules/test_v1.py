@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dynbalancer.core.rules.tree import And, Match
+from dynbalancer.core.rules.parser import read
+from dynbalancer.core.rules.tree import And, Hosts, Match
 from dynbalancer.core.rules.v1 import parse
 from dynbalancer.errors import ConfigurationError
 
@@ -67,7 +68,30 @@ def test_replacement_that_is_not_two_words_is_left_out_with_a_warning(text: str)
     assert rule.warnings == (f"{text}: ReplacePathRegex takes a pattern, one space and a replacement",)
 
 
+def test_a_host_that_no_request_can_have_does_not_harm_the_others() -> None:
+    rule = read("Host:a.example:8080, b.example, http://c.example/, c example; Path:/x", "v1")
+    assert rule.node.hosts() == Hosts(frozenset([b"b.example"]))
+    assert rule.warnings == (
+        "bad host a.example:8080: a host has no scheme, port or path, so it is left out; write a.example",
+        "bad host http://c.example/: a host has no scheme, port or path, so it is left out; write c.example",
+        "bad host c example, so it is left out",
+    )
+    assert (
+        str(rule.node)
+        == "Host(`a.example:8080`, `b.example`, `http://c.example/`, `c example`) && Path(`/x`)"
+    )
+
+
 ERRORS = [
+    ("Host:a.example:80", "bad host a.example:80: a host has no scheme, port or path", "write a.example"),
+    ("Host:a.example && Path:/x", "bad host a.example && Path:/x", "v1 writes ; for and, and a comma for or"),
+    ("Host=a.example", "unsupported function: Host=a.example", "write Host:a.example"),
+    ("PathPrefix /x", "unsupported function: PathPrefix /x", "write PathPrefix:/x"),
+    (
+        '"Host:a.example"',
+        'unsupported function: "Host',
+        "leave out the quotes around the rule: in a list of labels they are part of it",
+    ),
     ("Hots:a", "unsupported function: Hots", "did you mean Host?"),
     ("host:a", "unsupported function: host", "did you mean Host?"),
     (
