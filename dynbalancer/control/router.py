@@ -223,8 +223,10 @@ class RouterService(Service):
     def _refresh_problems(self) -> None:
         """Take over what changed beside the routing: problems, items, states of providers."""
         merged = self._merged()
-        routers, services, middlewares = self.configuration.routing
-        self.configuration = replace(merged, routers=routers, services=services, middlewares=middlewares)
+        routers, services, middlewares, certificates = self.configuration.routing
+        self.configuration = replace(
+            merged, routers=routers, services=services, middlewares=middlewares, certificates=certificates
+        )
         self._update_problems(merged.problems)
         self._tell(self.table)
 

@@ -1,7 +1,8 @@
 """The model as data: exact snapshots between our own processes, Traefik's dynamic document for all others.
 
-A snapshot is JSON-able and holds the routing: routers, services, middlewares. Attributes that have their
-default are left out. Problems and items stay where they were found.
+A snapshot is JSON-able and holds the routing: routers, services, middlewares, and certificates with their keys, so
+it is for our own processes alone. Attributes that have their default are left out. Problems
+and items stay where they were found.
 """
 
 from __future__ import annotations
@@ -11,18 +12,19 @@ from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
 from dynbalancer.core.documents import from_document, frozen, plain, to_document
-from dynbalancer.core.model import Configuration, Middleware, Router, Server, Service
+from dynbalancer.core.model import Certificate, Configuration, Middleware, Router, Server, Service
 from dynbalancer.core.schema import WrongValueError
 from dynbalancer.errors import ConfigurationError
 
 __all__ = ["from_document", "from_snapshot", "snapshot", "to_document"]
 
-T = TypeVar("T", Router, Service, Middleware, Server)
+T = TypeVar("T", Router, Service, Middleware, Certificate, Server)
 
-_KINDS: Mapping[str, type[Router | Service | Middleware]] = {
+_KINDS: Mapping[str, type[Router | Service | Middleware | Certificate]] = {
     "routers": Router,
     "services": Service,
     "middlewares": Middleware,
+    "certificates": Certificate,
 }
 
 
@@ -43,12 +45,15 @@ def from_snapshot(found: Mapping[str, Any]) -> Configuration:
             middlewares={
                 name: _made(Middleware, name, record) for name, record in found["middlewares"].items()
             },
+            certificates={
+                name: _made(Certificate, name, record) for name, record in found["certificates"].items()
+            },
         )
     except (KeyError, TypeError, AttributeError, WrongValueError) as error:
         raise ConfigurationError("snapshot", f"not readable: {error!r}") from error
 
 
-def _record(value: Router | Service | Middleware | Server) -> dict[str, Any]:
+def _record(value: Router | Service | Middleware | Certificate | Server) -> dict[str, Any]:
     """The attributes that don't have their default. The name of a definition is its key already."""
     named = not isinstance(value, Server)
     record: dict[str, Any] = {}

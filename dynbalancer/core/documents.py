@@ -1,4 +1,4 @@
-"""Traefik v3's dynamic document (``http.routers``, ``.services``, ``.middlewares``) to the model, and back.
+"""Traefik v3's dynamic document (``http.routers``, ``.services``, ``.middlewares``, ``tls``) to the model, and back.
 
 A document is what a YAML, TOML or JSON parser gives: mappings with text keys, lists, texts, numbers, true and
 false. Each mistake becomes a :class:`~dynbalancer.errors.Problem` and switches off the key it is in. Where
@@ -9,16 +9,22 @@ with its lock missing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import chain, count
 from math import isfinite
 from typing import Any
 
 from dynbalancer.core import schema
-from dynbalancer.core.model import Configuration, Middleware, Router, Server, Service
+from dynbalancer.core.model import Certificate, Configuration, Middleware, Router, Server, Service
 from dynbalancer.core.schema import Key, WrongValueError, describe
 from dynbalancer.errors import Problem, did_you_mean
 
 #: From the top of a document to a value; members of lists by their number.
 Path = tuple[str, ...]
+
+#: What a certificate's file and its key's file, or their PEM texts, give: the certificate, if it can be used, and what
+#: there is to say about it. The places of these problems are filled in by the reader.
+ReadCertificate = Callable[[str, str], tuple[Certificate | None, tuple[Problem, ...]]]
 
 NOT_YET = "understood, but not supported in this version"
 
@@ -27,17 +33,24 @@ DEEPEST = 32
 
 
 def from_document(
-    document: object, where: str, line_of: Callable[[Path], int | None] | None = None
+    document: object,
+    where: str,
+    line_of: Callable[[Path], int | None] | None = None,
+    read_certificate: ReadCertificate | None = None,
 ) -> Configuration:
     """All that can be used of a document, and a Problem for each thing that can't.
 
-    ``where`` names it (``file dyn.yml``); ``line_of`` gives the line of a path, where it is known.
+    ``where`` names it (``file dyn.yml``); ``line_of`` gives the line of a path, where it is known. Without
+    ``read_certificate`` its certificates are left out.
     """
-    return _Reader(where, line_of).read(document)
+    return _Reader(where, line_of, read_certificate).read(document)
 
 
 def to_document(configuration: Configuration) -> dict[str, Any]:
-    """The same as a document, JSON-able. The format has no room for states and instances of servers."""
+    """The same as a document, JSON-able. The format has no room for states and instances of servers.
+
+    Certificates are left out: what this gives may be shown, and there are keys in them.
+    """
     families = {
         "routers": {name: _write(schema.ROUTER, router) for name, router in configuration.routers.items()},
         "services": {
@@ -99,7 +112,7 @@ _WRITERS: Mapping[str, Callable[[Any], Any]] = {
 def dotted(path: Path) -> str:
     """A path as people write it: ``http.services.web.loadBalancer.servers[0].url``."""
     words = [
-        f"[{step}]" if before.lower() == "servers" and step.isdecimal() else f".{step}"
+        f"[{step}]" if before.lower() in ("servers", "certificates") and step.isdecimal() else f".{step}"
         for before, step in zip(("", *path), path, strict=False)
     ]
     return "".join(words).removeprefix(".")
@@ -112,19 +125,29 @@ class _UnusableError(Exception):
 class _Reader:
     """Walks one document and notes its Problems."""
 
-    def __init__(self, where: str, line_of: Callable[[Path], int | None] | None) -> None:
+    def __init__(
+        self,
+        where: str,
+        line_of: Callable[[Path], int | None] | None,
+        read_certificate: ReadCertificate | None,
+    ) -> None:
         self.where = where
         self.line_of = line_of
+        self.read_certificate = read_certificate
         self.problems: list[Problem] = []
 
     def read(self, document: object) -> Configuration:
         found = self._section(document, ())
-        http = self._section(self._known(found, (), schema.DOCUMENT, ("http",)).get("http"), ("http",))
+        sections = self._known(found, (), schema.DOCUMENT, ("http", "tls"))
+        http = self._section(sections.get("http"), ("http",))
         families = self._known(http, ("http",), schema.HTTP, schema.HTTP[:3])
+        tls = self._known(self._section(sections.get("tls"), ("tls",)), ("tls",), schema.TLS_SECTIONS)
+        routers = dict(self._each(families, "routers", self._router))
         return Configuration(
-            routers=dict(self._each(families, "routers", self._router)),
+            routers={} if self._asks_for_clients(tls.get("options")) else routers,
             services=dict(self._each(families, "services", self._service)),
             middlewares=dict(self._each(families, "middlewares", self._middleware)),
+            certificates=self._certificates(tls),
             problems=tuple(self.problems),
         )
 
@@ -149,9 +172,13 @@ class _Reader:
             return {}
 
     def _known(
-        self, found: Mapping[str, Any], path: Path, words: tuple[str, ...], usable: tuple[str, ...]
+        self,
+        found: Mapping[str, Any],
+        path: Path,
+        words: tuple[str, ...],
+        usable: tuple[str, ...] | None = None,
     ) -> dict[str, Any]:
-        """The usable members of a section, by their right spelling."""
+        """The usable members of a section (by default all), by their right spelling."""
         spelling = {word.lower(): word for word in words}
         members: dict[str, Any] = {}
         for key, value in found.items():
@@ -163,7 +190,7 @@ class _Reader:
                 )
             elif word in members:
                 self.note((*path, key), "given twice, in different letter case; the first one is used")
-            elif word in usable:
+            elif usable is None or word in usable:
                 members[word] = value
             elif value not in (None, {}, []):
                 self.note((*path, key), NOT_YET, severity="warning")
@@ -248,7 +275,7 @@ class _Reader:
         attributes = self._attributes(schema.ROUTER, found, path)
         for key, value in found.items():
             if key.lower() == "tls" and isinstance(value, Mapping):
-                self._attributes(schema.TLS, value, (*path, key))
+                self._attributes(schema.TLS, _without_default_options(value), (*path, key))
         return Router(name=name, origin=self.where, **attributes)
 
     def _service(self, name: str, found: Mapping[str, Any], path: Path) -> Service:
@@ -295,3 +322,77 @@ class _Reader:
         if not found:
             raise self._refuse(path, f'the {kind} "{path[2]}" does not have any type defined')
         raise self._refuse(path, f"expected one type, got {', '.join(found)}", f"give each its own {kind}")
+
+    # TLS
+
+    def _certificates(self, tls: Mapping[str, Any]) -> dict[str, Certificate]:
+        """The certificates that can be used, each by the first name it is for."""
+        path = ("tls", "certificates")
+        found: dict[str, Certificate] = {}
+        try:
+            members = schema.sections(tls.get("certificates") or ())
+        except WrongValueError as wrong:
+            self.note(path, f"expected {wrong.expected}, got {describe(tls['certificates'])}")
+            members = ()
+        for number, member in enumerate(members):
+            self._add_certificate(found, member, (*path, str(number)))
+        store = ("tls", "stores")
+        for name, value in self._section(tls.get("stores"), store).items():
+            if name.lower() != "default":
+                self.note((*store, name), "only the store named default is used", severity="warning")
+                continue
+            members_of = self._known(
+                self._section(value, (*store, name)), (*store, name), schema.STORE, schema.STORE[:1]
+            )
+            if schema.STORE[0] in members_of:
+                place = (*store, name, schema.STORE[0])
+                self._add_certificate(found, members_of[schema.STORE[0]], place, default=True)
+        return found
+
+    def _add_certificate(
+        self, found: dict[str, Certificate], value: object, path: Path, *, default: bool = False
+    ) -> None:
+        try:
+            given = self._attributes(schema.CERTIFICATE, self._object(value, path), path)
+        except _UnusableError:
+            return
+        if "default" not in given.get("stores", ("default",)):
+            self.note((*path, "stores"), "only the store named default is used", severity="warning")
+            return
+        if self.read_certificate is None:
+            return
+        certificate, problems = self.read_certificate(given["chain"], given["key"])
+        for problem in problems:
+            self.note(path, problem.why, problem.hint, problem.severity)
+        if certificate is not None:
+            name = _unused("default" if default else certificate.name, found)
+            found[name] = replace(certificate, name=name, default=default, origin=self.where)
+
+    def _asks_for_clients(self, options: object) -> bool:
+        """Note TLS options, and say whether those that hold for all routers restrict who may come in."""
+        path = ("tls", "options")
+        restricts = False
+        for name, value in self._section(options, path).items():
+            keys = {key.lower() for key in value} if isinstance(value, Mapping) else set()
+            if name.lower() == "default" and "clientauth" in keys:
+                why = f"{NOT_YET}; the routers of this file are off, since this restricts who may come in"
+                self.note((*path, name, "clientAuth"), why)
+                restricts = True
+            else:
+                self.note((*path, name), NOT_YET, severity="warning")
+        return restricts
+
+
+def _without_default_options(tls: Mapping[str, Any]) -> dict[str, Any]:
+    """The options named default are those a router has anyway."""
+    return {
+        key: value
+        for key, value in tls.items()
+        if key.lower() != "options" or not isinstance(value, str) or value.partition("@")[0] != "default"
+    }
+
+
+def _unused(name: str, known: Mapping[str, object]) -> str:
+    """The name, with a number where it is taken already."""
+    numbered = (f"{name}-{number}" for number in count(2))
+    return next(word for word in chain((name,), numbered) if word not in known)

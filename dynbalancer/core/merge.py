@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from dynbalancer.core.model import Configuration, Item, Middleware, Router, Server, Service
+from dynbalancer.core.model import Certificate, Configuration, Item, Middleware, Router, Server, Service
 from dynbalancer.errors import Problem
 
-Definition = TypeVar("Definition", Router, Service, Middleware)
+Definition = TypeVar("Definition", Router, Service, Middleware, Certificate)
 
 #: States in which a server gets no new requests.
 OUT_OF_ROTATION = ("draining", "down")
@@ -33,6 +33,7 @@ def merge(found: Iterable[tuple[str, Configuration]]) -> Configuration:
     routers: dict[str, Router] = {}
     services: dict[str, Service] = {}
     middlewares: dict[str, Middleware] = {}
+    certificates: dict[str, Certificate] = {}
     problems: list[Problem] = []
     items: list[Item] = []
     for provider, configuration in found:
@@ -40,11 +41,28 @@ def merge(found: Iterable[tuple[str, Configuration]]) -> Configuration:
         routers.update(_qualified("router", provider, configuration.routers, problems))
         services.update(_qualified("service", provider, configuration.services, problems))
         middlewares.update(_qualified("middleware", provider, configuration.middlewares, problems))
+        certificates.update(_qualified("certificate", provider, configuration.certificates, problems))
         items.extend(
             replace(item, gave=tuple(f"{name}@{provider}" for name in item.gave))
             for item in configuration.items
         )
-    return Configuration(routers, services, middlewares, tuple(problems), tuple(items))
+    certificates = _with_one_default(certificates, problems)
+    return Configuration(routers, services, middlewares, tuple(problems), tuple(items), certificates)
+
+
+def _with_one_default(
+    certificates: dict[str, Certificate], problems: list[Problem]
+) -> dict[str, Certificate]:
+    """The same where at most one is the default; several cancel each other out, as in Traefik."""
+    defaults = [name for name, certificate in certificates.items() if certificate.default]
+    if len(defaults) < 2:
+        return certificates
+    why = f"more than one is said to be the default: {', '.join(defaults)}; none of them is"
+    problems.append(Problem("tls.stores.default", why, "keep one defaultCertificate"))
+    return {
+        name: replace(certificate, default=False) if name in defaults else certificate
+        for name, certificate in certificates.items()
+    }
 
 
 def _qualified(
@@ -83,6 +101,7 @@ def _named(configuration: Configuration, other: Configuration) -> dict[str, obje
         if name in other.services and service.servers != other.services[name].servers:
             found.update(_servers(service))
     found.update((f"middleware {name}", middleware) for name, middleware in configuration.middlewares.items())
+    found.update((f"certificate {name}", one) for name, one in configuration.certificates.items())
     return found
 
 
@@ -96,7 +115,7 @@ def _servers(service: Service) -> dict[str, tuple[Server, ...]]:
 
 def only_removes_servers(old: Configuration, new: Configuration) -> bool:
     """Whether servers left, or were set to draining or down, and nothing else happened."""
-    if old.routers != new.routers or old.middlewares != new.middlewares:
+    if (old.routers, old.middlewares, old.certificates) != (new.routers, new.middlewares, new.certificates):
         return False
     if old.services.keys() != new.services.keys():
         return False

@@ -28,6 +28,7 @@ class EntryPoint:
     """Where we listen. ``host`` empty means every address. Addresses in ``trusted`` (CIDR or IP) may set X-Forwarded-*.
 
     ``as_default``: routers that name no entry point use those with this mark, or all where none has it.
+    ``tls``: only TLS is spoken here, and every router attached to it answers over TLS, whatever it says itself.
     """
 
     name: str
@@ -36,6 +37,7 @@ class EntryPoint:
     as_default: bool = False
     trusted: tuple[str, ...] = ()
     trust_all: bool = False
+    tls: bool = False
 
     @property
     def address(self) -> str:
@@ -102,6 +104,23 @@ class Router:
 
 
 @dataclass(frozen=True, slots=True)
+class Certificate:
+    """A chain of certificates and the private key of its first, both as PEM text.
+
+    ``names`` are the DNS names it is for, in small letters (``a.example``, ``*.a.example``). ``default``: it answers
+    whoever asks for a name that no certificate has. ``expires`` is a Unix time. The key is never shown.
+    """
+
+    name: str
+    chain: str = field(default="", repr=False)
+    key: str = field(default="", repr=False)
+    names: tuple[str, ...] = ()
+    default: bool = False
+    expires: float = 0.0
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One thing a provider looked at (a container, a file), used or not, and why.
 
@@ -132,11 +151,12 @@ class Configuration:
     middlewares: Mapping[str, Middleware] = field(default_factory=lambda: NOTHING)
     problems: tuple[Problem, ...] = ()
     items: tuple[Item, ...] = ()
+    certificates: Mapping[str, Certificate] = field(default_factory=lambda: NOTHING)
 
     @property
-    def routing(self) -> tuple[Mapping[str, Router], Mapping[str, Service], Mapping[str, Middleware]]:
-        """What decides about requests."""
-        return self.routers, self.services, self.middlewares
+    def routing(self) -> tuple[Mapping[str, Any], ...]:
+        """What decides about requests: routers, services, middlewares, certificates."""
+        return self.routers, self.services, self.middlewares, self.certificates
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,8 +182,20 @@ ROUTER = (
 
 TLS = (
     Key("certResolver", "text", "Who gets its certificates."),
-    Key("options", "text", "Name of a set of TLS options."),
+    Key("options", "text", "Name of a set of TLS options.", restricts=True),
     Key("domains", "sections", "The names its certificates are for."),
+)
+
+CERTIFICATE = (
+    Key(
+        "certFile",
+        "text",
+        "Path of the certificate and those above it, or their PEM text.",
+        "chain",
+        required=True,
+    ),
+    Key("keyFile", "text", "Path of its private key, or the PEM text of it.", "key", required=True),
+    Key("stores", "list", "Where it is kept; there is one store, default.", "stores"),
 )
 
 LOAD_BALANCER = (
@@ -224,8 +236,10 @@ def no_such_type(name: str, written: str, running: Iterable[str]) -> Configurati
     return ConfigurationError(where, f"there is no middleware type {written}", did_you_mean(written, known))
 
 
-#: Sections of a document, and those of its ``http`` section. Only the first of each is read so far.
+#: Sections of a document, of its ``http`` and ``tls`` sections, and of a store. Not all are read so far.
 DOCUMENT = ("http", "tcp", "udp", "tls")
+TLS_SECTIONS = ("certificates", "options", "stores")
+STORE = ("defaultCertificate", "defaultGeneratedCert")
 HTTP = ("routers", "services", "middlewares", "serversTransports")
 
 #: Keys that belong elsewhere: to the settings read at start, or to files of Traefik 1.

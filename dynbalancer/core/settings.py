@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dynbalancer.core.model import NOTHING, EntryPoint
+from dynbalancer.core.model import NOTHING, Certificate, EntryPoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Limits:
     interim_responses: int = 16
     pipelined: int = 16384
     buffer: int = 262144
+    handshake_time: float = 10.0
     head_time: float = 10.0
     body_time: float = 30.0
     idle_time: float = 60.0
@@ -64,6 +65,8 @@ class Settings:
     workers. ``grace`` is how long requests in
     flight may go on after SIGTERM, ``throttle`` the least time between two routing tables, both in seconds.
     ``secret`` is drawn at start, in hexadecimal: what workers sign and know again by it counts in all of them.
+    ``certificates`` are pairs of files (or PEM texts), the certificate and its key; ``default_certificate`` is made at
+    start, for names that no other certificate has.
     """
 
     entry_points: tuple[EntryPoint, ...] = (EntryPoint("http", 80),)
@@ -81,3 +84,5 @@ class Settings:
     user: str = ""
     worker_user: str = ""
     secret: str = field(default="", repr=False)
+    certificates: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    default_certificate: Certificate | None = None

@@ -49,7 +49,7 @@ class Route:
 
     @property
     def schemes(self) -> tuple[bool, ...]:
-        """Whether it takes encrypted exchanges: v3's routers do or don't, v1's take both."""
+        """Whether it takes encrypted exchanges by itself: v3's routers do or don't, v1's take both."""
         return (False, True) if self.router.dialect == "v1" else (self.router.tls,)
 
 
@@ -61,6 +61,7 @@ class RoutingTable:
     """
 
     __slots__ = (
+        "_encrypting",
         "_indexes",
         "_rules",
         "configuration",
@@ -95,6 +96,7 @@ class RoutingTable:
         self.problems = tuple(problems)
         self.disabled = disabled
         self._rules = rules
+        self._encrypting: frozenset[str] | None = None
         self._indexes = _indexes(self.entry_points, self.routes)
 
     def route(self, exchange: Exchange) -> Route | None:
@@ -108,6 +110,13 @@ class RoutingTable:
             if matches is None or matches(exchange):
                 return route
         return None
+
+    def encrypts(self, entry_point: str) -> bool:
+        """Whether some router there asks for TLS itself. Slow the first time."""
+        if self._encrypting is None:
+            asking = (route for route in self.routes if route.router.tls)
+            self._encrypting = frozenset(name for route in asking for name in route.entry_points)
+        return entry_point in self._encrypting
 
     def explain(self, exchange: Exchange) -> Explanation:
         """What :meth:`route` says, and why. Slow: it looks at every router."""
@@ -143,7 +152,7 @@ def compile_table(
     compiler.make_middlewares(make_middleware)
     compiler.make_services(make_service)
     routes = compiler.routes()
-    compiler.problems += _shadowed(routes)
+    compiler.problems += _shadowed(routes, _only_tls(entry_points))
     return RoutingTable(
         number,
         configuration,
@@ -405,11 +414,11 @@ def _indexes(
 ) -> dict[str, tuple[HostIndex[Route], HostIndex[Route]]]:
     """For each entry point the routes for plain exchanges and those for encrypted ones."""
     sorted_out: dict[tuple[str, bool], list[tuple[Hosts | None, Route]]] = {}
+    only_tls = _only_tls(entry_points)
     for route in routes:
         entry = route.rule.hosts(), route
-        for name in route.entry_points:
-            for encrypted in route.schemes:
-                sorted_out.setdefault((name, encrypted), []).append(entry)
+        for place in _places(route, only_tls):
+            sorted_out.setdefault(place, []).append(entry)
     return {
         entry.name: (
             HostIndex(sorted_out.get((entry.name, False), ())),
@@ -419,15 +428,24 @@ def _indexes(
     }
 
 
-def _places(route: Route) -> list[tuple[str, bool]]:
-    return [(name, encrypted) for name in route.entry_points for encrypted in route.schemes]
+def _only_tls(entry_points: Iterable[model.EntryPoint]) -> frozenset[str]:
+    return frozenset(entry.name for entry in entry_points if entry.tls)
 
 
-def _shadowed(routes: Sequence[Route]) -> Iterator[Problem]:
+def _places(route: Route, only_tls: frozenset[str]) -> list[tuple[str, bool]]:
+    """Entry points, and whether for encrypted exchanges there. Those of ``only_tls`` have no others."""
+    return [
+        (name, encrypted)
+        for name in route.entry_points
+        for encrypted in ((True,) if name in only_tls else route.schemes)
+    ]
+
+
+def _shadowed(routes: Sequence[Route], only_tls: frozenset[str]) -> Iterator[Problem]:
     """Routers that another with the same rule keeps requests from. ``routes`` in the order of trial."""
     first: dict[tuple[Any, ...], Route] = {}
     for route in routes:
-        keys = [(route.router.dialect, route.rule, place) for place in _places(route)]
+        keys = [(route.router.dialect, route.rule, place) for place in _places(route, only_tls)]
         winners = [first.setdefault(key, route) for key in keys]
         taken = [winner for winner in winners if winner is not route]
         if not taken:

@@ -6,16 +6,17 @@ A file that is wrong does not replace a reading of it that was right. Pure: cont
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os.path import basename
 from typing import TypeVar
 
 from dynbalancer.core.codec import from_document
-from dynbalancer.core.model import Configuration, Item, Middleware, Router, Service
+from dynbalancer.core.documents import ReadCertificate
+from dynbalancer.core.model import Certificate, Configuration, Item, Middleware, Router, Service
 from dynbalancer.errors import ConfigurationError, Problem
 from dynbalancer_file.documents import parse
 
-Definition = TypeVar("Definition", Router, Service, Middleware)
+Definition = TypeVar("Definition", Router, Service, Middleware, Certificate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +37,28 @@ class Reading:
         return f"file {self.name}"
 
 
-def read(name: str, content: bytes | str, before: Reading | None) -> Reading:
-    """What is in force once ``content`` was read; a str says why it could not be."""
+def read(
+    name: str,
+    content: bytes | str,
+    before: Reading | None,
+    read_certificate: ReadCertificate | None = None,
+) -> Reading:
+    """What is in force once ``content`` was read; a str says why it could not be.
+
+    ``read_certificate`` gives the certificates that it names.
+    """
     where = f"file {name}"
     try:
         if isinstance(content, str):
             raise ConfigurationError(where, f"can't be read: {content}")
         document = parse(where, name, content)
-        found = from_document(document.value, where, document.line_of)
+        found = from_document(document.value, where, document.line_of, read_certificate)
     except ConfigurationError as error:
         found = Configuration(problems=(error.as_problem(),))
         return _keep(before, found) or Reading(name, problems=found.problems)
     good = all(problem.severity != "error" for problem in found.problems)
     kept = _keep(before, found) if before is not None and before.good and not good else None
-    return kept or Reading(name, Configuration(*found.routing), found.problems, good)
+    return kept or Reading(name, replace(found, problems=()), found.problems, good)
 
 
 def _keep(before: Reading | None, found: Configuration) -> Reading | None:
@@ -72,6 +81,7 @@ def together(readings: Iterable[Reading]) -> Configuration:
     routers: dict[str, Router] = {}
     services: dict[str, Service] = {}
     middlewares: dict[str, Middleware] = {}
+    certificates: dict[str, Certificate] = {}
     problems: list[Problem] = []
     items: list[Item] = []
     for reading in readings:
@@ -80,10 +90,11 @@ def together(readings: Iterable[Reading]) -> Configuration:
             *_join("router", routers, found.routers, reading, problems),
             *_join("service", services, found.services, reading, problems),
             *_join("middleware", middlewares, found.middlewares, reading, problems),
+            *_join("certificate", certificates, found.certificates, reading, problems),
         ]
         problems.extend(reading.problems)
         items.append(_item(reading, tuple(dict.fromkeys(gave))))
-    return Configuration(routers, services, middlewares, tuple(problems), tuple(items))
+    return Configuration(routers, services, middlewares, tuple(problems), tuple(items), certificates)
 
 
 def _join(

@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynbalancer.core import codec
-from dynbalancer.core.model import DIALECTS, SERVER_STATES, Configuration, Middleware, Router, Server, Service
+from dynbalancer.core.model import (
+    DIALECTS,
+    SERVER_STATES,
+    Certificate,
+    Configuration,
+    Middleware,
+    Router,
+    Server,
+    Service,
+)
 from dynbalancer.errors import ConfigurationError, Problem
 
 _text = st.text(max_size=12)
@@ -33,13 +42,24 @@ _services = st.builds(
 _middlewares = st.builds(
     Middleware, _text, _text, st.dictionaries(_text, _settings, max_size=3), origin=_text
 )
+_certificates = st.builds(
+    Certificate, _text, _text, _text, _names, st.booleans(), st.floats(0, 1e10), origin=_text
+)
 
 
 def _by_name(definitions: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
     return st.lists(definitions, max_size=3).map(lambda found: {value.name: value for value in found})
 
 
-@given(st.builds(Configuration, _by_name(_routers), _by_name(_services), _by_name(_middlewares)))
+@given(
+    st.builds(
+        Configuration,
+        _by_name(_routers),
+        _by_name(_services),
+        _by_name(_middlewares),
+        certificates=_by_name(_certificates),
+    )
+)
 def test_snapshot_comes_back_exactly_through_json(configuration: Configuration) -> None:
     through_json = json.loads(json.dumps(codec.snapshot(configuration)))
     assert codec.from_snapshot(through_json).routing == configuration.routing
@@ -67,14 +87,19 @@ def test_snapshot_keeps_dialect_origin_state_instance_and_weight() -> None:
 
 def test_snapshot_leaves_problems_and_items_behind() -> None:
     configuration = Configuration(problems=(Problem("file dyn.yml", "broken"),))
-    assert codec.snapshot(configuration) == {"routers": {}, "services": {}, "middlewares": {}}
+    assert codec.snapshot(configuration) == {
+        "routers": {},
+        "services": {},
+        "middlewares": {},
+        "certificates": {},
+    }
 
 
 @pytest.mark.parametrize(
     "found",
     [
         {},
-        {"routers": [], "services": {}, "middlewares": {}},
+        {"routers": [], "services": {}, "middlewares": {}, "certificates": {}},
         {"routers": {"web": {"rule": "x"}}, "services": {}, "middlewares": {}},
         {"routers": {}, "services": {"web": {"servers": [{"uri": "x"}]}}, "middlewares": {}},
         {"routers": {}, "services": {}, "middlewares": {"m": {"type": "x", "settings": {"a": float("inf")}}}},
@@ -83,6 +108,12 @@ def test_snapshot_leaves_problems_and_items_behind() -> None:
 def test_what_is_no_snapshot_is_refused_in_words(found: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="snapshot: not readable"):
         codec.from_snapshot(found)
+
+
+def test_keys_are_in_snapshots_and_not_in_documents() -> None:
+    configuration = Configuration(certificates={"a": Certificate("a", "CHAIN", "KEY", ("a.example",))})
+    assert codec.snapshot(configuration)["certificates"]["a"]["key"] == "KEY"
+    assert codec.to_document(configuration) == {"http": {}}
 
 
 def test_documents_are_read_and_written_through_the_codec_too() -> None:

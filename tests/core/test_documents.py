@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynbalancer.core.documents import DEEPEST, dotted, from_document, to_document
-from dynbalancer.core.model import Configuration, Middleware, Router, Server, Service
+from dynbalancer.core.model import Certificate, Configuration, Middleware, Router, Server, Service
 from dynbalancer.errors import Problem
 
 WHERE = "file dyn.yml"
@@ -148,7 +148,7 @@ def test_one_bad_router_leaves_the_others() -> None:
 
 
 def test_tls_with_options_is_tls_and_says_what_it_lacks() -> None:
-    configuration = router(tls={"certResolver": "le", "optoins": "x"})
+    configuration = router(tls={"certResolver": "le", "options": "default", "domain": "x"})
     assert configuration.routers["web"].tls
     first, second = configuration.problems
     assert first == Problem(
@@ -156,7 +156,14 @@ def test_tls_with_options_is_tls_and_says_what_it_lacks() -> None:
         "understood, but not supported in this version",
         severity="warning",
     )
-    assert second.hint == "did you mean options?"
+    assert second.hint == "did you mean domains?"
+
+
+@pytest.mark.parametrize("key", ["options", "optoins"])
+def test_a_router_that_asks_for_other_tls_options_is_off(key: str) -> None:
+    configuration = router(tls={key: "mtls@file"})
+    assert configuration.routers == {}
+    assert "this restricts it" in only(configuration).why or "meant to restrict" in only(configuration).why
 
 
 @pytest.mark.parametrize("key", ["sticky", "healthCheck", "passiveHealthCheck", "serversTransport"])
@@ -215,7 +222,7 @@ def test_other_types_of_service_are_off_with_a_warning(kind: str) -> None:
 )
 def test_a_service_or_middleware_without_one_right_type_is_off(family: str, value: object, said: str) -> None:
     configuration = read({"http": {family: {"x": value}}})
-    assert configuration.routing == ({}, {}, {})
+    assert configuration.routing == ({}, {}, {}, {})
     assert said in str(only(configuration))
 
 
@@ -264,7 +271,7 @@ def test_settings_nested_without_end_are_refused() -> None:
 )
 def test_a_wrong_section_is_named(document: object, said: str) -> None:
     configuration = read(document)
-    assert configuration.routing == ({}, {}, {})
+    assert configuration.routing == ({}, {}, {}, {})
     assert said in str(only(configuration))
 
 
@@ -350,6 +357,80 @@ def test_a_document_that_was_written_reads_back_the_same(configuration: Configur
     assert from_document(to_document(configuration), WHERE) == configuration
 
 
+# Certificates
+
+PAIR = {"certFile": "a.pem", "keyFile": "a.key"}
+
+
+def read_pair(chain: str, key: str) -> tuple[Certificate | None, tuple[Problem, ...]]:
+    """Stands for files: of b.pem there is nothing good to say."""
+    if chain == "b.pem":
+        return None, (Problem("", "no certificate", "give one", "warning"),)
+    return Certificate(chain.removesuffix(".pem"), chain, key, (chain,)), ()
+
+
+def certificates(tls: Any) -> Configuration:
+    return from_document({"tls": tls}, WHERE, read_certificate=read_pair)
+
+
+def test_certificates_are_named_for_what_they_are_for() -> None:
+    configuration = certificates({"certificates": [PAIR, {"CERTFILE": "c.pem", "keyfile": "c.key"}, PAIR]})
+    assert configuration.certificates == {
+        "a": Certificate("a", "a.pem", "a.key", ("a.pem",), origin=WHERE),
+        "c": Certificate("c", "c.pem", "c.key", ("c.pem",), origin=WHERE),
+        "a-2": Certificate("a-2", "a.pem", "a.key", ("a.pem",), origin=WHERE),
+    }
+    assert configuration.problems == ()
+
+
+def test_default_certificate_of_the_default_store() -> None:
+    configuration = certificates({"stores": {"Default": {"defaultCertificate": PAIR}}})
+    assert configuration.certificates == {
+        "default": Certificate("default", "a.pem", "a.key", ("a.pem",), True, origin=WHERE)
+    }
+
+
+@pytest.mark.parametrize(
+    "tls, said",
+    [
+        ({"certificates": {}}, None),
+        ({"certificates": "x"}, "tls.certificates: expected a list of sections, got the text 'x'"),
+        ({"certificates": [5]}, "tls.certificates[0]: expected a section, got the number 5"),
+        ({"certificates": [{"certFile": "a.pem"}]}, "tls.certificates[0].keyFile: missing: path of"),
+        ({"certificates": [{**PAIR, "certFile": "b.pem"}]}, "tls.certificates[0]: no certificate; give one"),
+        ({"certificates": [{**PAIR, "stores": ["other"]}]}, "tls.certificates[0].stores: only the store"),
+        ({"stores": {"other": {"defaultCertificate": PAIR}}}, "tls.stores.other: only the store named"),
+        ({"stores": {"default": {"defaultGeneratedCert": {"resolver": "le"}}}}, "not supported"),
+        ({"stores": {"default": {"defaultCertificates": PAIR}}}, "did you mean defaultCertificate?"),
+        ({"options": {"modern": {"minVersion": "VersionTLS13"}}}, "tls.options.modern: understood, but"),
+        ({"certificate": [PAIR]}, "did you mean certificates?"),
+        ([], "tls: expected a section, got a list"),
+    ],
+)
+def test_a_certificate_that_cannot_be_used_is_left_out_and_named(tls: Any, said: str | None) -> None:
+    configuration = certificates(tls)
+    assert configuration.certificates == {}
+    problems = [str(problem) for problem in configuration.problems]
+    assert len(problems) == (said is not None)
+    assert said is None or said in problems[0]
+
+
+def test_certificates_nobody_reads_are_left_out() -> None:
+    assert read({"tls": {"certificates": [PAIR]}}) == Configuration()
+
+
+@pytest.mark.parametrize(
+    "options, routers", [({"clientAuth": {}}, []), ({"minVersion": "VersionTLS12"}, ["web"])]
+)
+def test_routers_are_off_where_every_client_should_show_a_certificate(
+    options: dict[str, Any], routers: list[str]
+) -> None:
+    document = {"http": {"routers": {"web": ROUTER}}, "tls": {"options": {"default": options}}}
+    configuration = read(document)
+    assert list(configuration.routers) == routers
+    assert only(configuration).severity == ("warning" if routers else "error")
+
+
 _anything: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.binary(max_size=3),
     lambda inner: (
@@ -363,6 +444,11 @@ _anything: st.SearchStrategy[Any] = st.recursive(
                     "middlewares",
                     "rule",
                     "tls",
+                    "certificates",
+                    "stores",
+                    "options",
+                    "certFile",
+                    "keyFile",
                     "loadBalancer",
                     "servers",
                     "x@y",
@@ -378,5 +464,5 @@ _anything: st.SearchStrategy[Any] = st.recursive(
 
 @given(_anything)
 def test_no_document_makes_it_fail(document: object) -> None:
-    configuration = read(document)
+    configuration = from_document(document, WHERE, read_certificate=read_pair)
     assert all(problem.where.startswith(WHERE) and problem.why for problem in configuration.problems)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dynbalancer.core.merge import Difference, diff, merge, only_removes_servers
-from dynbalancer.core.model import Configuration, Item, Middleware, Router, Server, Service
+from dynbalancer.core.model import Certificate, Configuration, Item, Middleware, Router, Server, Service
 from dynbalancer.errors import Problem
 
 A = Server("http://10.0.0.1:80")
@@ -54,6 +54,34 @@ def test_problems_and_items_are_collected_in_the_order_of_providers() -> None:
     merged = merge([("docker", first), ("file", second)])
     assert [problem.where for problem in merged.problems] == ["b", "a"]
     assert [(item.name, item.gave) for item in merged.items] == [("web-1", ("web@docker",)), ("web-2", ())]
+
+
+def certificates(*names: str, default: bool = False) -> Configuration:
+    return Configuration(certificates={name: Certificate(name, default=default) for name in names})
+
+
+def test_certificates_carry_their_provider_too() -> None:
+    merged = merge([("file", certificates("a.example")), ("other", certificates("a.example"))])
+    assert {name: one.name for name, one in merged.certificates.items()} == {
+        "a.example@file": "a.example@file",
+        "a.example@other": "a.example@other",
+    }
+
+
+def test_one_default_certificate_stays_and_two_cancel_each_other_out() -> None:
+    one = merge([("file", certificates("default", default=True)), ("other", certificates("a.example"))])
+    assert (one.certificates["default@file"].default, one.problems) == (True, ())
+    two = merge([(name, certificates("default", default=True)) for name in ("file", "other")])
+    assert [certificate.default for certificate in two.certificates.values()] == [False, False]
+    (problem,) = two.problems
+    assert "default@file, default@other" in problem.why
+
+
+def test_a_renewed_certificate_is_a_change_and_shows_no_key() -> None:
+    old = merge([("file", certificates("a.example"))])
+    new = merge([("file", certificates("a.example", default=True))])
+    assert diff(old, new) == Difference(changed=("certificate a.example@file",))
+    assert not only_removes_servers(old, new)
 
 
 def test_nothing_merges_to_nothing() -> None:

@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 
-from dynbalancer.core.model import EntryPoint
+from dynbalancer.core.model import Certificate, EntryPoint
 from dynbalancer.core.settings import AccessLogSettings, ApiSettings, Limits, Settings
 from dynbalancer.core.settings_codec import for_worker, in_worker
 from dynbalancer.errors import ConfigurationError
 
 FULL = Settings(
-    entry_points=(EntryPoint("web", 80, "::1", True, ("10.0.0.0/8",)), EntryPoint("alt", 81, trust_all=True)),
+    entry_points=(
+        EntryPoint("web", 80, "::1", True, ("10.0.0.0/8",)),
+        EntryPoint("alt", 81, trust_all=True, tls=True),
+    ),
     workers=3,
     access_log=AccessLogSettings("/var/log/a.log", "json"),
     limits=Limits(head=1024, idle_time=0.5),
@@ -23,6 +26,7 @@ FULL = Settings(
     upstream_ca="/ca.pem",
     log_level="debug",
     user="www:www",
+    default_certificate=Certificate("own", "CHAIN", "KEY", ("own.example",), True, 9.5),
     secret="c0ffee",
 )
 
@@ -37,9 +41,20 @@ def test_providers_and_token_stay_in_the_parent() -> None:
     assert "s3cret" not in json.dumps(for_worker(settings))
 
 
+def test_files_of_certificates_stay_in_the_parent_and_are_not_shown() -> None:
+    settings = Settings(certificates=(("s3cret.pem", "s3cret.key"),))
+    assert "s3cret" not in json.dumps(for_worker(settings)) + repr(settings)
+
+
 @pytest.mark.parametrize(
     "change",
-    [{"limits": {"nope": 1}}, {"entry_points": [{"name": "web"}]}, {"entry_points": 3}, {"access_log": 1}],
+    [
+        {"limits": {"nope": 1}},
+        {"entry_points": [{"name": "web"}]},
+        {"entry_points": 3},
+        {"access_log": 1},
+        {"default_certificate": {"nope": 1, "names": []}},
+    ],
 )
 def test_other_shapes_are_refused_in_words(change: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="settings from the parent"):
