@@ -53,6 +53,21 @@ def finder(pattern: str) -> Callable[[bytes], bool]:
     return lambda value: value.startswith(prefix) and search(value) is not None
 
 
+def capturing(pattern: str) -> Any:
+    """The compiled pattern (of ``re2``), which says where its groups matched. On bytes.
+
+    Raises ConfigurationError where the pattern can't be used, saying why. Without ``re2`` none can: what ``re`` takes
+    to fill groups is not bounded by what :mod:`.backtracking` checks.
+    """
+    finder(pattern)
+    if re2 is None:
+        why = f"regular expression {pattern} needs google-re2, which is not installed"
+        raise ConfigurationError("rule", why, "pip install google-re2")
+    options = _options(pattern)
+    options.never_capture = options.longest_match = False
+    return re2.compile(pattern.encode(), options)
+
+
 def escape(text: str) -> str:
     """A pattern that matches just this text."""
     return "".join(f"\\{character}" if character in _META else character for character in text)

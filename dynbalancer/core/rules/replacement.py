@@ -1,7 +1,7 @@
 r"""Replacing what a pattern finds, as Go's ``regexp.ReplaceAllString`` does it: ``$1``, ``${1}``, ``${name}``.
 
-A path or URL comes from a client and the pattern from a label, so the work is bounded: so many matches, a result of so
-many bytes. What is above is refused, not cut.
+A path or URL comes from a client and the pattern from a label, so the work is bounded: so many matches, so many bytes
+for a pattern of that size. What is above is refused, not cut.
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from dynbalancer.core.rules import regex
-from dynbalancer.errors import ConfigurationError, RequestError
+from dynbalancer.errors import RequestError
 
 #: Matches in one value, and bytes of a result.
 MOST_MATCHES = 128
 LONGEST_RESULT = 32768
+#: Instructions of a pattern, times bytes. To fill groups ``re2`` may need 7 ns for each.
+MOST_WORK = 1 << 20
 
 #: Where a piece of a result comes from that no client sent.
 OURS = -1
 
 # As Go's Expand reads it: braces hold a name or a number; without them the longest run of word characters counts.
-_reference = re.compile(r"\$(?:(\$)|([0-9A-Za-z_]+)|\{([0-9A-Za-z_]+)\})", re.ASCII)
-_number = re.compile(r"0|[1-9][0-9]{0,7}", re.ASCII).fullmatch
+_reference = re.compile(r"\$(?:(\$)|([0-9A-Za-z_]+)|\{([0-9A-Za-z_]+)\})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,26 +35,32 @@ class Piece:
 
 
 class Replacement:
-    """A pattern and what to put in the places of its matches."""
+    """A pattern and what to put in the places of its matches.
 
-    __slots__ = ("_search", "_template")
+    ``literals`` are what the template says by itself. ``unknown`` are references to groups that the pattern hasn't,
+    which stand for nothing: most often ``$1x``, which means ``${1x}`` and not ``${1}x``.
+    """
+
+    __slots__ = ("_finds", "_search", "_size", "_template", "literals", "unknown")
 
     def __init__(self, pattern: str, template: str) -> None:
         """Raises ConfigurationError where the pattern can't be used, saying why."""
+        self._finds = regex.finder(pattern)
         compiled = regex.capturing(pattern)
         self._search = compiled.search
-        self._template = _parsed(template, compiled.groups, dict(compiled.groupindex))
-
-    @property
-    def literals(self) -> bytes:
-        """What the template says by itself, references left out."""
-        return b"".join(part for part in self._template if isinstance(part, bytes))
+        self._size = int(compiled.programsize)
+        groups = {name.decode(): number for name, number in compiled.groupindex.items()}
+        groups |= {str(number): number for number in range(compiled.groups + 1)}
+        self._template, self.unknown = _parsed(template, groups)
+        self.literals = tuple(part for part in self._template if isinstance(part, bytes))
 
     def pieces(self, value: bytes) -> list[Piece] | None:
         """The value with every match replaced, in pieces; None where nothing matches.
 
         Raises RequestError 400 where that is too much work.
         """
+        if len(value) * self._size > MOST_WORK and self._finds(value):
+            raise RequestError(400, "rewrite", "too long for this pattern")
         found: list[Piece] = []
         searched = copied = matches = 0
         while searched <= len(value) and (match := self._search(value, searched)) is not None:
@@ -87,35 +94,20 @@ class Replacement:
                 found.append(Piece(match.group(part), match.start(part)))
 
 
-def _parsed(template: str, groups: int, names: dict[Any, int]) -> tuple[bytes | int, ...]:
-    """Texts and numbers of groups. A reference to a group that isn't there stands for nothing, as in Go."""
+def _parsed(template: str, groups: dict[str, int]) -> tuple[tuple[bytes | int, ...], tuple[str, ...]]:
+    """Texts and numbers of groups, and the references to none."""
     parts: list[bytes | int] = []
+    unknown: list[str] = []
     at = 0
     for found in _reference.finditer(template):
         parts.append(template[at : found.start()].encode())
         at = found.end()
         dollar, bare, braced = found.groups()
-        name = bare or braced
         if dollar:
             parts.append(b"$")
-        elif _number(name):
-            parts += [int(name)] if int(name) <= groups else []
+        elif (bare or braced) in groups:
+            parts.append(groups[bare or braced])
         else:
-            parts += [names[name.encode()]] if name.encode() in names else []
+            unknown.append(found.group())
     parts.append(template[at:].encode())
-    return tuple(part for part in parts if part != b"")
-
-
-def unknown_references(pattern: str, template: str) -> tuple[str, ...]:
-    """References to groups that the pattern hasn't: most often ``$1x``, which means ``${1x}`` and not ``${1}x``."""
-    compiled = regex.capturing(pattern)
-    names = {name.decode() for name in compiled.groupindex}
-    wrong = []
-    for found in _reference.finditer(template):
-        name = found.group(2) or found.group(3)
-        if name and name not in names and not (_number(name) and int(name) <= compiled.groups):
-            wrong.append(found.group())
-    return tuple(wrong)
-
-
-__all__ = ["ConfigurationError", "Piece", "Replacement", "unknown_references"]
+    return tuple(part for part in parts if part != b""), tuple(unknown)
