@@ -1,0 +1,145 @@
+"""Processes that end under load: a worker that is killed, and a balancer that is told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from balancer import Balancer, Start
+from eventually import eventually
+from hosts import bound, routes
+from rawclient import Client, Closed, request
+from rawserver import Peer, RawServer, answer
+
+HOST = "end.test"
+
+
+def slowly(peer: Peer) -> None:
+    """Answer each request after a while that its path names, in milliseconds."""
+    while (asked := peer.request()) is not None:
+        time.sleep(int(asked.path[1:]) / 1000)
+        peer.send(answer(asked.path.encode()))
+
+
+@pytest.fixture
+def server() -> Iterator[RawServer]:
+    """A server that takes its time."""
+    started = RawServer(bound(), slowly).start()
+    yield started
+    started.stop()
+    assert started.problems == []
+
+
+@pytest.fixture
+def balancer(request: pytest.FixtureRequest, start: Start, server: RawServer, workdir: Path) -> Balancer:
+    """One with as many workers as the test wants."""
+    (workdir / "routes.yml").write_text(routes({HOST: [server.port]}))
+    started: Balancer = start(f"--file.filename={workdir / 'routes.yml'}", f"--workers={request.param}")
+    return started
+
+
+class Arrivals:
+    """Clients that each connect anew for every request: when each was answered, and what became of the others."""
+
+    def __init__(self, port: int, clients: int = 4) -> None:
+        self._port = port
+        self._over = threading.Event()
+        self.answered: list[float] = []
+        self.refused: list[str] = []
+        self.failed: list[str] = []
+        self._threads = [threading.Thread(target=self._client) for _ in range(clients)]
+
+    def __enter__(self) -> Arrivals:
+        for thread in self._threads:
+            thread.start()
+        eventually(lambda: len(self.answered) > 20)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join(20)
+
+    def _client(self) -> None:
+        while not self._over.is_set():
+            try:
+                client = Client(self._port)
+            except OSError as error:
+                self.refused.append(repr(error))
+                continue
+            with client:
+                try:
+                    assert client.ask(HOST, "/5").body == b"/5"
+                    self.answered.append(time.monotonic())
+                except (OSError, Closed) as error:
+                    self.failed.append(repr(error))
+            time.sleep(0.002)
+
+    @property
+    def longest_gap(self) -> float:
+        """The longest time without an answer to anybody."""
+        times = sorted(self.answered)
+        return max(after - before for before, after in itertools.pairwise(times))
+
+
+@pytest.mark.parametrize("balancer, gap", [(1, 2.0), (2, 0.5)], indirect=["balancer"])
+def test_worker_killed_under_load_loses_only_what_it_was_at(balancer: Balancer, gap: float) -> None:
+    """Nothing is refused, and it is back at once: those who connect meanwhile wait in the parent's socket."""
+    before = balancer.worker_pids()
+    with Arrivals(balancer.port) as arrivals:
+        os.kill(before[0], signal.SIGKILL)
+        eventually(lambda: len(set(balancer.worker_pids()) - set(before)) == 1, within=5)
+        eventually(lambda: arrivals.answered[-1] > time.monotonic() - 0.1)
+        time.sleep(1)
+    assert arrivals.refused == []
+    # Each client had at most one request at the worker.
+    assert len(arrivals.failed) <= 4
+    assert arrivals.longest_gap < gap
+    assert set(before[1:]) <= set(balancer.worker_pids())
+
+
+@pytest.mark.parametrize("balancer", [1, 2], indirect=True)
+def test_sigterm_completes_what_is_in_flight_and_exits_with_0(balancer: Balancer, server: RawServer) -> None:
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(balancer.port)) for _ in range(50)]
+        idle = stack.enter_context(Client(balancer.port))
+        assert idle.ask(HOST, "/0").status == 200
+        for client in clients:
+            client.send(request(HOST, "/1000"))
+        eventually(lambda: len(server.requests) == 51)
+        begun = time.monotonic()
+        balancer.send(signal.SIGTERM)
+        assert idle.is_closed(2)
+        replies = [client.reply() for client in clients]
+        assert [(reply.status, reply.body, reply.complete) for reply in replies] == [
+            (200, b"/1000", True)
+        ] * 50
+        assert all(client.is_closed() for client in clients)
+        assert balancer.process.wait(10) == 0
+        assert time.monotonic() - begun < 5
+    with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", balancer.port)):
+        pass
+
+
+@pytest.mark.parametrize("balancer", [1], indirect=True)
+def test_drain_takes_no_further_request_on_a_kept_connection(balancer: Balancer, server: RawServer) -> None:
+    """The answer that is under way says so."""
+    with Client(balancer.port) as client:
+        client.send(request(HOST, "/700"))
+        eventually(lambda: server.requests)
+        balancer.send(signal.SIGTERM)
+        time.sleep(0.2)
+        client.send(request(HOST, "/0"))
+        reply = client.reply()
+        assert (reply.status, reply.closes) == (200, True)
+        assert client.is_closed()
+    assert balancer.process.wait(10) == 0
+    assert [asked.path for asked in server.requests] == ["/700"]

@@ -1,0 +1,299 @@
+"""Servers that die, refuse, hang, reset or lie: what it costs, in requests.
+
+Each test first shows that the fault bites: straight to the faulty server, a request fails.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+from eventually import eventually
+from hosts import NewWire, Wire
+from rawclient import Client, Closed, Reply, request
+from rawserver import Peer, RawServer, answer
+from test_connections import together
+
+
+def named(name: str) -> Callable[[Peer], None]:
+    """A good server that says who it is, and to what it answers."""
+
+    def behave(peer: Peer) -> None:
+        while (asked := peer.request()) is not None:
+            peer.send(answer(f"{name} {asked.path}".encode()))
+
+    return behave
+
+
+def dies_on(peer: Peer) -> None:
+    """Take a request and close without an answer."""
+    peer.request()
+
+
+def load(target: Wire, count: int, clients: int = 4, method: str = "GET") -> list[tuple[float, Reply]]:
+    """So many requests by several clients on kept connections; each is answered as itself or not at all."""
+    results: list[tuple[float, Reply]] = []
+
+    def ask(number: int) -> None:
+        with contextlib.ExitStack() as stack:
+            client = stack.enter_context(target.client())
+            for one in range(count // clients):
+                path = f"/{method}-{number}-{one}"
+                begun = time.monotonic()
+                reply = client.ask(target.host, path, method)
+                results.append((time.monotonic() - begun, reply))
+                assert reply.status != 200 or reply.body.split()[1] == path.encode()
+                if reply.closes:
+                    client = stack.enter_context(target.client())
+
+    together(clients, ask)
+    return results
+
+
+def statuses(results: list[tuple[float, Reply]]) -> Counter[int]:
+    """How often each."""
+    return Counter(reply.status for _, reply in results)
+
+
+def fails_directly(server: RawServer | int, method: str = "GET") -> bool:
+    """Does a request straight to this server fail?"""
+    port = server if isinstance(server, int) else server.port
+    try:
+        with Client(port, timeout=0.3) as client:
+            return not client.ask("a.test", "/directly", method).complete
+    except (OSError, Closed):
+        return True
+
+
+def test_control_run_without_a_fault_loses_nothing(wire: NewWire) -> None:
+    target = wire(4)
+    for number in range(4):
+        target.serve(named(f"server-{number}"))
+    results = load(target, 2000)
+    assert statuses(results) == {200: 2000}
+    shares = Counter(reply.body.split()[0] for _, reply in results)
+    assert set(shares.values()) == {500}
+
+
+def test_server_that_dies_under_load_costs_no_get(wire: NewWire) -> None:
+    """F01: it is in use when it goes."""
+    target = wire(4)
+    for number in range(4):
+        target.serve(named(f"server-{number}"))
+    dead = target.servers[0]
+
+    def kill() -> None:
+        eventually(lambda: len(dead.requests) > 200, every=0.002)
+        dead.stop()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    results = load(target, 4000)
+    killer.join()
+    assert fails_directly(dead)
+    assert statuses(results) == {200: 4000}
+    assert 200 < sum(reply.body.startswith(b"server-0 ") for _, reply in results) < 1000
+    assert max(took for took, _ in results) < 1
+
+
+def test_server_that_dies_on_a_request_is_replaced_for_a_get_and_never_for_a_post(wire: NewWire) -> None:
+    """F02: nobody can know whether a POST was carried out, so it is not carried out twice."""
+    target = wire(4)
+    bad = target.serve(dies_on)
+    for number in range(3):
+        target.serve(named(f"good-{number}"))
+    assert fails_directly(bad)
+    bad.drop()
+    assert statuses(load(target, 1000)) == {200: 1000}
+    results = load(target, 400, method="POST")
+    assert statuses(results) == {200: 300, 502: 100}
+    seen = Counter(one.path for server in target.servers for one in server.requests if one.method == b"POST")
+    assert len(seen) == 400 and set(seen.values()) == {1}
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked", "close-and-reset"])
+def test_answer_that_breaks_off_is_always_seen_to(wire: NewWire, framing: str) -> None:
+    """F03: not one clean ending."""
+    target = wire()
+
+    def breaks_off(peer: Peer) -> None:
+        if peer.request() is None:
+            return
+        if framing == "length":
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", b"x" * 50)
+        elif framing == "chunked":
+            peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        else:
+            peer.send(b"HTTP/1.1 200 OK\r\n\r\nhello")
+            peer.reset()
+
+    server = target.serve(breaks_off)
+    if framing != "close-and-reset":
+        assert fails_directly(server)
+    clean = 0
+    for _ in range(200):
+        with target.client() as client, contextlib.suppress(Closed):
+            reply = client.ask(target.host)
+            # Reset before a head came through, it is an error of ours; begun, it must be cut.
+            clean += reply.complete and reply.status == 200
+    assert clean == 0
+
+
+@pytest.mark.parametrize("refusing", [1, 3])
+def test_servers_that_refuse_cost_no_request(wire: NewWire, refusing: int) -> None:
+    """F04: nobody listens on their ports; also when all but one are gone, and whenever they are tried again."""
+    target = wire(4)
+    for number in range(4 - refusing):
+        target.serve(named(f"server-{number}"))
+    assert fails_directly(target.sockets[3].getsockname()[1])
+    begun = time.monotonic()
+    results = []
+    while time.monotonic() - begun < 4:
+        results += load(target, 400)
+        time.sleep(0.1)
+    assert statuses(results) == {200: len(results)}
+    assert len(results) > 2000
+    results += load(target, 40, method="POST")
+    assert statuses(results) == {200: len(results)}
+
+
+@contextlib.contextmanager
+def black_hole(sock: socket.socket) -> Iterator[None]:
+    """Listen on this socket and accept nothing: once its queue is full, connecting to it gets no answer."""
+    sock.listen(0)
+    with contextlib.ExitStack() as stack:
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(sock.getsockname())
+        time.sleep(0.1)
+        yield
+
+
+def test_server_that_answers_no_connection_holds_up_few_and_costs_none(wire: NewWire) -> None:
+    """F05: connecting may take half a second here."""
+    target = wire(4)
+    for number in range(3):
+        target.serve(named(f"server-{number}"))
+    with black_hole(target.sockets[3]):
+        assert fails_directly(target.sockets[3].getsockname()[1])
+        results = load(target, 2000)
+    assert statuses(results) == {200: 2000}
+    slow = sorted(took for took, _ in results if took > 0.4)
+    assert len(slow) <= 8, "a server that can't be reached is asked again and again"
+    assert all(took < 1.2 for took in slow)
+
+
+def test_server_that_hangs_holds_up_only_its_own_requests(wire: NewWire) -> None:
+    """F06: it takes requests and never answers."""
+    target = wire(4)
+    over = threading.Event()
+    hanging = target.serve(lambda peer: bool(peer.request() and over.wait(10)) and None)
+    for number in range(3):
+        target.serve(named(f"server-{number}"))
+    assert fails_directly(hanging)
+    results: list[tuple[float, int]] = []
+
+    def ask(number: int) -> None:
+        with target.client() as client:
+            begun = time.monotonic()
+            status = client.ask(target.host, f"/{number}").status
+            results.append((time.monotonic() - begun, status))
+
+    together(12, ask)
+    over.set()
+    assert Counter(status for _, status in results) == {200: 9, 504: 3}
+    assert max(took for took, status in results if status == 200) < 1
+    assert all(1.5 < took < 4 for took, status in results if status == 504)
+
+
+def test_server_that_resets_every_connection_costs_no_get(wire: NewWire) -> None:
+    """F07: it accepts, and resets at once."""
+    target = wire(4)
+    bad = target.serve(Peer.reset)
+    for number in range(3):
+        target.serve(named(f"server-{number}"))
+    assert fails_directly(bad)
+    assert statuses(load(target, 800)) == {200: 800}
+
+
+@pytest.mark.parametrize("fault", [dies_on, Peer.reset])
+def test_only_server_that_fails_is_502_at_once(wire: NewWire, fault: Callable[[Peer], None]) -> None:
+    target = wire()
+    bad = target.serve(fault)
+    assert fails_directly(bad)
+    for method in ("GET", "POST"):
+        begun = time.monotonic()
+        with target.client() as client:
+            assert client.ask(target.host, "/", method).status == 502
+        assert time.monotonic() - begun < 0.3
+
+
+def test_slow_servers_slow_nobody_else(wire: NewWire) -> None:
+    """F10: a hundred answers that trickle, and a fast service beside them."""
+    slow, fast = wire(), wire()
+    over = threading.Event()
+
+    def trickles(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        while not over.wait(0.3):
+            peer.send(b".")
+
+    slow.serve(trickles)
+    fast.serve(named("fast"))
+    with contextlib.ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(slow.client()).send(request(slow.host))
+        results = load(fast, 1000)
+        over.set()
+    assert statuses(results) == {200: 1000}
+    assert sorted(took for took, _ in results)[990] < 0.1
+
+
+def test_all_down_is_said_at_once_and_the_first_one_back_is_found(wire: NewWire) -> None:
+    """F11."""
+    target = wire(4)
+    with target.client() as client:
+        for _ in range(12):
+            begun = time.monotonic()
+            assert client.ask(target.host).status == 502
+            assert time.monotonic() - begun < 0.2
+        target.serve(named("back"))
+        for number in range(20):
+            assert client.ask(target.host, f"/{number}").body == f"back /{number}".encode()
+
+
+def test_flapping_server_beside_good_ones_costs_no_request(wire: NewWire) -> None:
+    """F12: it comes and goes, with whatever is in flight."""
+    target = wire(4)
+    over = threading.Event()
+    alive = threading.Event()
+
+    def flapping(peer: Peer) -> None:
+        while (asked := peer.request()) is not None and alive.is_set():
+            peer.send(answer(f"flapping {asked.path}".encode()))
+
+    server = target.serve(flapping)
+    for number in range(3):
+        target.serve(named(f"server-{number}"))
+
+    def flap() -> None:
+        while not over.wait(0.15):
+            if alive.is_set():
+                alive.clear()
+                server.drop()
+            else:
+                alive.set()
+
+    thread = threading.Thread(target=flap)
+    thread.start()
+    results = load(target, 6000)
+    over.set()
+    thread.join()
+    assert statuses(results) == {200: 6000}
