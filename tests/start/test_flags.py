@@ -167,7 +167,7 @@ def test_an_unknown_setting_is_answered_in_one_sentence(key: str, where: str, se
 
 
 def test_the_reference_page_has_a_row_for_every_setting() -> None:
-    page = (Path(__file__).resolve().parents[1] / "docs" / "reference" / "options.md").read_text()
+    page = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "options.md").read_text()
     vocabulary = Vocabulary({})
     rows = {*vocabulary.flags, *(f"entrypoints.NAME.{field}" for field in vocabulary.fields)}
     flags_without_a_row = [key for key in rows if f"\n| `{key}` | " not in page]
