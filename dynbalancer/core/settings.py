@@ -25,7 +25,6 @@ class Limits:
     response_fields: int = 200
     interim_responses: int = 16
     pipelined: int = 16384
-    buffer: int = 262144
     handshake_time: float = 10.0
     head_time: float = 10.0
     body_time: float = 30.0
