@@ -43,8 +43,10 @@ class Reply:
 class Client:
     """One connection to the balancer."""
 
-    def __init__(self, port: int, timeout: float = 10, receive_buffer: int = 0) -> None:
+    def __init__(self, port: int, timeout: float = 10, receive_buffer: int = 0, source: str = "") -> None:
         self.sock = socket.socket()
+        if source:
+            self.sock.bind((source, 0))
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(timeout)
