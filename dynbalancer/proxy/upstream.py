@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 #: A server that could not be reached is asked last for this many seconds, doubled with each failure in a row.
 FIRST_AVOIDANCE, LONGEST_AVOIDANCE = 1.0, 30.0
 
-#: A request that may not be repeated goes on a kept connection only if it was in use this short a time ago, in
-#: seconds: a server that closes idle connections can then not have closed this one (RFC 9112 section 9.3.1).
-SURELY_OPEN = 0.01
+#: A request that may not be repeated goes on a kept connection only if that was in use this short a time ago, in
+#: seconds, until the server has shown that it closes idle ones sooner (RFC 9112 section 9.3.1).
+FIRST_TRUST = 0.5
 
 
 class Connecting:
@@ -94,6 +94,7 @@ class Upstream:
         "server",
         "tally",
         "tls",
+        "trust",
         "up",
         "weight",
     )
@@ -106,6 +107,7 @@ class Upstream:
         self.in_flight = 0
         self.avoid_until = 0.0
         self.gone = False
+        self.trust = FIRST_TRUST
         self._failures = 0
         self._idle: list[UpstreamConnection] = []
         parts = urlsplit(server.url)
@@ -142,7 +144,7 @@ class Upstream:
         while idle:
             connection = idle.pop()
             if connection.reading == HELD and not connection.lost:
-                if repeatable or self.connecting.clock() - connection.idle_since < SURELY_OPEN:
+                if repeatable or self.connecting.clock() - connection.idle_since < self.trust:
                     connection.deadline = NEVER
                     return connection
                 idle.append(connection)
@@ -151,16 +153,26 @@ class Upstream:
 
     def keep(self, connection: UpstreamConnection) -> None:
         """Take back a connection whose exchange ended cleanly."""
-        if not self.up or self.gone or len(self._idle) >= self.connecting.limits.upstream_idle_connections:
+        limits = self.connecting.limits
+        if not self.up or self.gone or not limits.upstream_idle_connections:
             connection.close()
             return
-        self.connecting.deadlines.set(connection, self.connecting.limits.upstream_idle_time)
+        if len(self._idle) >= limits.upstream_idle_connections:
+            # The newest is the one that the next request may go on, whatever it is.
+            self._idle.pop(0).close()
+        self.connecting.deadlines.set(connection, limits.upstream_idle_time)
         self._idle.append(connection)
 
-    def drop(self, connection: UpstreamConnection) -> None:
-        """A kept connection is not good any more."""
-        if connection in self._idle:
-            self._idle.remove(connection)
+    def drop(self, connection: UpstreamConnection) -> bool:
+        """A kept connection is not good any more. Whether it was kept."""
+        if connection not in self._idle:
+            return False
+        self._idle.remove(connection)
+        return True
+
+    def server_closed(self, connection: UpstreamConnection) -> None:
+        """The server closed a connection since its last answer: it waits no longer than this, perhaps less."""
+        self.trust = min(self.trust, (self.connecting.clock() - connection.idle_since) / 2)
 
     def close_idle(self) -> None:
         """Close what is kept. What is in use goes on to its end."""
@@ -195,6 +207,9 @@ class Upstream:
                 # Reset at once, or it spoke before it was asked. Nothing was sent: it is as if there were none.
                 gone()
                 return
+            if self._failures:
+                # It was away. What runs there now may be another, with other habits.
+                self.trust = FIRST_TRUST
             self._failures = 0
             self.avoid_until = 0.0
             if cancelled:
@@ -355,7 +370,8 @@ class UpstreamConnection(ResponseReader, Protocol):
 
     def _end(self, *, broken: bool = False) -> None:
         if self.exchange is None:
-            self.upstream.drop(self)
+            if self.upstream.drop(self):
+                self.upstream.server_closed(self)
             self.close()
         elif self.reading != DEAD:
             self.clean = False
@@ -423,6 +439,8 @@ class UpstreamConnection(ResponseReader, Protocol):
         exchange = self.exchange
         if isinstance(error, UpstreamClosed):
             error.retryable = self.reused and not self.answered
+            if error.retryable:
+                self.upstream.server_closed(self)
         self.close()
         if exchange is not None:
             exchange.upstream_failed(error)

@@ -15,10 +15,16 @@ from dynbalancer.core.settings import Limits
 from dynbalancer.errors import ConfigurationError, ConnectError, ConnectTimeout, UpstreamError
 from dynbalancer.proxy import transports
 from dynbalancer.proxy.deadlines import Deadlines
-from dynbalancer.proxy.upstream import LONGEST_AVOIDANCE, Connecting, Upstream, UpstreamConnection
+from dynbalancer.proxy.upstream import (
+    FIRST_TRUST,
+    LONGEST_AVOIDANCE,
+    Connecting,
+    Upstream,
+    UpstreamConnection,
+)
 
 sys.path.insert(0, str(Path(__file__).parent))
-from wires import GET, GOT, OK, ProxyCase, Servers, Wire
+from wires import GET, GOT, OK, ProxyCase, Servers, Wire, post
 
 
 class Keeping(ProxyCase):
@@ -35,11 +41,11 @@ class Keeping(ProxyCase):
         assert server.state == "aborted"
         self.assert_quiet()
 
-    def test_no_more_than_so_many_are_kept(self) -> None:
+    def test_no_more_than_so_many_are_kept_and_the_oldest_goes(self) -> None:
         asked = [self.asking() for _ in range(3)]
         for _, server in asked:
             server.send(OK)
-        assert [server.state for _, server in asked] == ["open", "open", "aborted"]
+        assert [server.state for _, server in asked] == ["aborted", "open", "open"]
 
     def test_newest_connection_is_used_first(self) -> None:
         (_, first), (_, second) = self.asking(), self.asking()
@@ -119,6 +125,104 @@ class Keeping(ProxyCase):
     def test_one_url_with_two_instances_is_two_servers(self) -> None:
         keys = {Upstream(Server("http://one:80", instance=what), self.connecting).key for what in ("a", "b")}
         assert keys == {("http://one:80", "a"), ("http://one:80", "b")}
+
+
+class KeepingNone(ProxyCase):
+    """Connections between requests, where none are kept."""
+
+    limits = Limits(upstream_idle_connections=0)
+
+    def test_connection_is_closed_after_its_answer(self) -> None:
+        client, server = self.asking()
+        server.send(OK)
+        assert (client.read(), server.state) == (OK, "aborted")
+        self.assert_quiet()
+
+
+class Trusting(ProxyCase):
+    """Kept connections, and requests that may not be sent twice (RFC 9112 section 9.3.1)."""
+
+    #: Seconds after which this server closes an idle connection, and that its word is on its way.
+    closes_after, on_its_way = 0.02, 0.001
+
+    def posting(self, gap: float) -> bytes:
+        """What a client gets for a POST, so long after the answer to the last one."""
+        last = self.servers.wires[-1] if self.servers.wires else None
+        told = self.closes_after + self.on_its_way
+        self.clock.advance(min(gap, told))
+        if last is not None and last.state == "open" and gap >= told:
+            last.finish()
+        self.clock.advance(max(0.0, gap - told))
+        client, server = self.asking(post(b"hi"))
+        if server is last and gap > self.closes_after:
+            server.reset()
+        else:
+            server.send(OK)
+        return client.read()
+
+    def test_post_soon_after_an_answer_goes_on_the_kept_connection(self) -> None:
+        _, server = self.asking()
+        server.send(OK)
+        self.clock.advance(FIRST_TRUST - 0.01)
+        assert self.asking(post(b"hi"))[1] is server
+
+    def test_post_long_after_an_answer_goes_on_a_fresh_one_and_the_kept_one_stays(self) -> None:
+        _, server = self.asking()
+        server.send(OK)
+        self.clock.advance(FIRST_TRUST + 0.01)
+        assert self.asking(post(b"hi"))[1] is not server
+        server.read()
+        self.asking(GET)
+        assert server.read() == GOT
+
+    def test_server_that_closes_idle_connections_is_trusted_half_as_long(self) -> None:
+        for idle, trust in ((0.2, 0.1), (0.6, 0.1), (0.1, 0.05)):
+            _, server = self.asking()
+            server.send(OK)
+            self.clock.advance(idle)
+            server.finish()
+            assert self.upstream.trust == pytest.approx(trust)
+
+    def test_post_that_met_a_close_teaches_as_well(self) -> None:
+        _, server = self.asking()
+        server.send(OK)
+        self.clock.advance(0.3)
+        client, same = self.asking(post(b"hi"))
+        same.reset()
+        assert client.read().startswith(b"HTTP/1.1 502 ")
+        assert self.upstream.trust == pytest.approx(0.15)
+
+    def test_what_we_close_or_what_breaks_in_use_teaches_nothing(self) -> None:
+        _, server = self.asking()
+        server.send(OK)
+        self.upstream.close_idle()
+        self.clock.advance(0)
+        _, fresh = self.asking()
+        fresh.reset()
+        for wire in self.servers.wires[2:]:
+            wire.reset()
+        assert self.upstream.trust == FIRST_TRUST
+
+    def test_server_that_was_away_is_trusted_anew(self) -> None:
+        _, server = self.asking()
+        server.send(OK)
+        self.clock.advance(0.1)
+        server.finish()
+        self.servers.broken["one"] = Refused()
+        client = self.client()
+        client.send(GET)
+        assert self.upstream.trust == pytest.approx(0.05)
+        del self.servers.broken["one"]
+        self.asking()
+        assert self.upstream.trust == FIRST_TRUST
+
+    def test_no_post_fails_once_it_is_known_how_long_the_server_waits(self) -> None:
+        gaps = [0.005, 0.0205, 0.03, 0.009, 0.015, 0.0202, 0.021, 0.5, 0.0209, 0.011] * 20
+        failed = [number for number, gap in enumerate(gaps) if not self.posting(gap).startswith(OK[:15])]
+        assert failed == [1]
+        # Those within half of that time still go on the kept connection.
+        assert self.upstream.trust == pytest.approx(0.01025, abs=0.001)
+        assert len(self.servers.attempts) < len(gaps)
 
 
 class Reaching(ProxyCase):
