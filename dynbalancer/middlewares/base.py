@@ -7,16 +7,18 @@ Settings come typed from files (``permanent: true``, lists) and as texts from la
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from zope.interface import implementer
 
-from dynbalancer.core.exchange import Field, Headers, field_of
+from dynbalancer.core.exchange import Field, Headers, Response, field_of
 from dynbalancer.core.schema import READERS, WrongValueError, describe
 from dynbalancer.errors import ConfigurationError, did_you_mean
 from dynbalancer.interfaces import IMiddleware
+
+T = TypeVar("T")
 
 _member = re.compile(r"(\w+)\[([0-9]{1,4})\]").fullmatch
 
@@ -61,8 +63,13 @@ class SettingsReader:
         return ConfigurationError(self.where, why, hint)
 
     def text(self, option: str, default: str | None = None) -> str:
-        """A text. Without a default the option is required. Whole numbers are taken as they are written."""
+        """A text, the default where it is empty. Without a default the option is required.
+
+        Whole numbers are taken as they are written.
+        """
         value = self._found.get(option)
+        if value == "" and default is not None:
+            return default
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
         return str(self._read("text", option, value, default))
@@ -82,6 +89,13 @@ class SettingsReader:
         """A section of texts, in order; empty texts are allowed. Numbers and switches are taken as texts."""
         found: Mapping[str, Any] = self._read("section", option, self._found.get(option), {})
         return tuple((key, self._pair(option, key, value)) for key, value in found.items())
+
+    def regex(self, option: str, made: Callable[[], T]) -> T:
+        """What ``made`` makes of the pattern of an option; its complaint becomes that of the option."""
+        try:
+            return made()
+        except ConfigurationError as error:
+            raise self.refuse(f"option {option}: {error.why}", error.hint) from error
 
     def _pair(self, option: str, key: str, value: object) -> str:
         if isinstance(value, bool):
@@ -141,6 +155,11 @@ class FieldEdits:
         kept = [field for field in headers.fields if field[0].replace(b"_", b"-") not in names]
         kept.extend(self.fields)
         headers.fields = kept
+
+
+def plain(status: int, body: bytes, *fields: tuple[bytes, bytes]) -> Response:
+    """An answer of our own, in plain text: nothing of the request is in it that a browser could run."""
+    return Response(status, body, [(b"Content-Type", b"text/plain; charset=utf-8"), *fields])
 
 
 def folded(name: bytes) -> bytes:

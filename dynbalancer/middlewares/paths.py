@@ -1,22 +1,31 @@
-"""Middlewares that change the path the server sees: addPrefix, stripPrefix, replacePath. The query stays."""
+"""Middlewares that change the path the server sees: addPrefix, stripPrefix, replacePath, and two by patterns.
+
+The query stays. Paths come in normal form and leave in it: what could then be read in two ways is refused.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 from dynbalancer.core.exchange import Exchange, Response
+from dynbalancer.core.rules.regex import capturing
+from dynbalancer.core.rules.replacement import Replacement
 from dynbalancer.core.targets import normal_path
 from dynbalancer.errors import RequestError
-from dynbalancer.middlewares.base import FieldEdits, Middleware, SettingsReader
+from dynbalancer.middlewares.base import FieldEdits, Middleware, SettingsReader, plain
 
 FORWARDED_PREFIX = b"X-Forwarded-Prefix"
 REPLACED_PATH = b"X-Replaced-Path"
 
 _forget_prefix = FieldEdits.of([(FORWARDED_PREFIX, b"")])
 _forget_replaced = FieldEdits.of([(REPLACED_PATH, b"")])
+
+_slashes = re.compile(rb"/{2,}")
 
 # What the parser of requests leaves as it is.
 _UNQUOTED = "/%:@!$&'()*+,;=~|<>[]^`{}\"\\"
@@ -65,23 +74,55 @@ class StripPrefix(Middleware):
         path = exchange.head.path
         for prefix in self.prefixes:
             if path.startswith(prefix):
-                return self._strip(exchange, prefix)
+                return _strip(exchange, prefix)
         return None
 
-    def _strip(self, exchange: Exchange, prefix: bytes) -> Response | None:
-        rest = exchange.head.path[len(prefix) :]
-        rest = rest if rest.startswith(b"/") else b"/" + rest
-        # /api../secret without /api would be /../secret: what was no dot segment when it was routed must not
-        # become one.
-        try:
-            unambiguous = normal_path(rest) == rest
-        except RequestError:
-            unambiguous = False
-        if not unambiguous:
-            return Response(400, b"400 bad request\n", [(b"Content-Type", b"text/plain; charset=utf-8")])
-        exchange.head.path = rest
-        _tell_prefix(exchange, prefix)
+
+@dataclass(frozen=True, slots=True)
+class StripPrefixRegex(Middleware):
+    """Take what the first pattern that fits finds at the start off the path, and tell it in X-Forwarded-Prefix.
+
+    ``searches`` are those of the compiled patterns. Where none fits, the request goes on unchanged.
+    """
+
+    searches: tuple[Callable[[bytes], Any], ...]
+
+    @classmethod
+    def from_settings(cls, name: str, settings: Mapping[str, Any]) -> StripPrefixRegex:
+        """Takes ``regex``, a list of patterns."""
+        reader = SettingsReader(name, settings, ("regex",))
+        words = reader.words("regex")
+        return cls(
+            tuple(reader.regex("regex", partial(capturing, word, groups=False)).search for word in words)
+        )
+
+    def on_request(self, exchange: Exchange) -> Response | None:
+        path = exchange.head.path
+        for search in self.searches:
+            found = search(path)
+            if found is not None and found.start() == 0 and found.end():
+                return _strip(exchange, found.group())
         return None
+
+
+def _strip(exchange: Exchange, prefix: bytes) -> Response | None:
+    rest = exchange.head.path[len(prefix) :]
+    rest = rest if rest.startswith(b"/") else b"/" + rest
+    # /api../secret without /api would be /../secret: what was no dot segment when it was routed must not
+    # become one.
+    try:
+        unambiguous = normal_path(rest) == rest
+    except RequestError:
+        unambiguous = False
+    if not unambiguous:
+        return _refused()
+    exchange.head.path = rest
+    _tell_prefix(exchange, prefix)
+    return None
+
+
+def _refused() -> Response:
+    return plain(400, b"400 bad request\n")
 
 
 def _tell_prefix(exchange: Exchange, prefix: bytes) -> None:
@@ -109,6 +150,59 @@ class ReplacePath(Middleware):
         _forget_replaced.apply(exchange.head.headers)
         exchange.head.headers.add(REPLACED_PATH, exchange.head.path)
         exchange.head.path = self.path
+
+
+@dataclass(frozen=True, slots=True)
+class ReplacePathRegex(Middleware):
+    """Replace in the path what a pattern finds, and send the old path in X-Replaced-Path.
+
+    Where it finds nothing, the request goes on unchanged. ``replacement`` None: there is nothing to put in its place.
+    """
+
+    replacement: Replacement | None
+    notices: tuple[str, ...] = ()
+
+    @classmethod
+    def from_settings(cls, name: str, settings: Mapping[str, Any]) -> ReplacePathRegex:
+        """Takes ``regex`` and ``replacement``, in which ``$1`` or ``${name}`` stands for a group."""
+        reader = SettingsReader(name, settings, ("regex", "replacement"))
+        pattern, written = reader.text("regex"), reader.text("replacement", "")
+        if not written.isprintable():
+            raise reader.refuse("option replacement: control characters have no place in a path")
+        # As in Traefik: a path is made of it, which has no query.
+        template = quote(written, safe=_UNQUOTED)
+        made = reader.regex("regex", partial(Replacement, pattern, template))
+        notices = [f"{word} in the replacement is no group of the pattern" for word in made.unknown]
+        if "?" in written or "#" in written:
+            notices.append("? and # in the replacement become part of the path: the query can't be changed")
+        if not written:
+            return cls(None, ("without a replacement it changes nothing",))
+        return cls(made, tuple(notices))
+
+    def on_request(self, exchange: Exchange) -> Response | None:
+        head = exchange.head
+        _forget_replaced.apply(head.headers)
+        if self.replacement is None:
+            return None
+        try:
+            found = self.replacement.replaced(head.path)
+            if found is None:
+                return None
+            path = _rewritten(found)
+        except RequestError:
+            return _refused()
+        head.headers.add(REPLACED_PATH, head.path)
+        head.path = path
+        return None
+
+
+def _rewritten(found: bytes) -> bytes:
+    """A path put together from pieces. Raises RequestError 400 where one became a dot segment, as in :func:`_strip`."""
+    path = _slashes.sub(b"/", b"/" + found)
+    for segment in path.lower().split(b"/"):
+        if segment.replace(b"%2e", b".") in (b".", b".."):
+            raise RequestError(400, "rewrite", "a dot segment came about")
+    return normal_path(path)
 
 
 def _path(reader: SettingsReader, option: str, written: str) -> bytes:

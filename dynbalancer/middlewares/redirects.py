@@ -1,14 +1,18 @@
-"""Middlewares that send the client elsewhere: redirectScheme."""
+"""Middlewares that send the client elsewhere: redirectScheme, redirectRegex."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from dynbalancer.core.exchange import Exchange, Response
-from dynbalancer.errors import did_you_mean
-from dynbalancer.middlewares.base import Middleware, SettingsReader
+from dynbalancer.core.rules.replacement import OURS, Piece, Replacement
+from dynbalancer.errors import RequestError, did_you_mean
+from dynbalancer.middlewares.base import Middleware, SettingsReader, plain
 
 DEFAULT_PORTS = {b"http": 80, b"https": 443}
 
@@ -51,10 +55,9 @@ class RedirectScheme(Middleware):
         if scheme == self.scheme and self.port in (None, port):
             return None
         if not head.host:
-            return _plain(400, b"400 bad request\n")
+            return _refused()
         location = b"%b://%b%b%b" % (self.scheme, head.host, self._suffix(), head.target)
-        status = _status(head.method, permanent=self.permanent)
-        return _plain(status, REASONS[status], (b"Location", location))
+        return moved(head.method, location, permanent=self.permanent)
 
     def _suffix(self) -> bytes:
         if self.port is None or self.port == DEFAULT_PORTS[self.scheme]:
@@ -62,11 +65,95 @@ class RedirectScheme(Middleware):
         return b":%d" % self.port
 
 
-def _status(method: bytes, *, permanent: bool) -> int:
-    """307 and 308 keep method and body; for GET the older codes do, which every client knows."""
+@dataclass(frozen=True, slots=True)
+class RedirectRegex(Middleware):
+    """Redirect to what becomes of the whole URL when what a pattern finds in it is replaced.
+
+    A URL that the pattern doesn't find, or that stays the same, goes on.
+    """
+
+    replacement: Replacement
+    permanent: bool = False
+    notices: tuple[str, ...] = ()
+
+    @classmethod
+    def from_settings(cls, name: str, settings: Mapping[str, Any]) -> RedirectRegex:
+        """Takes ``regex``, ``replacement`` (``$1`` or ``${name}`` stands for a group) and ``permanent``."""
+        reader = SettingsReader(name, settings, ("regex", "replacement", "permanent"))
+        pattern, written = reader.text("regex"), reader.text("replacement")
+        if not written.isprintable():
+            raise reader.refuse("option replacement: control characters have no place in a URL")
+        template = quote(written, safe=_URL)
+        made = reader.regex("regex", partial(Replacement, pattern, template))
+        notices = tuple(f"{word} in the replacement is no group of the pattern" for word in made.unknown)
+        return cls(made, reader.switch("permanent"), notices)
+
+    def on_request(self, exchange: Exchange) -> Response | None:
+        head = exchange.head
+        origin = b"%b://%b" % (_scheme(exchange), head.host)
+        if head.port is not None:
+            origin += b":%d" % head.port
+        url = origin + head.target
+        try:
+            pieces = self.replacement.pieces(url)
+        except RequestError:
+            return _refused()
+        if pieces is None:
+            return None
+        location = b"".join(piece.text for piece in pieces)
+        if location == url:
+            return None
+        if leads_astray(pieces, location, len(origin)):
+            return _refused()
+        return moved(head.method, location, permanent=self.permanent)
+
+
+# What may stand in a URL as it is; the rest of a replacement is escaped.
+_URL = "!#$%&'()*+,/:;=?@[]^_`{|}~\\-."
+
+# As browsers read it: slashes either way, and any number of them.
+_leading = re.compile(rb"(?:[A-Za-z][A-Za-z0-9+.-]*:[/\\]*|[/\\]{2,})").match
+_end_of_authority = re.compile(rb"[/\\?#]|\Z").search
+_label = re.compile(rb"[A-Za-z0-9_-]*").fullmatch
+
+
+def leads_astray(pieces: Sequence[Piece], location: bytes, path_at: int) -> bool:
+    """Whether a client chose by path or query which host a redirect leads to.
+
+    ``path_at`` says where in the client's URL the path begins: what stood before was decided by the router. What
+    stood behind may become a label of the new host, but neither its scheme nor its end: ``https://b.example$1``
+    must not lead to ``b.example.evil.example``.
+    """
+    leading = _leading(location)
+    if leading is None:
+        return False
+    end = _end_of_authority(location, leading.end())
+    assert end is not None
+    at = 0
+    for piece in pieces:
+        begin, at = at, at + len(piece.text)
+        if piece.start == OURS or begin >= end.start():
+            continue
+        chosen = max(begin, begin + path_at - piece.start)
+        if chosen >= min(at, end.start()):
+            continue
+        text, behind = location[chosen : min(at, end.start())], location[at : end.start()]
+        if chosen < leading.end() or not _label(text) or b"." not in behind:
+            return True
+    return False
+
+
+def moved(method: bytes, location: bytes, *, permanent: bool) -> Response:
+    """A redirect. 307 and 308 keep method and body; for GET the older codes do, which every client knows."""
     if method == b"GET":
-        return 301 if permanent else 302
-    return 308 if permanent else 307
+        status = 301 if permanent else 302
+    else:
+        status = 308 if permanent else 307
+    return plain(status, REASONS[status], (b"Location", location))
+
+
+def _refused() -> Response:
+    return plain(400, b"400 bad request\n")
 
 
 def _scheme(exchange: Exchange) -> bytes:
@@ -85,7 +172,3 @@ def _port(reader: SettingsReader) -> int | None:
     if not 0 < port < 65536:
         raise reader.refuse(f"option port: expected a number from 1 to 65535, got '{written}'")
     return port
-
-
-def _plain(status: int, body: bytes, *fields: tuple[bytes, bytes]) -> Response:
-    return Response(status, body, [(b"Content-Type", b"text/plain; charset=utf-8"), *fields])

@@ -41,6 +41,7 @@ def test_a_list_may_be_written_member_by_member() -> None:
 def test_what_is_not_given_has_its_default() -> None:
     found = reader()
     assert found.text("prefix", "x") == "x"
+    assert reader(prefix="").text("prefix", "x") == "x"
     assert found.switch("permanent") is False
     assert found.pairs("customHeaders") == ()
     assert not found.is_on("permanent")

@@ -1,4 +1,4 @@
-"""addPrefix, stripPrefix, replacePath: the path changes, the query and the meaning do not."""
+"""Middlewares that change paths, plain or by patterns: the query and the meaning stay."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from dynbalancer.core.exchange import Exchange, Response
 from dynbalancer.core.targets import normal_path
 from dynbalancer.errors import RequestError
-from dynbalancer.middlewares.paths import AddPrefix, ReplacePath, StripPrefix
+from dynbalancer.middlewares.paths import (
+    AddPrefix,
+    ReplacePath,
+    ReplacePathRegex,
+    StripPrefix,
+    StripPrefixRegex,
+)
 from dynbalancer.testing import MiddlewareContract, exchange
 
 
@@ -140,3 +146,145 @@ def test_path_is_replaced_and_the_old_one_told() -> None:
     ReplacePath.from_settings("replace@file", {"path": "/new"}).on_request(a)
     assert (a.head.path, a.head.query) == (b"/new", b"q=1")
     assert list(a.head.headers) == [(b"X-Replaced-Path", b"/old")]
+
+
+class TestStripPrefixRegex(MiddlewareContract):
+    make = StripPrefixRegex.from_settings
+    good = {"regex": "^/[a-z]+"}
+    bad = (
+        {},
+        {"regex": []},
+        {"regex": "("},
+        {"regex": ["^/a(?=b)"]},
+        {"regex": "a" * 1025},
+        {"prefixes": "/a"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("patterns", "path", "seen", "told"),
+    [
+        (["^/[a-z]+/[0-9]+"], b"/shop/17/cart", b"/cart", b"/shop/17"),
+        (["/foo/[a-z0-9]+/[0-9]+/"], b"/foo/b0r/17/x", b"/x", b"/foo/b0r/17/"),
+        (["^/x", "^/[a-z]+"], b"/shop/a", b"/a", b"/shop"),
+        (["^/shop"], b"/shop", b"/", b"/shop"),
+        (["^/sh"], b"/shop", b"/op", b"/sh"),
+        (["/b"], b"/a/b", b"/a/b", None),
+        (["^/b"], b"/a/b", b"/a/b", None),
+        (["^/?"], b"/a", b"/a", b"/"),
+        (["^x*"], b"/a", b"/a", None),
+        (["^/a|/b"], b"/a/b", b"/b", b"/a"),
+        (["^/a??b?"], b"/ab", b"/ab", b"/"),
+        (["(?i)^/API"], b"/api/v1", b"/v1", b"/api"),
+    ],
+)
+def test_what_a_pattern_finds_at_the_start_is_taken_off(
+    patterns: list[str], path: bytes, seen: bytes, told: bytes | None
+) -> None:
+    a = exchange(path=path, query=b"q=1")
+    assert StripPrefixRegex.from_settings("strip@file", {"regex": patterns}).on_request(a) is None
+    assert (a.head.path, a.head.query) == (seen, b"q=1")
+    assert a.head.headers.get(b"x-forwarded-prefix") == told
+
+
+@pytest.mark.parametrize("path", [b"/api../secret", b"/api..", b"/apix..;/x"])
+def test_rest_of_a_pattern_that_would_become_a_dot_segment_is_refused(path: bytes) -> None:
+    a = exchange(path=path)
+    answer = StripPrefixRegex.from_settings("strip@file", {"regex": "^/api[a-z]*"}).on_request(a)
+    assert answer is not None
+    assert (answer.status, a.head.path) == (400, path)
+
+
+class TestReplacePathRegex(MiddlewareContract):
+    make = ReplacePathRegex.from_settings
+    good = {"regex": "^/a/(.*)", "replacement": "/b/$1"}
+    bad = (
+        {},
+        {"replacement": "/b"},
+        {"regex": "(", "replacement": "/b"},
+        {"regex": "^/a", "replacement": "/b\r\nX-A: b"},
+        {"regex": "^/a", "replacement": "/b\x00"},
+        {"regex": "^/a", "replacement": "/b", "path": "/"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement", "path", "seen"),
+    [
+        ("^/a/(.*)", "/b/$1", b"/a/x/y", b"/b/x/y"),
+        ("^/a/(.*)", "/b/${1}.html", b"/a/x", b"/b/x.html"),
+        ("^/(?P<who>[^/]+)/(?P<what>.*)", "/${what}/${who}", b"/ann/cats", b"/cats/ann"),
+        ("^/a(.*)", "/b/$1", b"/a/x", b"/b/x"),
+        ("^/a", "b", b"/a/x", b"/b/x"),
+        ("^.*$", "/", b"/a/x", b"/"),
+        ("/api", "", b"/api/x", b"/api/x"),
+        ("o", "0", b"/foo/o", b"/f00/0"),
+        ("^/a", "/caf\u00e9 1", b"/a", b"/caf%C3%A9%201"),
+        ("^/a", "/%7Euser%2Fx", b"/a", b"/~user%2Fx"),
+        ("^/a", "/b?x=1#y", b"/a", b"/b%3Fx=1%23y"),
+        ("^/a", "/b", b"/x", b"/x"),
+    ],
+)
+def test_what_a_pattern_finds_is_replaced(pattern: str, replacement: str, path: bytes, seen: bytes) -> None:
+    a = exchange(path=path, query=b"q=1", headers={b"X-Replaced-Path": b"/evil"})
+    made = ReplacePathRegex.from_settings("r@file", {"regex": pattern, "replacement": replacement})
+    assert made.on_request(a) is None
+    assert (a.head.path, a.head.query) == (seen, b"q=1")
+    assert a.head.headers.get(b"x-replaced-path") == (None if path == seen else path)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement", "path"),
+    [
+        ("^/api(.*)", "$1", b"/api../secret"),
+        ("^/api(.*)", "/v1/.$1", b"/api./secret"),
+        ("^/api(.*)", "/%2E$1", b"/api./x"),
+        ("^/(.*)$", "/a/%2$1", b"/e"),
+        ("^/(.*)$", "/a/%$1", b"/00"),
+        ("^/(.*)$", "/a/%$1", b"/zz"),
+        ("^/(.*)$", "/a\\$1", b"/b"),
+        ("^/(.*)$", "/..;$1", b"/b"),
+        ("a", "b", b"/" + b"a" * 200),
+    ],
+)
+def test_result_that_could_be_read_in_two_ways_is_refused(
+    pattern: str, replacement: str, path: bytes
+) -> None:
+    a = exchange(path=path)
+    made = ReplacePathRegex.from_settings("r@file", {"regex": pattern, "replacement": replacement})
+    answer = made.on_request(a)
+    assert answer is not None
+    assert (answer.status, a.head.path) == (400, path)
+    assert b"x-replaced-path" not in a.head.headers
+
+
+@given(
+    st.lists(_segment, max_size=4),
+    st.sampled_from(["^/a(.*)", "(a|b)", r"\.", "(.*)", "/(.)"]),
+    st.sampled_from(["$1", "/x/$1", "/..$1", "$1$1", "%2$1"]),
+)
+def test_replaced_path_is_in_normal_form_or_refused(
+    segments: list[bytes], pattern: str, replacement: str
+) -> None:
+    try:
+        path = normal_path(b"/" + b"/".join(segments))
+    except RequestError:
+        path = b"/a../x"
+    a = exchange(path=path)
+    made = ReplacePathRegex.from_settings("r@file", {"regex": pattern, "replacement": replacement})
+    assert made.on_request(a) is not None or normal_path(a.head.path) == a.head.path
+
+
+@pytest.mark.parametrize(
+    ("settings", "notice"),
+    [
+        ({"regex": "^/(a)", "replacement": "/$1x"}, "$1x in the replacement is no group of the pattern"),
+        ({"regex": "^/a"}, "without a replacement it changes nothing"),
+        (
+            {"regex": "^/a", "replacement": "/b?c"},
+            "? and # in the replacement become part of the path: the query can't be changed",
+        ),
+    ],
+)
+def test_what_is_probably_not_meant_is_told(settings: dict[str, Any], notice: str) -> None:
+    assert ReplacePathRegex.from_settings("r@file", settings).notices == (notice,)

@@ -1,14 +1,19 @@
-"""redirectScheme: where it sends whom, with which code, and whom it lets pass."""
+"""Redirects: where they send whom, with which code, whom they let pass, and that no client chooses where to."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dynbalancer.core.exchange import Response
-from dynbalancer.core.targets import normal_host
-from dynbalancer.middlewares.redirects import RedirectScheme
+from dynbalancer.core.targets import normal_host, split_target
+from dynbalancer.errors import RequestError
+from dynbalancer.middlewares.redirects import RedirectRegex, RedirectScheme
 from dynbalancer.testing import MiddlewareContract, exchange
 
 
@@ -122,3 +127,149 @@ def test_location_stays_on_the_host_whatever_the_path(path: bytes) -> None:
     found = answer({"scheme": "https"}, path=path)
     assert found is not None
     assert found.headers.get(b"location") == b"https://a.example" + path
+
+
+def rewritten(
+    regex: str, replacement: str, path: bytes = b"/", authority: bytes = b"a.example", **request: Any
+) -> Response | None:
+    """What redirectRegex answers to a request."""
+    a = exchange(path=path, **request)
+    a.head.authority = authority
+    a.head.host, a.head.port = normal_host(authority)
+    settings = {"regex": regex, "replacement": replacement}
+    return RedirectRegex.from_settings("r@file", settings).on_request(a)
+
+
+def location(answer: Response | None) -> bytes | None:
+    """Where an answer leads; None where there is none."""
+    return None if answer is None else answer.headers.get(b"location")
+
+
+class TestRedirectRegex(MiddlewareContract):
+    make = RedirectRegex.from_settings
+    good = {"regex": "^http://a.example/(.*)", "replacement": "https://b.example/$1", "permanent": "true"}
+    bad = (
+        {},
+        {"regex": "^/a"},
+        {"replacement": "/b"},
+        {"regex": "(", "replacement": "/b"},
+        {"regex": "^/a", "replacement": "/b\r\nSet-Cookie: a=b"},
+        {"regex": "^/a", "replacement": "/b\x00"},
+        {"regex": "^/a", "replacement": "/b", "permanent": "maybe"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("regex", "replacement", "authority", "target", "expected"),
+    [
+        (
+            "^http://a.example/(.*)",
+            "https://b.example/${1}",
+            b"a.example",
+            b"/x?q=1",
+            b"https://b.example/x?q=1",
+        ),
+        (
+            "^https?://a.example/(.*)",
+            "http://a.example:8080/$1",
+            b"A.EXAMPLE",
+            b"/x",
+            b"http://a.example:8080/x",
+        ),
+        ("^http://a.example:80/(.*)", "/b/$1", b"a.example:80", b"/x", b"/b/x"),
+        ("^http://a.example/x$", "https://b.example/", b"a.example:80", b"/x", None),
+        (r"^https?://(?:www\.)?(.+)", "https://www.${1}", b"a.example", b"/x", b"https://www.a.example/x"),
+        ("^http://([^/]+)/(.*)", "https://$1:8443/$2", b"a.example", b"/x", b"https://a.example:8443/x"),
+        ("^http://(.*)", "https://$1", b"[2001:db8::1]", b"/x", b"https://[2001:db8::1]/x"),
+        (
+            "^http://a.example/u/([^/]+)/(.*)",
+            "https://$1.b.example/$2",
+            b"a.example",
+            b"/u/ann/x",
+            b"https://ann.b.example/x",
+        ),
+        ("/old", "/new", b"a.example", b"/old/old", b"http://a.example/new/new"),
+        ("old", "new stuff \u00e9", b"a.example", b"/old", b"http://a.example/new%20stuff%20%C3%A9"),
+        ("b.example", "c.example", b"a.example", b"/x", None),
+        ("a.example", "a.example", b"a.example", b"/x", None),
+        ("^http://a.example/(.*)", "http://a.example/$1", b"a.example", b"/x", None),
+    ],
+)
+def test_url_is_rewritten_or_goes_on(
+    regex: str, replacement: str, authority: bytes, target: bytes, expected: bytes | None
+) -> None:
+    path, mark, query = target.partition(b"?")
+    found = rewritten(regex, replacement, path, authority, query=query if mark else None)
+    assert location(found) == expected
+
+
+@pytest.mark.parametrize(
+    ("regex", "replacement", "target"),
+    [
+        ("^http://a.example/x(.*)", "https://b.example$1", b"/x.evil.example/"),
+        ("^http://a.example/x(.*)", "https://b.example$1", b"/x@evil.example/"),
+        ("^http://a.example/x(.*)", "https://b.example$1", b"/x:80@evil.example/"),
+        ("^http://a.example/x(.*)", "https://b.co$1", b"/xmunity/"),
+        ("^http://a.example/x(.*)", "//$1", b"/xevil.example"),
+        ("^http://a.example/x(.*)", "/$1", b"/x/evil.example"),
+        ("^http://a.example/x(.*)", "$1", b"/x//evil.example"),
+        (r".*\?u=(.*)", "$1", b"/?u=https://evil.example/"),
+        (r".*\?u=(.*)", "/$1", b"/?u=/evil.example/"),
+        (r".*\?u=(.*)", "/$1", b"/?u=\\evil.example/"),
+        (r".*\?u=(.*)", "$1", b"/?u=javascript:alert(1)"),
+        (r".*\?u=(.*)", "$1", b"/?u=https:evil.example"),
+        (r".*\?u=(.*)", "https:$1", b"/?u=evil.example"),
+        (r".*\?u=(.*)", "https:///$1", b"/?u=evil.example"),
+        (r".*\?s=(.*)", "$1://b.example/", b"/?s=ftp"),
+        ("^http://a.example/(.*)", "https://b.example:$1/", b"/81"),
+        ("^http://a.example/(.*)", "https://$1.b.example/", b"/evil.example%2F"),
+        ("a", "b", b"/" + b"a" * 200),
+    ],
+)
+def test_client_does_not_choose_the_host_it_is_sent_to(regex: str, replacement: str, target: bytes) -> None:
+    path, mark, query = target.partition(b"?")
+    found = rewritten(regex, replacement, path, query=query if mark else None)
+    assert found is not None
+    assert (found.status, location(found)) == (400, None)
+
+
+@given(
+    st.text("/\\@:.%?#a-", max_size=10),
+    st.sampled_from(
+        ["https://b.example$1", "https://b.example/$1", "/$1", "$1", "//$1.b.example/", "https:$1"]
+    ),
+)
+def test_host_of_a_location_is_one_the_replacement_names(rest: str, replacement: str) -> None:
+    try:
+        path, query = split_target(b"/x" + rest.encode())
+    except RequestError:
+        path, query = b"/x/", None
+    found = location(rewritten("^http://a.example/x(.*)", replacement, path, query=query))
+    if found is not None:
+        # As a browser resolves it: slashes of both kinds, as many as it likes.
+        target = re.sub(rb"^(https?:)/*", rb"\1//", found.replace(b"\\", b"/"))
+        host = urlsplit(urljoin(b"http://a.example/", re.sub(rb"^/{2,}", b"//", target))).hostname or b""
+        assert host in (b"", b"a.example", b"b.example") or host.endswith(b".b.example")
+
+
+@pytest.mark.parametrize(
+    ("method", "permanent", "status"),
+    [(b"GET", False, 302), (b"GET", True, 301), (b"POST", False, 307), (b"POST", True, 308)],
+)
+def test_code_of_a_rewritten_url_keeps_the_method(method: bytes, permanent: bool, status: int) -> None:
+    settings = {"regex": "a.example", "replacement": "b.example", "permanent": permanent}
+    found = RedirectRegex.from_settings("r@file", settings).on_request(exchange(method))
+    assert found is not None
+    assert (found.status, location(found)) == (status, b"http://b.example/")
+
+
+@pytest.mark.parametrize(("trusted", "expected"), [(True, None), (False, b"https://a.example/")])
+def test_scheme_that_a_trusted_peer_told_is_that_of_the_url(trusted: bool, expected: bytes | None) -> None:
+    headers = {b"X-Forwarded-Proto": b"https"}
+    found = rewritten("^http:", "https:", headers=headers, trusted=trusted)
+    assert location(found) == expected
+
+
+def test_reference_to_no_group_is_told() -> None:
+    made = RedirectRegex.from_settings("r@file", {"regex": "^(.*)$", "replacement": "$1x"})
+    assert made.notices == ("$1x in the replacement is no group of the pattern",)

@@ -58,6 +58,16 @@ stripPrefix = MiddlewareMaker(
 replacePath = MiddlewareMaker(
     "replacePath", "dynbalancer.middlewares.paths.ReplacePath", "Sends another path to the server."
 )
+stripPrefixRegex = MiddlewareMaker(
+    "stripPrefixRegex",
+    "dynbalancer.middlewares.paths.StripPrefixRegex",
+    "Takes off the path what a pattern finds at its start.",
+)
+replacePathRegex = MiddlewareMaker(
+    "replacePathRegex",
+    "dynbalancer.middlewares.paths.ReplacePathRegex",
+    "Replaces what a pattern finds in the path.",
+)
 headers = MiddlewareMaker(
     "headers",
     "dynbalancer.middlewares.headers.CustomHeaders",
@@ -65,6 +75,9 @@ headers = MiddlewareMaker(
 )
 redirectScheme = MiddlewareMaker(
     "redirectScheme", "dynbalancer.middlewares.redirects.RedirectScheme", "Redirects to another scheme."
+)
+redirectRegex = MiddlewareMaker(
+    "redirectRegex", "dynbalancer.middlewares.redirects.RedirectRegex", "Redirects by a pattern for the URL."
 )
 
 # Balancers

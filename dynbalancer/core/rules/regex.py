@@ -53,8 +53,8 @@ def finder(pattern: str) -> Callable[[bytes], bool]:
     return lambda value: value.startswith(prefix) and search(value) is not None
 
 
-def capturing(pattern: str) -> Any:
-    """The compiled pattern (of ``re2``), which says where its groups matched. On bytes.
+def capturing(pattern: str, *, groups: bool = True) -> Any:
+    """The compiled pattern (of ``re2``), which says where it matched, and its ``groups``. On bytes.
 
     Raises ConfigurationError where the pattern can't be used, saying why. Without ``re2`` none can: what ``re`` takes
     to fill groups is not bounded by what :mod:`.backtracking` checks.
@@ -64,7 +64,8 @@ def capturing(pattern: str) -> Any:
         why = f"regular expression {pattern} needs google-re2, which is not installed"
         raise ConfigurationError("rule", why, "pip install google-re2")
     options = _options(pattern)
-    options.never_capture = options.longest_match = False
+    options.never_capture = not groups
+    options.longest_match = False
     return re2.compile(pattern.encode(), options)
 
 

@@ -20,7 +20,7 @@ from dynbalancer.core.rules.replacement import (
 from dynbalancer.errors import ConfigurationError, RequestError
 
 
-# As the documentation of Go's regexp.Expand and ReplaceAll has it, case by case.
+# Go 1.26 gives these results.
 @pytest.mark.parametrize(
     ("pattern", "template", "value", "result"),
     [
