@@ -124,6 +124,11 @@ class NoServer(UpstreamError):
     reason = "no-server"
 
 
+def printable(text: str) -> str:
+    """The same without what would end a line of a log, or move the cursor of whoever reads it."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``did you mean X?`` for the nearest known word, or an empty string.
 

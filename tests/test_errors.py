@@ -19,6 +19,7 @@ from dynbalancer.errors import (
     UpstreamClosed,
     UpstreamError,
     did_you_mean,
+    printable,
 )
 
 
@@ -84,3 +85,10 @@ def test_marking_one_error_marks_no_other() -> None:
 )
 def test_nearest_known_word_is_offered_if_it_is_near(word: str, known: tuple[str, ...], found: str) -> None:
     assert did_you_mean(word, known) == found
+
+
+@pytest.mark.parametrize(
+    "text, shown", [("añ b", "añ b"), ("a\nb", "a\\nb"), ("\x1b[2J\x00\x85", "\\x1b[2J\\x00\\x85"), ("", "")]
+)
+def test_text_that_is_safe_to_print(text: str, shown: str) -> None:
+    assert printable(text) == shown

@@ -18,7 +18,7 @@ from dynbalancer.core.explanation import Explanation, explain
 from dynbalancer.core.rules.index import HostIndex
 from dynbalancer.core.rules.parser import default_priority, read
 from dynbalancer.core.rules.tree import Hosts, Node, Predicate, Rule
-from dynbalancer.errors import ConfigurationError, Problem, did_you_mean
+from dynbalancer.errors import ConfigurationError, Problem, did_you_mean, printable
 
 MakeMiddleware = Callable[[model.Middleware], Any]
 MakeService = Callable[[model.Service, Any], Any]
@@ -335,7 +335,7 @@ class _Compiler:
                 rule = read(*key)
             except ConfigurationError as error:
                 why = f"rule {_shortened(router.rule)}: {error.why}" if router.rule.strip() else error.why
-                raise ConfigurationError("", _printable(why), _printable(error.hint)) from None
+                raise ConfigurationError("", printable(why), printable(error.hint)) from None
             found = _Read(rule, rule.node.hosts(), rule.node.compile())
         self.rules[key] = found
         for why in found.rule.warnings:
@@ -398,11 +398,6 @@ def _problem(
 ) -> Problem:
     origin = f" of {about.origin}" if about.origin else ""
     return Problem(f"{kind} {about.name}{origin}", why, hint, severity)
-
-
-def _printable(text: str) -> str:
-    """Without what would move a terminal's cursor, or end a line of a log."""
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def _shortened(text: str) -> str:

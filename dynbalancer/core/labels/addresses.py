@@ -104,6 +104,11 @@ def _internal(place: Place, port: int, findings: Findings, deepest: int) -> Addr
     networks = {name: address for name, address in sorted(container.networks.items()) if address}
     wanted = text(place.network) or place.defaults.network
     found = _named(container, networks, wanted)
+    shared = [name for name in networks if name in place.defaults.own_networks]
+    if found and shared and found not in shared:
+        why = f"the balancer is not on network {found}, but on {','.join(shared)}; {shared[0]} is used"
+        _report_network(place, why, findings)
+        found = shared[0]
     if found:
         return _on(place, networks, found, port, findings)
     if container.network_mode == "host":
@@ -114,10 +119,11 @@ def _internal(place: Place, port: int, findings: Findings, deepest: int) -> Addr
         findings.whole("it has no address on any network; it is left out of its pool", severity="warning")
         findings.note("it has no address on any network")
         return None
-    shared = [name for name in networks if name in place.defaults.own_networks]
     chosen = (shared or list(networks))[0]
     if wanted:
-        _report_missing(place, wanted, list(networks), chosen, findings)
+        on = ",".join(networks)
+        why = f"the container is not on network {wanted}, but on {on}; {chosen} is used"
+        _report_network(place, why, findings)
     return _on(place, networks, chosen, port, findings)
 
 
@@ -142,8 +148,7 @@ def _on(place: Place, networks: dict[str, str], name: str, port: int, findings: 
     return Address(networks[name], port, reachable=False)
 
 
-def _report_missing(place: Place, wanted: str, networks: list[str], chosen: str, findings: Findings) -> None:
-    why = f"the container is not on network {wanted}, but on {','.join(networks)}; {chosen} is used"
+def _report_network(place: Place, why: str, findings: Findings) -> None:
     if text(place.network) and place.network:
         findings.label(place.network.key, why, severity="warning")
     else:

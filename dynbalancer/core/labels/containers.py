@@ -59,6 +59,11 @@ class Container:
         return self.state in ("exited", "created", "dead", "removing")
 
     @property
+    def serves(self) -> bool:
+        """Whether it may be given new requests now."""
+        return self.state == "running" and self.health in ("", "healthy")
+
+    @property
     def one_off(self) -> bool:
         """Whether ``docker-compose run`` started it."""
         return self.labels.get(COMPOSE_ONE_OFF, "").lower() == "true"

@@ -37,9 +37,10 @@ class ServiceDraft:
 
 @dataclass(slots=True)
 class Reading:
-    """All that one container says in one dialect. ``idle`` says why that is nothing."""
+    """All that one container says in one dialect. ``idle`` says why that is nothing, ``serves`` whether it is up."""
 
     routers: list[RouterDraft] = field(default_factory=list)
     services: list[ServiceDraft] = field(default_factory=list)
     middlewares: list[Middleware] = field(default_factory=list)
     idle: str = ""
+    serves: bool = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from dynbalancer.errors import Problem
+from dynbalancer.errors import Problem, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,17 @@ class Findings:
         self, key: str, why: str, hint: str = "", severity: str = "error", *, root: bool = False
     ) -> None:
         """One label can't be used as written."""
-        problem = Problem(f"container {self.container}, label {key}", why, hint, severity)
+        where = f"container {self.container}, label {printable(key)}"
+        problem = Problem(where, printable(why), printable(hint), severity)
         self.problems.append(problem)
         if root:
             self.roots.append(problem)
 
     def whole(self, why: str, hint: str = "", severity: str = "error") -> None:
         """Something about the container as a whole."""
-        self.problems.append(Problem(f"container {self.container}", why, hint, severity))
+        self.problems.append(
+            Problem(f"container {self.container}", printable(why), printable(hint), severity)
+        )
 
     def note(self, why: str) -> None:
         """A sentence for the container's entry on the dashboard."""

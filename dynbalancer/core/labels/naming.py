@@ -39,6 +39,7 @@ def frontend_name(rule: str, position: int, segment: str, backend: str) -> str:
 
 def default_rule(container: Container, domain: str) -> str:
     """The rule v1 gives to a container without one, or an empty string where it can't name a host."""
+    domain = domain.strip(".")
     suffix = f".{domain}" if domain else ""
     if container.compose:
         return f"Host:{sub('.'.join(container.compose))}{suffix}"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from dynbalancer.core.labels import naming
 from dynbalancer.core.labels.containers import Container
 from dynbalancer.core.labels.drafts import Reading, RouterDraft, ServiceDraft
 from dynbalancer.core.model import Middleware, Router, Server, Service
 from dynbalancer.errors import Problem
+
+Definition = TypeVar("Definition", Middleware, Service, RouterDraft)
 
 
 @dataclass(slots=True)
@@ -51,29 +54,44 @@ def assemble(v1: Iterable[Reading], v3: Iterable[Reading]) -> Assembly:
 
 
 def _join_middlewares(readings: Sequence[Reading], whole: Assembly) -> None:
-    for middleware in (m for reading in readings for m in reading.middlewares):
-        older = whole.middlewares.get(middleware.name)
-        if older and (older.type, older.settings) != (middleware.type, middleware.settings):
-            whole.problems.append(
-                _contradiction("middleware", middleware.name, [older.origin, middleware.origin])
-            )
-        whole.middlewares[middleware.name] = middleware
+    by_name: dict[str, list[tuple[Middleware, bool]]] = {}
+    for reading in readings:
+        for middleware in reading.middlewares:
+            by_name.setdefault(middleware.name, []).append((middleware, reading.serves))
+    for name, found in by_name.items():
+        chosen = _newest(found)[0]
+        whole.middlewares[name] = chosen
+        if any((m.type, m.settings) != (chosen.type, chosen.settings) for m, _ in found):
+            origins = [middleware.origin for middleware, _ in found]
+            whole.problems.append(_contradiction("middleware", name, origins, chosen.origin))
 
 
-def _contradiction(kind: str, name: str, origins: Iterable[str], also: str = "") -> Problem:
+def _newest(found: Sequence[tuple[Definition, bool]]) -> tuple[Definition, bool]:
+    """The last one that takes requests: a version that never gets healthy must not change what the old one serves."""
+    return next((pair for pair in reversed(found) if pair[1]), found[-1])
+
+
+def _contradiction(kind: str, name: str, origins: Iterable[str], chosen: str, also: str = "") -> Problem:
     names = list(dict.fromkeys(origins))
-    why = f"defined differently by {' and '.join(names)}; the newest ({names[-1]}) counts{also}"
+    which = f"the newest ({chosen})" if chosen == names[-1] else f"{chosen}, the newest that takes requests,"
+    why = f"defined differently by {_listed(names)}; {which} counts{also}"
     return Problem(f"{kind} {name}", why, "give it the same labels everywhere, or another name", "warning")
+
+
+def _listed(names: Sequence[str]) -> str:
+    few = [*names[:2], f"{len(names) - 3} others"] if len(names) > 4 else names[:-1]
+    return f"{', '.join(few)} and {names[-1]}"
 
 
 def _join_v3(readings: Sequence[Reading], whole: Assembly) -> None:
     services = [draft for reading in readings for draft in reading.services]
     for name, drafts in _by_name(services).items():
-        newest = drafts[-1].service
+        newest = _newest([(draft.service, draft.container.serves) for draft in drafts])[0]
         whole.services[name] = replace(newest, servers=_servers(drafts))
         if any(_terms(draft.service) != _terms(newest) for draft in drafts):
             origins = [draft.service.origin for draft in drafts]
-            whole.problems.append(_contradiction("service", name, origins, "; all stay in the pool"))
+            also = "; all stay in the pool"
+            whole.problems.append(_contradiction("service", name, origins, newest.origin, also))
         for draft in drafts:
             whole.credit(draft.container, name)
     pools: dict[tuple[object, ...], list[RouterDraft]] = {}
@@ -88,8 +106,8 @@ def _join_v3(readings: Sequence[Reading], whole: Assembly) -> None:
 def _open_v3(
     drafts: list[RouterDraft], services: list[ServiceDraft], users: Mapping[str, set[str]], whole: Assembly
 ) -> None:
-    """One router of that name: the newest one; older ones with the same rule share their servers with it."""
-    newest = drafts[-1]
+    """One router of that name: the newest one; others with the same rule share their servers with it."""
+    newest = _newest([(draft, draft.container.serves) for draft in drafts])[0]
     router = newest.router
     if newest.refused:
         _refuse(drafts, whole)
@@ -98,11 +116,12 @@ def _open_v3(
     joined = [draft for draft in drafts if draft.rule_key == newest.rule_key]
     if any(_demand(draft.router) != _demand(router) for draft in drafts):
         also = "; all containers with its rule stay in the pool"
-        whole.problems.append(_contradiction("router", router.name, [d.router.origin for d in drafts], also))
+        origins = [draft.router.origin for draft in drafts]
+        whole.problems.append(_contradiction("router", router.name, origins, router.origin, also))
     for draft in others:
-        whole.refuse(
-            draft.container, f"router {router.name} is defined differently by {router.origin}, which is newer"
-        )
+        which = "which is newer" if newest is drafts[-1] else "which counts until this one takes requests"
+        why = f"router {router.name} is defined differently by {router.origin}, {which}"
+        whole.refuse(draft.container, why)
     names = {draft.router.service for draft in joined}
     service = router.service
     if len(names) > 1 and names <= whole.services.keys():
@@ -111,7 +130,9 @@ def _open_v3(
         service = _claim(union, router.name, whole, alone=users[service] == {router.name})
     whole.routers[router.name] = replace(router, service=service)
     for draft in joined:
-        whole.credit(draft.container, router.name, service)
+        whole.credit(draft.container, router.name)
+        if service in whole.services:
+            whole.credit(draft.container, service)
 
 
 def _join_v1(readings: Sequence[Reading], whole: Assembly) -> None:
@@ -157,7 +178,10 @@ def _open_v1(sets: list[list[RouterDraft]], services: list[ServiceDraft], whole:
         _refuse(everyone, whole)
         return
     _report_pool(sets, service, whole)
-    added = [Middleware(f"{name}-{m.type}", m.type, m.settings, first.router.origin) for m in first.modifiers]
+    added = [
+        Middleware(f"{name}-{m.type}", m.type, m.settings, f"{m.call} in the rule of {first.router.origin}")
+        for m in first.modifiers
+    ]
     whole.middlewares.update({middleware.name: middleware for middleware in added})
     middlewares = tuple(middleware.name for middleware in added)
     whole.routers[name] = replace(first.router, name=name, service=service, middlewares=middlewares)

@@ -77,7 +77,7 @@ def _look_at(container: Container, defaults: Defaults, position: int) -> _Look:
         return look
     _read(look, defaults, position)
     said = (look.v1, look.v3)
-    if not any(reading.routers or reading.services for reading in said):
+    if not any(reading.routers or reading.services or reading.middlewares for reading in said):
         look.ignored = look.v1.idle or look.v3.idle or "its labels make no router"
         # Whatever else it says is of no use without it.
         look.v1, look.v3 = Reading(), Reading()
@@ -94,7 +94,9 @@ def _why_not(look: _Look, defaults: Defaults) -> str:
         findings.problems.clear()
         return "a one-off container of docker-compose run"
     enable = sheet.v1.get("enable")
-    if not boolean(enable, defaults.exposed_by_default, findings, root=True):
+    # Whoever writes "no" means it, though it is no word of ours.
+    exposed = defaults.exposed_by_default and text(enable).strip("\"'").lower() not in _ALSO_NO
+    if not boolean(enable, exposed, findings, root=True):
         findings.problems[:] = findings.roots if enable is None or text(enable).lower() not in _NO else []
         if enable is not None:
             return f"not enabled: label {enable.key}={enable.value}"
@@ -106,6 +108,7 @@ def _why_not(look: _Look, defaults: Defaults) -> str:
 
 
 _NO = frozenset(("0", "f", "false"))
+_ALSO_NO = frozenset(("no", "n", "off", "disable", "disabled", "none", "false", "f", "0"))
 
 
 def _read(look: _Look, defaults: Defaults, position: int) -> None:

@@ -108,7 +108,7 @@ def _sort_v1(sheet: Sheet, label: Label, rest: str, findings: Findings) -> None:
     if label.key != canonical and key != "enable":
         why = f"v1 labels are case sensitive in Traefik; it is read as {canonical}"
         findings.label(label.key, why, severity="info")
-    if use == words.RESTRICTS:
+    if use == words.RESTRICTS and not is_false(label.value):
         findings.label(label.key, NOT_OPENED)
         sheet.restricted_segments.setdefault(segment, label.key)
     elif use == words.LATER and not is_false(label.value):
@@ -143,7 +143,10 @@ def _sort_http(sheet: Sheet, label: Label, parts: list[str], findings: Findings)
         return
     name = parts[2]
     if "@" in name:
-        findings.label(label.key, "a name must not contain '@'")
+        plain, _, provider = name.partition("@")
+        right = ".".join((*label.key.split(".")[:3], plain, *parts[3:]))
+        hint = f"write {right}; @{provider} is appended by itself"
+        findings.label(label.key, "a name must not contain '@'", hint)
         return
     if kind == "middlewares":
         named = sheet.middlewares.setdefault(_same_name(name, sheet.middlewares), [])
@@ -170,8 +173,10 @@ def _sort_field(sheet: Sheet, label: Label, kind: str, name: str, key: str, find
 
 
 def _unknown(sheet: Sheet, label: Label, findings: Findings, *, root: bool = False) -> None:
-    right = words.nearest(label.key)
+    right = words.nearest(label.key.strip())
     why = "this label is unknown and not used"
+    if label.key != label.key.strip():
+        why = "this label has a blank before or after its key, and is not used"
     root = root or right == "traefik.enable"
     protected = _protect(sheet, label, right or label.key)
     if protected:
@@ -181,16 +186,17 @@ def _unknown(sheet: Sheet, label: Label, findings: Findings, *, root: bool = Fal
 
 def _protect(sheet: Sheet, label: Label, meant: str) -> str:
     """Fail closed: a misspelt label that may keep requests out closes what it is about; says what."""
-    parts = meant.split(".")
+    parts = meant.strip().split(".")
     names_middlewares = any(words.near(part, ("middlewares",), 0.8) for part in label.key.split(".")[4:])
-    if parts[1:3] == ["http", "routers"] and (names_middlewares or parts[4:] == ["middlewares"]):
+    restricts = names_middlewares or ".".join(parts[4:]) in ("middlewares", "entrypoints", "tls")
+    if parts[1:3] == ["http", "routers"] and restricts:
         sheet.restricted_routers.setdefault(parts[3].lower(), label.key)
         return f"router {parts[3]}"
     if parts[1:3] == ["http", "services"] and (names_middlewares or parts[4:] == ["middlewares"]):
         sheet.restricted_services.setdefault(parts[3].lower(), label.key)
         return f"service {parts[3]}"
     for segment, rest in (("", ".".join(parts[1:])), (".".join(parts[1:2]), ".".join(parts[2:]))):
-        if words.v1_restricts(rest):
+        if words.v1_restricts(rest) or rest.lower() == "frontend.entrypoints":
             sheet.restricted_segments.setdefault(segment, label.key)
             return f"segment {segment}" if segment else "the container's router"
     return ""
@@ -202,7 +208,7 @@ def _same_name(name: str, known: Mapping[str, object]) -> str:
 
 
 def _is_root_typo(key: str) -> bool:
-    root = re.split(r"[._/:-]", key, maxsplit=1)[0].lower()
+    root = re.split(r"[._/:-]", key.strip(), maxsplit=1)[0].lower()
     return len(root) + 1 < len(key) and bool(words.near(root, ("traefik",), 0.8))
 
 

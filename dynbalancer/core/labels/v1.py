@@ -20,11 +20,20 @@ def read(place: Place, sheet: Sheet, position: int, findings: Findings) -> Readi
     method = sheet.v1.get("backend.loadbalancer.method")
     if method and choice(method, "wrr", ("wrr", "drr"), findings) == "drr":
         findings.label(method.key, f"method drr {NOT_YET}; wrr is used", severity="warning")
+    _report_unused(sheet, findings)
     # As soon as one segment has a name, the one without a name is gone.
     for segment, own in sorted(sheet.segments.items()) or [("", Fields())]:
         # What isn't said for a segment holds as for the container.
         _read_segment(place, sheet, segment, {**sheet.v1, **own}, position, findings, reading)
     return reading
+
+
+def _report_unused(sheet: Sheet, findings: Findings) -> None:
+    rule = sheet.v1.get("frontend.rule")
+    if rule and sheet.segments and all("frontend.rule" in own for own in sheet.segments.values()):
+        names = ", ".join(sorted(sheet.segments))
+        why = f"not used: beside segments ({names}), it is for those without a rule of their own"
+        findings.label(rule.key, why, severity="warning")
 
 
 def _read_segment(
@@ -40,7 +49,13 @@ def _read_segment(
     domain = text(fields.get("domain"), place.defaults.domain)
     rule = text(fields.get("frontend.rule")) or naming.default_rule(container, domain)
     if not rule:
-        reading.idle = "no rule: no label traefik.frontend.rule, and no domain to make one from its name"
+        reading.idle = (
+            "no rule: neither label traefik.frontend.rule nor traefik.http.routers.NAME.rule, "
+            "and no domain to make one from its name"
+        )
+        if segment:
+            hint = f"add label traefik.{segment}.frontend.rule=…"
+            findings.whole(f"segment {segment} has no rule", hint)
         return
     port = port_of(place, fields, segment, findings)
     if port is None and not container.stopped:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from dynbalancer.core.labels.values import csv
 from dynbalancer.core.rules import parser
+from dynbalancer.core.rules.templates import pattern_of
 from dynbalancer.errors import ConfigurationError
 
 #: Functions whose arguments are alternatives, so that their order says nothing.
@@ -17,10 +19,11 @@ _ALTERNATIVES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Modifier:
-    """A middleware that a rule asks for."""
+    """A middleware that a rule asks for, by a ``call`` such as ``AddPrefix``."""
 
     type: str
-    settings: Mapping[str, str]
+    settings: Mapping[str, Any]
+    call: str = field(default="", compare=False)
 
 
 def same_rule_key(rule: str) -> str:
@@ -36,7 +39,7 @@ def modifiers_of(rule: str) -> tuple[Modifier, ...]:
     except ConfigurationError:
         # The routing table refuses the router for it, and says why.
         return ()
-    return tuple(_MODIFIERS[name](arguments) for name, arguments in found)
+    return tuple(replace(_MODIFIERS[name](arguments), call=name) for name, arguments in found)
 
 
 def _canonical(name: str, arguments: str) -> str:
@@ -52,16 +55,17 @@ def _canonical(name: str, arguments: str) -> str:
 
 def _strip(prefixes: tuple[str, ...]) -> Modifier:
     # v1 tries the longest first, whatever the order in the rule.
-    return Modifier("stripPrefix", {"prefixes": ",".join(sorted(prefixes, key=len, reverse=True))})
+    return Modifier("stripPrefix", {"prefixes": tuple(sorted(prefixes, key=len, reverse=True))})
 
 
-def _strip_regex(patterns: tuple[str, ...]) -> Modifier:
-    return Modifier("stripPrefixRegex", {"regex": ",".join(patterns)})
+def _strip_templates(templates: tuple[str, ...], end: str = "") -> Modifier:
+    patterns = tuple(f"^{pattern_of(template, '[^/]+')}{end}" for template in templates)
+    return Modifier("stripPrefixRegex", {"regex": patterns})
 
 
 _MODIFIERS: dict[str, Callable[[tuple[str, ...]], Modifier]] = {
-    "PathStripRegex": _strip_regex,
-    "PathPrefixStripRegex": _strip_regex,
+    "PathStripRegex": lambda arguments: _strip_templates(arguments, "$"),
+    "PathPrefixStripRegex": _strip_templates,
     "PathStrip": _strip,
     "PathPrefixStrip": _strip,
     "AddPrefix": lambda arguments: Modifier("addPrefix", {"prefix": arguments[-1]}),

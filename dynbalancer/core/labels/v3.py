@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from dynbalancer.core import template
 from dynbalancer.core.labels import naming
@@ -13,7 +12,7 @@ from dynbalancer.core.labels.findings import Findings, Label
 from dynbalancer.core.labels.sheet import NOT_YET, Fields, Sheet
 from dynbalancer.core.labels.values import boolean, choice, csv, integer, is_false, text
 from dynbalancer.core.model import Middleware, Router, Server, Service
-from dynbalancer.core.schema import MIDDLEWARE_TYPES
+from dynbalancer.core.schema import MIDDLEWARE_TYPES, WrongValueError, server_url
 from dynbalancer.errors import ConfigurationError, Problem
 
 #: Traefik's own default rule, for containers with v3 labels where the provider names none.
@@ -29,8 +28,12 @@ def read(place: Place, sheet: Sheet, findings: Findings, *, automatic: bool = Tr
 
     ``automatic``: a container without a router gets one by the default rule.
     """
-    reading = Reading(middlewares=_middlewares(sheet, place.container.name, findings))
-    name = naming.normalize(naming.service_name(place.container))
+    container = place.container
+    reading = Reading(middlewares=_middlewares(sheet, container.name, findings), serves=container.serves)
+    if reading.middlewares and not (sheet.routers or sheet.services or container.ports):
+        findings.note(f"it only defines middlewares: {', '.join(m.name for m in reading.middlewares)}")
+        return reading
+    name = naming.normalize(naming.service_name(container))
     services = dict(sheet.services) or _automatic_service(sheet, name, place)
     port = _fallback_port(place, sheet)
     for service, fields in services.items():
@@ -40,6 +43,10 @@ def read(place: Place, sheet: Sheet, findings: Findings, *, automatic: bool = Tr
         reading.idle = "no port exposed"
         return reading
     # A router whose every label was refused as maybe protecting is not to be replaced by an automatic one.
+    if len(services) > 1 and not sheet.routers and automatic:
+        names = ", ".join(services)
+        why = f"it declares several services ({names}) and no router, so that none is made by itself"
+        findings.whole(why, "add label traefik.http.routers.NAME.rule=…", "info")
     implied = automatic and not sheet.restricted_routers and len(services) < 2
     routers = dict(sheet.routers) or ({name: Fields()} if implied and services else {})
     for router, fields in routers.items():
@@ -94,12 +101,14 @@ def _server(
     weight = integer(option("weight"), 1, findings, 0, 2**31 - 1)
     keeps = boolean(option("preservepath"), False, findings)
     url = option("url")
-    if url and _is_url(url, findings):
+    if url and text(url):
+        address = _url(url, findings)
+        if not address:
+            return ()
         for other in (option("port"), option("scheme")):
             if other:
                 findings.label(other.key, f"{url.key} says it already; this label is not used")
         state = state_of(place.container, findings)
-        address = text(url).rstrip("/")
         server = Server(address, weight or 0, state, place.container.name, place.container.id, keeps)
         return (server,)
     port = integer(option("port"), fallback, findings, 1, 65535)
@@ -112,15 +121,18 @@ def _server(
     return (at,) if at else ()
 
 
-def _is_url(label: Label, findings: Findings) -> bool:
+def _url(label: Label, findings: Findings) -> str:
+    """The URL of a server somewhere else, or an empty string: then the container itself is not asked instead."""
+    hint = ""
     try:
-        parts = urlsplit(text(label))
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        good = False
-    if not good:
-        findings.label(label.key, f"{label.value!r} is not a URL of a server", "write http://HOST:PORT")
-    return good
+        found = server_url(label.value)
+        if not found.startswith("h2c:"):
+            return found
+    except WrongValueError as wrong:
+        hint = wrong.hint
+    why = "it is not a URL of a server; the service has no server"
+    findings.label(label.key, why, hint if hint.startswith("write") else "write http://HOST:PORT")
+    return ""
 
 
 def _read_router(

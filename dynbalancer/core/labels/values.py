@@ -8,7 +8,8 @@ from dynbalancer.core.labels.findings import Findings, Label
 
 _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 _FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
+_INTEGER = re.compile(r"[+-]?[0-9]{1,30}", re.ASCII)
+_UNQUOTE = "leave out the quotes: in a list of labels they are part of the value"
 
 
 def csv(text: str) -> tuple[str, ...]:
@@ -34,7 +35,7 @@ def boolean(label: Label | None, default: bool, findings: Findings, *, root: boo
     if value in _TRUE or value in _FALSE:
         return value in _TRUE
     why = f"{value!r} is neither true nor false; {str(default).lower()} is used"
-    findings.label(label.key, why, "write true or false", root=root)
+    findings.label(label.key, why, _unquoted(value) or "write true or false", root=root)
     return default
 
 
@@ -44,7 +45,8 @@ def integer(label: Label | None, default: int | None, findings: Findings, low: i
     if label is None or not value:
         return default
     if not _INTEGER.fullmatch(value):
-        findings.label(label.key, f"{value!r} is not a whole number; {_used(default)}")
+        why = f"{value!r} is not a whole number; {_used(default)}"
+        findings.label(label.key, why, _unquoted(value))
         return default
     number = int(value)
     if low <= number <= high:
@@ -60,8 +62,14 @@ def choice(label: Label | None, default: str, known: tuple[str, ...], findings: 
         return default
     if value in known:
         return value
-    findings.label(label.key, f"{value!r} is unknown; {default} is used", f"write one of {', '.join(known)}")
+    hint = _unquoted(value) or f"write one of {', '.join(known)}"
+    findings.label(label.key, f"{value!r} is unknown; {default} is used", hint)
     return default
+
+
+def _unquoted(value: str) -> str:
+    """A hint for ``- traefik.port="80"``, where the quotes belong around the whole."""
+    return _UNQUOTE if value[:1] in ("'", '"') else ""
 
 
 def _used(default: int | None) -> str:

@@ -36,8 +36,8 @@ _FRONTEND_LATER = [
     *(
         f"headers.{key}"
         for key in _words(
-            """customRequestHeaders customResponseHeaders hostsProxyHeaders SSLRedirect SSLTemporaryRedirect
-    SSLForceHost SSLHost SSLProxyHeaders STSSeconds STSIncludeSubdomains STSPreload forceSTSHeader
+            """customRequestHeaders customResponseHeaders hostsProxyHeaders SSLTemporaryRedirect
+    SSLHost SSLProxyHeaders STSSeconds STSIncludeSubdomains STSPreload forceSTSHeader
     frameDeny contentTypeNosniff browserXSSFilter isDevelopment customFrameOptionsValue
     customBrowserXSSValue contentSecurityPolicy publicKey referrerPolicy"""
         )
@@ -49,7 +49,8 @@ _FRONTEND_RESTRICTS = _words(
     auth.forward.authResponseHeaders auth.forward.trustForwardHeader auth.forward.tls.ca
     auth.forward.tls.caOptional auth.forward.tls.cert auth.forward.tls.key
     auth.forward.tls.insecureSkipVerify auth.headerField whiteList.sourceRange
-    whiteList.useXForwardedFor whitelistSourceRange headers.allowedHosts"""
+    whiteList.useXForwardedFor whitelistSourceRange headers.allowedHosts headers.SSLRedirect
+    headers.SSLForceHost"""
 )
 _BACKEND_LATER = _words(
     """circuitbreaker.expression healthcheck.path healthcheck.scheme healthcheck.port
@@ -168,7 +169,8 @@ def _nearest_v3(parts: list[str]) -> str:
         return ""
     field = ".".join(parts[3:])
     if kind != "middlewares" and not v3_field(kind, field.lower()):
-        field = near(field, V3_ROUTER if kind == "routers" else V3_SERVICE, 0.5)
+        table = V3_ROUTER if kind == "routers" else V3_SERVICE
+        field = near(field, table, 0.5) or _same_end(field, table)
     return f"{family}.{kind}.{parts[2]}.{field}" if field else ""
 
 
@@ -179,9 +181,18 @@ def _nearest_v1(rest: str) -> str:
     if rest.lower() in DOCKER:
         return rest.lower()
     segment, _, tail = rest.partition(".")
-    if tail and segment.lower() not in (*FAMILIES, "frontend", "backend"):
+    if tail and not near(segment, (*FAMILIES, "frontend", "backend"), 0.8):
         # The container may have segments: traefik.web.frontend.rul.
         found = near(tail, [key for key in V1 if key.startswith("frontend.")], 0.8)
+        found = found or _same_end(tail, [key for key in _V1_USED if key.startswith("frontend.")])
         if found:
             return f"{segment}.{found}"
-    return near(rest, [*V1, *DOCKER])
+    return _same_end(rest, [*_V1_USED, "docker.network"]) or near(rest, [*V1, *DOCKER])
+
+
+def _same_end(rest: str, known: Iterable[str]) -> str:
+    """The shortest known key with this last word: ``frontend.rule`` for ``rule``. Only for short ones."""
+    if rest.count(".") > 1:
+        return ""
+    end = rest.lower().rpartition(".")[2]
+    return min((key for key in known if key.lower().rpartition(".")[2] == end), key=len, default="")

@@ -32,7 +32,7 @@ def look(
         (Defaults(network="front"), "back", "10.0.2.2"),
         (Defaults(own_networks=("front", "other")), "", "10.0.1.2"),
         (Defaults(own_networks=("front", "back")), "", "10.0.2.2"),
-        (Defaults(own_networks=("front",)), "back", "10.0.2.2"),
+        (Defaults(own_networks=("front", "back")), "back", "10.0.2.2"),
     ],
 )
 def test_the_network_is_the_named_one_or_a_shared_one_or_the_first(
@@ -59,6 +59,17 @@ def test_a_named_network_that_the_container_is_not_on_is_reported_with_the_one_u
         "container web-1, label traefik.docker.network: the container is not on network prxy, "
         "but on back,front; front is used"
     )
+
+
+@pytest.mark.parametrize("label, default", [("back", ""), ("", "back")])
+def test_a_named_network_that_the_balancer_is_not_on_gives_way_to_one_in_common(
+    label: str, default: str
+) -> None:
+    address, findings = look(WEB, Defaults(own_networks=("front",), network=default), label)
+    assert address == Address("10.0.1.2", 80)
+    (problem,) = findings.problems
+    assert problem.severity == "warning"
+    assert problem.why == "the balancer is not on network back, but on front; front is used"
 
 
 def test_a_missing_network_of_the_provider_is_reported_too() -> None:

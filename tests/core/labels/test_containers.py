@@ -29,3 +29,18 @@ def test_one_off_is_what_compose_says(value: str, one_off: bool) -> None:
 )
 def test_stopped_means_that_nothing_runs(state: str, stopped: bool) -> None:
     assert Container("1", "a", state=state).stopped is stopped
+
+
+@pytest.mark.parametrize(
+    "state, health, serves",
+    [
+        ("running", "", True),
+        ("running", "healthy", True),
+        ("running", "starting", False),
+        ("running", "unhealthy", False),
+        ("draining", "", False),
+        ("paused", "", False),
+    ],
+)
+def test_serving_means_running_and_not_unhealthy(state: str, health: str, serves: bool) -> None:
+    assert Container("1", "a", state=state, health=health).serves is serves

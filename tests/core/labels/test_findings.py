@@ -28,3 +28,9 @@ def test_a_note_is_kept_once() -> None:
     findings.note("it is paused")
     findings.note("it is paused")
     assert findings.notes == ["it is paused"]
+
+
+def test_what_moves_a_cursor_is_shown_as_text() -> None:
+    findings = Findings("web-1")
+    findings.label("traefik.a\x1b[2J", "line\nbreak", "\x07")
+    assert findings.problems == [Problem("container web-1, label traefik.a\\x1b[2J", "line\\nbreak", "\\x07")]

@@ -44,6 +44,7 @@ def test_service_name_needs_both_compose_labels(labels: dict[str, str], service:
     [
         (COMPOSE, "docker.localhost", "Host:whoami1.proj.docker.localhost"),
         (COMPOSE, "", "Host:whoami1.proj"),
+        ({}, ".docker.localhost.", "Host:box-1.docker.localhost"),
         ({}, "docker.localhost", "Host:box-1.docker.localhost"),
         ({}, "", ""),
     ],

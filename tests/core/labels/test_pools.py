@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from dynbalancer.core.labels.containers import Container, Defaults
 from dynbalancer.core.labels.reader import configuration_of
 from dynbalancer.core.model import Configuration
@@ -123,9 +127,16 @@ def test_path_modifiers_become_middlewares_of_the_router() -> None:
     (router,) = found.routers.values()
     assert router.middlewares == (f"{router.name}-stripPrefix", f"{router.name}-addPrefix")
     assert {name: (m.type, m.settings) for name, m in found.middlewares.items()} == {
-        router.middlewares[0]: ("stripPrefix", {"prefixes": "/x"}),
+        router.middlewares[0]: ("stripPrefix", {"prefixes": ("/x",)}),
         router.middlewares[1]: ("addPrefix", {"prefix": "/y"}),
     }
+
+
+def test_a_middleware_of_a_modifier_says_where_it_was_written() -> None:
+    found = together(v1("a", "Host:a.example;PathStripRegex:/{x}"))
+    assert [middleware.origin for middleware in found.middlewares.values()] == [
+        "PathStripRegex in the rule of container a"
+    ]
 
 
 def test_segments_with_one_rule_are_one_pool() -> None:
@@ -163,6 +174,39 @@ def test_of_differing_v3_routers_the_newest_counts() -> None:
     assert found.routers["web"].priority == 2
     assert members(found, "web-proj") == ["old", "new"]
     assert said(found) == [("warning", "router web")]
+
+
+@pytest.mark.parametrize(
+    "ill", [{"health": "starting"}, {"health": "unhealthy"}, {"state": "paused"}, {"state": "draining"}]
+)
+def test_a_newer_version_counts_once_it_is_healthy(ill: dict[str, str]) -> None:
+    new = v3(
+        "new", "Host(`b.example`)", service="web", middlewares__m__addprefix__prefix="/new",
+        services__web__loadbalancer__passhostheader="false",
+    )  # fmt: skip
+    old = v3(
+        "old", service="web", middlewares__m__addprefix__prefix="/old",
+        services__web__loadbalancer__passhostheader="true",
+    )  # fmt: skip
+    old = replace(old, created=0.5)
+    found = together(old, replace(new, **ill))
+    assert found.routers["web"].rule == "Host(`a.example`)"
+    assert found.middlewares["m"].settings == {"prefix": "/old"}
+    assert found.services["web"].pass_host_header is True
+    assert members(found, "web") == ["old", "new"]
+    assert {problem.why.partition(";")[2].split(";")[0].strip() for problem in found.problems} == {
+        "container old, the newest that takes requests, counts"
+    }
+    assert found.items[1].why.startswith("router web is defined differently by container old, which counts")
+    assert together(old, new).routers["web"].rule == "Host(`b.example`)"
+
+
+def test_a_contradiction_of_many_names_a_few() -> None:
+    replicas = [v3(f"old-{number}", service="web") for number in range(9)]
+    found = together(*replicas, v3("new", service="web", routers__web__priority="3"))
+    assert found.problems[0].why.startswith(
+        "defined differently by container old-0, container old-1, 7 others and container new; the newest"
+    )
 
 
 def test_v3_routers_of_one_name_and_rule_share_the_servers_of_both_services() -> None:

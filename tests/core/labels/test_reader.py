@@ -13,6 +13,7 @@ from dynbalancer.core.labels.reader import configuration_of
 from dynbalancer.core.model import Configuration, Item
 
 RULE = {"traefik.frontend.rule": "Host:a.example"}
+ROUTER = "traefik.http.routers.NAME.rule"
 WEB = Container("id1", "web-1", "nginx", RULE, {"front": "10.0.0.2"}, ports=(80,))
 
 
@@ -105,7 +106,11 @@ def test_v1_and_v3_labels_in_one_run() -> None:
         ),
         ({"state": "exited"}, "not running: it is exited"),
         ({"ports": ()}, "no port exposed"),
-        ({"labels": {}}, "no rule: no label traefik.frontend.rule, and no domain to make one from its name"),
+        (
+            {"labels": {}},
+            f"no rule: neither label traefik.frontend.rule nor {ROUTER}, and no domain to make one from its name",
+        ),
+        ({"labels": {"traefik.enable": "no"}}, "not enabled: label traefik.enable=no"),
         (
             {"labels": {"traefik.tcp.routers.db.rule": "HostSNI(`*`)"}},
             "it has only labels of TCP, UDP or TLS, which this version doesn't support",
@@ -146,6 +151,30 @@ def test_a_bad_enable_is_reported_and_the_default_holds() -> None:
         found = configuration_of([container], Defaults(exposed_by_default=exposed))
         assert bool(found.routers) is exposed
         assert found.problems[0].where == "container web-1, label traefik.enable"
+
+
+@pytest.mark.parametrize("word", ["no", "Off", "disabled", '"false"'])
+def test_a_word_that_says_no_is_not_taken_for_a_yes(word: str) -> None:
+    found = configuration_of([replace(WEB, labels={**RULE, "traefik.enable": word})], Defaults())
+    assert found.routers == {}
+    (problem,) = found.problems
+    assert problem.why == f"{word!r} is neither true nor false; false is used"
+
+
+def test_middlewares_of_a_container_without_a_port_are_there_for_the_others() -> None:
+    shared = replace(WEB, labels={"traefik.http.middlewares.m.addprefix.prefix": "/x"}, ports=())
+    found = configuration_of([shared], Defaults())
+    assert list(found.middlewares) == ["m"]
+    assert (found.routers, found.services, found.problems) == ({}, {}, ())
+    assert (only(found).verdict, only(found).why) == ("routed", "it only defines middlewares: m")
+
+
+def test_an_item_names_only_what_there_is() -> None:
+    labels = {
+        "traefik.http.routers.web.rule": "Host(`a`)",
+        "traefik.http.routers.web.service": "api@internal",
+    }
+    assert only(configuration_of([replace(WEB, labels=labels)], Defaults())).gave == ("web-1", "web")
 
 
 def test_mistakes_on_a_disabled_container_are_of_no_interest() -> None:

@@ -165,6 +165,12 @@ def test_misspelt_roots_and_enables_decide_whether_it_is_meant_for_us(key: str) 
         ("traefik.htpp.routers.web.middlewares", [], ["web"], []),
         ("traefik.http.services.web.middlewares", [], [], ["web"]),
         ("traefik.http.services.web.midlewares", [], [], ["web"]),
+        ("traefik.http.routers.web.entrypoint", [], ["web"], []),
+        ("traefik.http.routers.web.tsl", [], ["web"], []),
+        ("traefik.frontend.entryPoint", [""], [], []),
+        ("traefik.api.frontend.entrypiont", ["api"], [], []),
+        ("traefik.frontend.headers.SSLRedirect", [""], [], []),
+        ("traefik.auth.basic.users", [""], [], []),
     ],
 )
 def test_whatever_may_keep_requests_out_closes_what_it_is_about(
@@ -178,10 +184,27 @@ def test_whatever_may_keep_requests_out_closes_what_it_is_about(
     assert "not opened" in findings.problems[0].why
 
 
+@pytest.mark.parametrize(
+    "key", ["traefik.frontend.headers.SSLRedirect", "traefik.frontend.whiteList.useXForwardedFor"]
+)
+def test_what_keeps_requests_out_may_be_switched_off(key: str) -> None:
+    found, findings = read({key: "false"})
+    assert (found.restricted_segments, findings.problems) == ({}, [])
+
+
 def test_a_name_with_an_at_sign_is_refused() -> None:
     found, findings = read({"traefik.http.routers.web@docker.rule": "Host(`a`)"})
     assert found.routers == {}
     assert findings.problems[0].why == "a name must not contain '@'"
+    assert findings.problems[0].hint == "write traefik.http.routers.web.rule; @docker is appended by itself"
+
+
+@pytest.mark.parametrize("key", [" traefik.enable", "traefik.enable ", "\ttraefik.enable"])
+def test_blanks_around_a_key_are_pointed_out(key: str) -> None:
+    _, findings = read({key: "true"})
+    (problem,) = findings.roots
+    assert problem.why == "this label has a blank before or after its key, and is not used"
+    assert problem.hint == "did you mean traefik.enable?"
 
 
 def test_secrets_are_not_shown() -> None:

@@ -152,6 +152,31 @@ def test_segments_inherit_from_the_container_and_replace_it() -> None:
     assert findings.problems == []
 
 
+def test_a_segment_without_a_rule_says_so_and_the_others_stay() -> None:
+    labels = {
+        "traefik.web.port": "9000",
+        "traefik.api.port": "81",
+        "traefik.api.frontend.rule": "Host:api.example",
+    }
+    reading, findings = read(labels)
+    assert [draft.router.name for draft in reading.routers] == ["api-box-1-api"]
+    assert [(problem.severity, str(problem)) for problem in findings.problems] == [
+        ("error", "container box_1: segment web has no rule; add label traefik.web.frontend.rule=…")
+    ]
+
+
+def test_a_rule_that_no_segment_uses_is_pointed_out() -> None:
+    labels = {
+        **RULE,
+        "traefik.api.frontend.rule": "Host:api.example",
+        "traefik.adm.frontend.rule": "Host:b.example",
+    }
+    _, findings = read(labels)
+    (problem,) = findings.problems
+    assert (problem.severity, problem.where) == ("warning", "container box_1, label traefik.frontend.rule")
+    assert problem.why == "not used: beside segments (adm, api), it is for those without a rule of their own"
+
+
 def test_a_segment_without_a_port_names_its_label() -> None:
     _, findings = read({**RULE, "traefik.api.weight": "2"}, ports=())
     assert findings.problems[0].hint == "add label traefik.api.port=…"

@@ -39,10 +39,14 @@ def test_other_rules(one: str, other: str) -> None:
     "rule, modifiers",
     [
         ("Host:a.example", []),
-        ("PathPrefixStrip:/a,/a/b", [Modifier("stripPrefix", {"prefixes": "/a/b,/a"})]),
-        ("PathStrip:/a", [Modifier("stripPrefix", {"prefixes": "/a"})]),
-        ("PathStrip:/a;PathPrefixStrip:/b", [Modifier("stripPrefix", {"prefixes": "/b"})]),
-        ("PathPrefixStripRegex:/{id:[0-9]+}", [Modifier("stripPrefixRegex", {"regex": "/{id:[0-9]+}"})]),
+        ("PathPrefixStrip:/a,/a/b", [Modifier("stripPrefix", {"prefixes": ("/a/b", "/a")})]),
+        ("PathStrip:/a", [Modifier("stripPrefix", {"prefixes": ("/a",)})]),
+        ("PathStrip:/a;PathPrefixStrip:/b", [Modifier("stripPrefix", {"prefixes": ("/b",)})]),
+        (
+            "PathPrefixStripRegex:/{id:[0-9]{1,3}}/,/v.1/{x}",
+            [Modifier("stripPrefixRegex", {"regex": ("^/(?:[0-9]{1,3})/", r"^/v\.1/(?:[^/]+)")})],
+        ),
+        ("PathStripRegex:/{id:[0-9]+}", [Modifier("stripPrefixRegex", {"regex": ("^/(?:[0-9]+)$",)})]),
         ("Host:a;AddPrefix:/x", [Modifier("addPrefix", {"prefix": "/x"})]),
         ("Host:a;ReplacePath:/x,/y", [Modifier("replacePath", {"path": "/y"})]),
         (
@@ -52,7 +56,7 @@ def test_other_rules(one: str, other: str) -> None:
         (
             "ReplacePath:/z;AddPrefix:/x;PathPrefixStrip:/a",
             [
-                Modifier("stripPrefix", {"prefixes": "/a"}),
+                Modifier("stripPrefix", {"prefixes": ("/a",)}),
                 Modifier("addPrefix", {"prefix": "/x"}),
                 Modifier("replacePath", {"path": "/z"}),
             ],
@@ -62,3 +66,8 @@ def test_other_rules(one: str, other: str) -> None:
 )
 def test_modifiers_run_in_the_order_of_v1(rule: str, modifiers: list[Modifier]) -> None:
     assert list(modifiers_of(rule)) == modifiers
+
+
+def test_modifiers_know_the_call_they_were_written_as() -> None:
+    calls = [modifier.call for modifier in modifiers_of("PathPrefixStripRegex:/{x};AddPrefix:/y")]
+    assert calls == ["PathPrefixStripRegex", "AddPrefix"]

@@ -59,7 +59,8 @@ def test_whole_numbers(text: str, number: int) -> None:
         ("1_0", "'1_0' is not a whole number; 5 is used"),
         ("٣", "'٣' is not a whole number; 5 is used"),
         ("1.5", "'1.5' is not a whole number; 5 is used"),
-        ("9" * 30, f"'{'9' * 30}' is not a whole number; 5 is used"),
+        ("9" * 31, f"'{'9' * 31}' is not a whole number; 5 is used"),
+        ("9" * 20, f"{'9' * 20} is not between 1 and 65535; 5 is used"),
         ("70000", "70000 is not between 1 and 65535; 5 is used"),
         ("0", "0 is not between 1 and 65535; 5 is used"),
     ],
@@ -83,3 +84,13 @@ def test_a_word_of_several() -> None:
     assert [str(problem) for problem in findings.problems] == [
         "container a, label k: 'ftp' is unknown; http is used; write one of http, https"
     ]
+
+
+def test_quotes_of_the_wrong_place_are_recognised() -> None:
+    findings = Findings("a")
+    assert values.boolean(Label("k", '"true"'), False, findings) is False
+    assert values.integer(Label("k", '"80"'), 5, findings, 1, 99) == 5
+    assert values.choice(Label("k", "'https'"), "http", ("http", "https"), findings) == "http"
+    assert {problem.hint for problem in findings.problems} == {
+        "leave out the quotes: in a list of labels they are part of the value"
+    }
