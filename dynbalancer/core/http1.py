@@ -29,6 +29,11 @@ from dynbalancer.errors import BadResponse, RequestError
 _VERSIONS = {b"HTTP/1.1": 11, b"HTTP/1.0": 10}
 _version = re.compile(rb"HTTP/[0-9]\.[0-9]").fullmatch
 _status_line = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t -\x7e\x80-\xff]*))?").fullmatch
+#: RFC 9110 section 7.8, but for h2c, h2, HTTP/… and TLS/….
+_protocol = re.compile(
+    rb"(?!(?:h2c?|http|tls)(?:/|\Z))[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?",
+    re.IGNORECASE,
+).fullmatch
 _status_lines: dict[bytes, tuple[int, bytes, int]] = {}
 _METHODS = {b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"PATCH", b"OPTIONS"}
 
@@ -163,9 +168,8 @@ def _apply_special(head: RequestHead, special: dict[int, list[bytes]]) -> None:
     elif b"close" in connection:
         head.keep_alive = False
     if _UPGRADE in special and b"upgrade" in connection and head.version == 11:
-        upgrade = b", ".join(special[_UPGRADE])
-        # h2c is not spoken here, and never asked for behind us (RFC 9113 section 3.1 has retired it).
-        if upgrade.lower() != b"h2c":
+        upgrade = _upgrades(special[_UPGRADE])
+        if upgrade:
             if head.length:
                 raise RequestError(400, "upgrade-with-body")
             head.upgrade = upgrade
@@ -177,6 +181,15 @@ def _apply_special(head: RequestHead, special: dict[int, list[bytes]]) -> None:
         head.headers.add(b"TE", b"trailers")
     if _TRAILER in special and head.length == CHUNKED:
         head.headers.add(b"Trailer", b", ".join(special[_TRAILER]))
+
+
+def _upgrades(values: list[bytes]) -> bytes:
+    """Those of the protocols asked for that may be asked for behind us.
+
+    Not another HTTP, nor TLS: what goes through a tunnel then would be requests that nobody looked at.
+    """
+    protocols = (part.strip(b" \t") for value in values for part in value.split(b","))
+    return b", ".join([protocol for protocol in protocols if _protocol(protocol)])
 
 
 def _set_target(head: RequestHead, target: bytes, hosts: list[bytes] | None) -> None:
@@ -217,12 +230,12 @@ def _set_absolute(head: RequestHead, target: bytes) -> None:
 
 
 def parse_response_head(
-    block: bytes, limits: Limits, *, method: bytes, upgrade: bool = False
+    block: bytes, limits: Limits, *, method: bytes, upgrade: bytes | None = None
 ) -> ResponseHead:
     """The response head whose lines are ``block``; ``method`` is that of the request it answers.
 
     ``keep_alive`` is true only where the connection may serve another request after it. A 101 is accepted only
-    where an ``upgrade`` was asked for. Raises BadResponse.
+    for a protocol of ``upgrade``, the ones asked for. Raises BadResponse.
     """
     lines = block.split(b"\r\n")
     if len(lines) > limits.response_fields + 1:
@@ -298,7 +311,9 @@ def _frame_response(head: ResponseHead, lengths: list[bytes], codings: list[byte
             head.keep_alive = False
 
 
-def _apply_response_special(head: ResponseHead, special: dict[int, list[bytes]], upgrade: bool) -> None:
+def _apply_response_special(
+    head: ResponseHead, special: dict[int, list[bytes]], upgrade: bytes | None
+) -> None:
     if _CONNECTION in special:
         connection, named = connection_options(special[_CONNECTION])
         if named:
@@ -306,7 +321,8 @@ def _apply_response_special(head: ResponseHead, special: dict[int, list[bytes]],
         if b"close" in connection:
             head.keep_alive = False
     if head.status == 101:
-        if not upgrade or _UPGRADE not in special:
+        switched = tokens_of(special.get(_UPGRADE, []))
+        if not upgrade or not switched or not set(switched).issubset(tokens_of([upgrade])):
             raise BadResponse("101 without being asked for it")
         head.headers.add(b"Upgrade", b", ".join(special[_UPGRADE]))
     if _TRAILER in special and head.length == CHUNKED:

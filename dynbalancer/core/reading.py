@@ -225,7 +225,7 @@ class ResponseReader:
         self.reading = HELD
         self.clean = True
         self._method = b""
-        self._upgrade = False
+        self._upgrade: bytes | None = None
         self._interims = 0
         self._held = b""
         self._left = 0
@@ -253,8 +253,8 @@ class ResponseReader:
 
     # Input.
 
-    def expect(self, method: bytes, *, upgrade: bool = False) -> None:
-        """A request with this method was sent."""
+    def expect(self, method: bytes, *, upgrade: bytes | None = None) -> None:
+        """A request with this method was sent, and perhaps one for an ``upgrade`` to these protocols."""
         self.reading = HEAD
         self.clean = True
         self._method = method

@@ -218,7 +218,7 @@ class Forwarding(Exchange):
         self._cancel = None
         self.connection = connection
         head = self.head
-        connection.begin(self, head.method, upgrade=head.upgrade is not None)
+        connection.begin(self, head.method, upgrade=head.upgrade)
         connection.transport.write(self.resource.request_head(self, connection.upstream))
         if not self.request_complete:
             # Before the body is written: this server may well pause the client again.

@@ -292,7 +292,7 @@ class UpstreamConnection(ResponseReader, Protocol):
 
     # Requests.
 
-    def begin(self, exchange: Forwarding, method: bytes, *, upgrade: bool) -> None:
+    def begin(self, exchange: Forwarding, method: bytes, *, upgrade: bytes | None) -> None:
         """The next answer belongs to this exchange."""
         self.exchange = exchange
         self.request_sent = False

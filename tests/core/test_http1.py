@@ -27,7 +27,7 @@ def request(*lines: bytes, first: bytes = b"GET / HTTP/1.1", trusted: bool = Fal
 
 
 def response(
-    *lines: bytes, first: bytes = b"HTTP/1.1 200 OK", method: bytes = b"GET", upgrade: bool = False
+    *lines: bytes, first: bytes = b"HTTP/1.1 200 OK", method: bytes = b"GET", upgrade: bytes | None = None
 ) -> ResponseHead:
     return parse_response_head(b"\r\n".join((first, *lines)), LIMITS, method=method, upgrade=upgrade)
 
@@ -108,6 +108,10 @@ def test_forwarded_fields_are_for_trusted_peers() -> None:
         ([b"Connection: Upgrade", b"Upgrade: websocket"], b"GET / HTTP/1.1", b"websocket"),
         ([b"Upgrade: websocket"], b"GET / HTTP/1.1", None),
         ([b"Connection: Upgrade", b"Upgrade: h2c"], b"GET / HTTP/1.1", None),
+        ([b"Connection: Upgrade", b"Upgrade: h2c, websocket, TLS/1.2"], b"GET / HTTP/1.1", b"websocket"),
+        ([b"Connection: Upgrade", b"Upgrade: H2C", b"Upgrade: HTTP/2.0"], b"GET / HTTP/1.1", None),
+        ([b"Connection: Upgrade", b"Upgrade: httpx/1, h2cx"], b"GET / HTTP/1.1", b"httpx/1, h2cx"),
+        ([b"Connection: Upgrade", b"Upgrade: a b, \xff, c"], b"GET / HTTP/1.1", b"c"),
         ([b"Connection: Upgrade", b"Upgrade: websocket"], b"GET / HTTP/1.0", None),
     ],
 )
@@ -228,13 +232,17 @@ def test_hop_by_hop_fields_of_a_response_end_here() -> None:
 
 def test_switch_is_accepted_only_when_asked_for() -> None:
     first = b"HTTP/1.1 101 Switching Protocols"
-    assert (
-        response(b"Upgrade: x", b"Connection: Upgrade", first=first, upgrade=True).headers.get(b"upgrade")
-        == b"x"
-    )
-    for lines, upgrade in (([b"Upgrade: x"], False), ([], True)):
+    for asked in (b"x", b"y, X"):
+        head = response(b"Upgrade: x", b"Connection: Upgrade", first=first, upgrade=asked)
+        assert head.headers.get(b"upgrade") == b"x"
+    for lines, asked in (
+        ([b"Upgrade: x"], None),
+        ([], b"x"),
+        ([b"Upgrade: y"], b"x"),
+        ([b"Upgrade: x, y"], b"x"),
+    ):
         with pytest.raises(BadResponse):
-            response(*lines, first=first, upgrade=upgrade)
+            response(*lines, first=first, upgrade=asked)
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,7 @@ def test_broken_connection_completes_no_body(data: bytes, seen: list[object]) ->
 
 def test_switched_protocols_are_passed_as_they_are() -> None:
     reader = Responses()
-    reader.expect(b"GET", upgrade=True)
+    reader.expect(b"GET", upgrade=b"x")
     reader.feed(b"HTTP/1.1 101 x\r\nUpgrade: x\r\n\r\nraw")
     reader.feed(b"more")
     assert reader.seen == [101, b"raw", b"more"]
