@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from dynbalancer.core.model import Configuration, EntryPoint
 from dynbalancer.errors import ConfigurationError, Problem
 from dynbalancer.lint import compose
 from dynbalancer.start.compiling import compiler
+from dynbalancer_file.certificates import CertificateFiles
 from dynbalancer_file.documents import parse
 
 
@@ -56,7 +58,9 @@ def check_file(
             found, provider = configuration_of(containers, Defaults()), "docker"
         else:
             problems = ()
-            found, provider = from_document(document.value, path, document.line_of), "file"
+            certificates = CertificateFiles(os.path.dirname(path))
+            found = from_document(document.value, path, document.line_of, certificates.read)
+            provider = "file"
     except ConfigurationError as error:
         return Checked(path, (error.as_problem(),))
     except OSError as error:

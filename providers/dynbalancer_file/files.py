@@ -45,6 +45,10 @@ class Place:
         """The real path of a file: what a link leads to."""
         return os.path.realpath(os.path.join(self.path, name) if self.is_directory else self.path)
 
+    def directory_of(self, name: str) -> str:
+        """Where paths in a file begin."""
+        return os.path.dirname(os.path.join(self.path, name) if self.is_directory else self.path)
+
     def directories(self) -> set[str]:
         """Where something must happen for a file to change: watching the file itself would miss its replacement."""
         if not self.is_directory:

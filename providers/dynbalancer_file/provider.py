@@ -20,6 +20,7 @@ from zope.interface import implementer
 from dynbalancer.core.model import Configuration
 from dynbalancer.interfaces import IProvider
 from dynbalancer_file import reading
+from dynbalancer_file.certificates import CertificateFiles
 from dynbalancer_file.files import Place, in_words, place_of
 from dynbalancer_file.reading import Reading
 from dynbalancer_file.watching import Watcher
@@ -46,9 +47,11 @@ class FileProvider(Service):
         self.place = place
         self.sink = sink
         self.watch = watch
-        self.watcher = Watcher(reactor, place.directories, self._look)
+        self.watcher = Watcher(reactor, self._directories, self._look)
         self._readings: dict[str, Reading] = {}
         self._digests: dict[str, bytes] = {}
+        # The certificates that each file names; they are in files of their own, and followed too.
+        self._certificates: dict[str, CertificateFiles] = {}
         # New contents that wait to be seen a second time.
         self._unsettled: dict[str, bytes] = {}
         self._published: Configuration | None = None
@@ -82,12 +85,12 @@ class FileProvider(Service):
         except OSError as error:
             self._say_lost(error)
             return
-        digests = {name: _digest(content) for name, content in contents.items()}
+        digests = {name: self._digest(name, content) for name, content in contents.items()}
         changed = [name for name in (digests | self._digests) if digests.get(name) != self._digests.get(name)]
         if not at_once:
             changed = self._settled(changed, digests)
         for name in changed:
-            self._take(name, contents, digests)
+            self._take(name, contents)
         self._publish(changed)
 
     def _settled(self, changed: Collection[str], digests: Mapping[str, bytes]) -> list[str]:
@@ -100,14 +103,29 @@ class FileProvider(Service):
             self.watcher.look_in(SETTLE)
         return settled
 
-    def _take(self, name: str, contents: Mapping[str, bytes | OSError], digests: Mapping[str, bytes]) -> None:
+    def _take(self, name: str, contents: Mapping[str, bytes | OSError]) -> None:
         if name not in contents:
-            del self._readings[name], self._digests[name]
+            del self._readings[name], self._digests[name], self._certificates[name]
             return
         content = contents[name]
         readable = in_words(content) if isinstance(content, OSError) else content
-        self._readings[name] = reading.read(name, readable, self._readings.get(name))
-        self._digests[name] = digests[name]
+        certificates = self._certificates.setdefault(name, CertificateFiles(self.place.directory_of(name)))
+        certificates.begin()
+        self._readings[name] = reading.read(name, readable, self._readings.get(name), certificates.read)
+        self._digests[name] = _digest(content) + certificates.signature_when_read()
+        if certificates.paths and self.watch:
+            # Their directories may be new to the watcher.
+            self.watcher.look_in(SETTLE)
+
+    def _digest(self, name: str, content: bytes | OSError) -> bytes:
+        certificates = self._certificates.get(name)
+        return _digest(content) + (certificates.signature() if certificates else b"")
+
+    def _directories(self) -> set[str]:
+        """Where something must happen for anything that was read to change."""
+        return self.place.directories().union(
+            *(certificates.directories() for certificates in self._certificates.values())
+        )
 
     def _publish(self, changed: Collection[str]) -> None:
         found = reading.together(self._readings[name] for name in sorted(self._readings))

@@ -90,7 +90,7 @@ def together(readings: Iterable[Reading]) -> Configuration:
             *_join("router", routers, found.routers, reading, problems),
             *_join("service", services, found.services, reading, problems),
             *_join("middleware", middlewares, found.middlewares, reading, problems),
-            *_join("certificate", certificates, found.certificates, reading, problems),
+            *_join_certificates(certificates, found.certificates),
         ]
         problems.extend(reading.problems)
         items.append(_item(reading, tuple(dict.fromkeys(gave))))
@@ -113,6 +113,19 @@ def _join(
         else:
             known[name] = definition
             added.append(name)
+    return added
+
+
+def _join_certificates(known: dict[str, Certificate], found: Mapping[str, Certificate]) -> list[str]:
+    """The same for certificates. Nobody chose their names, so several may have one: then a number tells them apart."""
+    added = []
+    for name, certificate in found.items():
+        number, unused = 1, name
+        while unused in known:
+            number += 1
+            unused = f"{name}-{number}"
+        known[unused] = replace(certificate, name=unused)
+        added.append(unused)
     return added
 
 

@@ -45,6 +45,11 @@ def test_what_only_the_compiler_sees_is_found() -> None:
     assert "did you mean Host?" in checked(GOOD.replace("Host(", "Hots(")).as_text()
 
 
+def test_certificates_are_read_as_they_would_be() -> None:
+    text = GOOD + "tls: {certificates: [{certFile: /nowhere/a.pem, keyFile: /nowhere/a.key}]}\n"
+    assert "line 6: tls.certificates[0]: /nowhere/a.pem can't be read" in checked(text).as_text()
+
+
 def test_entry_points_that_are_named_must_exist() -> None:
     assert "websecure" in checked(GOOD, entry_points=("web",)).as_text()
 

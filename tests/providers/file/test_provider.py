@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from typing import Any
 
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dynbalancer.core.model import Configuration
+from dynbalancer import pem
+from dynbalancer.core.model import Certificate, Configuration
 from dynbalancer.testing import MemorySink, ProviderContract
 from dynbalancer_file.provider import SETTLE, FileProvider, make_provider
 from dynbalancer_file.watching import DEBOUNCE, POLL
@@ -294,3 +296,60 @@ class DirectoryTests(FileCase):
         self.start(directory=self.top)
         self.assertEqual(self.sink.configurations, [Configuration()])
         self.assertEqual(self.sink.losses, [])
+
+
+class CertificateTests(FileCase):
+    """tls.certificates, in files of their own."""
+
+    def put(self, directory: str = "") -> Certificate:
+        """A new certificate in two files."""
+        made = pem.self_signed("a.example", ["a.example"], life=timedelta(days=90))
+        for name, content in (("a.pem", made.chain), ("a.key", made.key)):
+            self.replace(os.path.join(directory, name), content)
+        return made
+
+    def replace(self, name: str, content: str) -> None:
+        self.write("new", content)
+        os.rename(self.path("new"), self.path(name))
+
+    def published(self) -> list[str]:
+        return [certificate.chain for certificate in self.sink.last.certificates.values()]
+
+    def test_certificate_that_changes_without_its_document_is_published(self) -> None:
+        first = self.put()
+        self.write("dyn.yml", "tls: {certificates: [{certFile: a.pem, keyFile: a.key}]}")
+        self.start_file()
+        self.assertEqual(self.published(), [first.chain])
+        second = self.put()
+        self.settle()
+        self.assertEqual(self.published(), [second.chain])
+        self.assertEqual(len(self.sink.configurations), 2)
+
+    def test_certificate_in_another_directory_is_followed_too(self) -> None:
+        os.mkdir(self.path("pki"))
+        self.put("pki")
+        self.write("dyn.yml", "tls: {certificates: [{certFile: pki/a.pem, keyFile: pki/a.key}]}")
+        self.start_file()
+        self.settle()
+        second = self.put("pki")
+        self.settle()
+        self.assertEqual(self.published(), [second.chain])
+
+    def test_routes_of_a_document_with_a_half_renewed_certificate_go_on_changing(self) -> None:
+        first = self.put()
+        tls = "tls: {certificates: [{certFile: a.pem, keyFile: a.key}]}\n"
+        self.write("dyn.yml", tls + text("web"))
+        self.start_file()
+        self.replace("a.key", pem.self_signed("b.example", [], life=timedelta(days=1)).key)
+        self.replace("dyn.yml", tls + text("web", "api"))
+        self.settle()
+        self.assertEqual((self.routers(), self.published()), (["web", "api"], [first.chain]))
+        self.assertIn("read before stays", self.sink.last.problems[0].why)
+
+    def test_two_files_may_have_certificates_for_one_name(self) -> None:
+        self.put()
+        for name in ("x.yml", "y.yml"):
+            self.write(name, "tls: {certificates: [{certFile: a.pem, keyFile: a.key}]}")
+        self.start(directory=self.top)
+        self.assertEqual(list(self.sink.last.certificates), ["a.example", "a.example-2"])
+        self.assertEqual(self.sink.last.problems, ())
