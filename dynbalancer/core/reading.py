@@ -19,6 +19,17 @@ HEAD, LENGTH, CHUNKS, TO_CLOSE, HELD, RAW, DEAD = range(7)
 _LONGEST_METHOD_AND_BLANK = 33
 
 
+def _checked(held: bytes) -> int:
+    """How much of a head that is held was found good: a CR at its end waits for its LF."""
+    return len(held) - held.endswith(b"\r")
+
+
+def _is_spoilt(part: bytes) -> bool:
+    """Is there what no head may have, so that there is no use in waiting for its end?"""
+    complete = part[:-1] if part.endswith(b"\r") else part
+    return has_stray_controls(complete, complete.count(b"\r\n") + 1)
+
+
 class RequestReader:
     """Reads the requests of one connection, one at a time: after each, :meth:`next_message` lets the next begin."""
 
@@ -115,10 +126,12 @@ class RequestReader:
     # The states.
 
     def _read_head(self, data: bytes) -> bytes:
-        searched = 0
-        if self._held:
-            searched = max(len(self._held) - 3, 0)
-            data = self._held + data
+        searched = checked = 0
+        held = self._held
+        if held:
+            searched = max(len(held) - 3, 0)
+            checked = _checked(held)
+            data = held + data
             self._held = b""
         if data[0] <= 13 and self._fresh:
             # RFC 9112 section 2.2: one empty line before a request is forgiven.
@@ -132,7 +145,7 @@ class RequestReader:
                 return b""
         end = data.find(b"\r\n\r\n", searched)
         if end < 0 or end > self.limits.head:
-            return self._incomplete(data)
+            return self._incomplete(data, checked)
         self._fresh = False
         try:
             head = parse_request_head(data[:end], self.limits, trusted=self.trusted, scheme=self.scheme)
@@ -153,13 +166,11 @@ class RequestReader:
         self.head_received(head)
         return rest
 
-    def _incomplete(self, data: bytes) -> bytes:
-        """No whole head yet: hold it, unless it can't become a good one."""
+    def _incomplete(self, data: bytes, checked: int) -> bytes:
+        """No whole head yet: hold it, unless it can't become a good one. So many octets were looked at before."""
         limits = self.limits
         line_end = data.find(b"\r\n")
-        seen = data[: limits.head + 4]
-        complete = seen[:-1] if seen.endswith(b"\r") else seen
-        if has_stray_controls(complete, complete.count(b"\r\n") + 1):
+        if _is_spoilt(data[checked : limits.head + 4]):
             return self._refuse(
                 RequestError(400, "control-character", "control character, or bare CR or LF"), data
             )
@@ -302,14 +313,16 @@ class ResponseReader:
     # The states.
 
     def _read_head(self, data: bytes) -> bytes:
-        searched = 0
-        if self._held:
-            searched = max(len(self._held) - 3, 0)
-            data = self._held + data
+        searched = checked = 0
+        held = self._held
+        if held:
+            searched = max(len(held) - 3, 0)
+            checked = _checked(held)
+            data = held + data
             self._held = b""
         end = data.find(b"\r\n\r\n", searched)
         if end < 0 or end > self.limits.response_head:
-            return self._incomplete(data)
+            return self._incomplete(data, checked)
         try:
             head = parse_response_head(data[:end], self.limits, method=self._method, upgrade=self._upgrade)
         except BadResponse as error:
@@ -360,11 +373,10 @@ class ResponseReader:
         self.response_received(head)
         return rest
 
-    def _incomplete(self, data: bytes) -> bytes:
+    def _incomplete(self, data: bytes, checked: int) -> bytes:
         if len(data) > self.limits.response_head + 3:
             return self._fail(BadResponse("head too long"))
-        complete = data[:-1] if data.endswith(b"\r") else data
-        if has_stray_controls(complete, complete.count(b"\r\n") + 1) or b"HTTP/1."[: len(data)] != data[:7]:
+        if _is_spoilt(data[checked:]) or b"HTTP/1."[: len(data)] != data[:7]:
             return self._fail(BadResponse("not an HTTP/1 response"))
         self._held = data
         return b""
