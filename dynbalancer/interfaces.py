@@ -85,6 +85,22 @@ class IStatistics(Interface):
         """Requests in each of the last 60 seconds, oldest first. list of int"""
 
 
+class ITermination(Interface):
+    """Answers TLS handshakes for the entry points. Implemented by tls.termination."""
+
+    def use(certificates):
+        """Answer with these model.Certificates from the next handshake on; connections keep what they have."""
+
+    def share_tickets(key):
+        """Issue and take session tickets under this key (80 bytes), as every worker does."""
+
+    def first_answer():
+        """The ssl.SSLContext to begin handshakes with, on native transports."""
+
+    def wrapped(factory, reactor):
+        """A factory whose connections speak TLS on Twisted's own transports, and ``factory``'s protocols inside."""
+
+
 class IMiddlewareMaker(Interface):
     """What is known of a middleware type before it is loaded."""
 

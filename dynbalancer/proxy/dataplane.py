@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable
 from random import random
 from secrets import token_bytes
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredSemaphore, succeed
 from twisted.internet.task import LoopingCall
@@ -23,12 +23,14 @@ from dynbalancer.errors import ConfigurationError, Problem, did_you_mean
 from dynbalancer.plugins import balancer_makers, middleware_makers
 from dynbalancer.proxy.accesslog import AccessLog
 from dynbalancer.proxy.deadlines import Deadlines
-from dynbalancer.proxy.http1 import Site
+from dynbalancer.proxy.encryption import EncryptedSite, PlainSite
+from dynbalancer.proxy.http1 import LINGER_TIME, Site
 from dynbalancer.proxy.resource import ReverseProxyResource
 from dynbalancer.proxy.statistics import Counting
-from dynbalancer.proxy.transports import clock_of, listen
+from dynbalancer.proxy.transports import Encryption, clock_of, encrypt, listen
 from dynbalancer.proxy.upstream import Connecting, LiveService, Upstream
 
+AnySite = TypeVar("AnySite", bound=Site)
 
 #: How many slow functions run beside the reactor at a time. They share its processors; more would take its turns.
 THREADS = 2
@@ -37,9 +39,13 @@ THREADS = 2
 class DataPlane:
     """Listens, routes by the table it was last given, forwards. Has a ``table``: it is the resource's router."""
 
-    def __init__(self, settings: Settings, reactor: Any, counters: Any) -> None:
-        """``counters.slot(name)`` gives the row of whole numbers that a service's balancer steps through."""
+    def __init__(self, settings: Settings, reactor: Any, counters: Any, termination: Any = None) -> None:
+        """``counters.slot(name)`` gives the row of whole numbers that a service's balancer steps through.
+
+        ``termination`` (an ITermination) answers TLS handshakes; without one no TLS is spoken.
+        """
         self._settings = settings
+        self._termination = termination
         self._reactor = reactor
         self._counters = counters
         self._log = Logger()
@@ -90,9 +96,28 @@ class DataPlane:
 
     def listen(self, entry_point: EntryPoint, sock: socket.socket) -> None:
         """Serve an entry point on a bound, listening, non-blocking socket."""
-        site = Site(self.resource, entry_point, self._settings.limits, self._deadlines)
+        if self._termination is None:
+            site = self._site(Site, entry_point)
+            tls = None
+        else:
+            tls = Encryption(self._termination, self._settings.limits.handshake_time)
+            encrypted = self._site(EncryptedSite, entry_point)
+            site = encrypted if entry_point.tls else self._plain_site(entry_point, encrypted, tls)
+        self._listeners.append(listen(self._reactor, sock, site, tls if entry_point.tls else None))
+
+    def _site(self, kind: Callable[..., AnySite], entry_point: EntryPoint, **more: Any) -> AnySite:
+        site = kind(self.resource, entry_point, self._settings.limits, self._deadlines, **more)
         self._sites.append(site)
-        self._listeners.append(listen(self._reactor, sock, site))
+        return site
+
+    def _plain_site(self, entry_point: EntryPoint, encrypted: EncryptedSite, tls: Encryption) -> Site:
+        def go_on(transport: Any, data: bytes, site: Site) -> Deferred[None]:
+            return encrypt(self._reactor, transport, data, site, tls)
+
+        def wanted() -> bool:
+            return self.table.encrypts(entry_point.name)
+
+        return self._site(PlainSite, entry_point, encrypted=encrypted, encrypt=go_on, wanted=wanted)
 
     def drain(self, grace: float) -> Deferred[None]:
         """Accept no more, finish what is in flight within ``grace`` seconds, cut the rest. Fires when all is quiet."""
@@ -101,17 +126,19 @@ class DataPlane:
         self._listeners.clear()
         for site in self._sites:
             site.drain()
-        if not self._open_connections():
+        if not self._open_connections() and not self._shaking():
             self._stop()
             return succeed(None)
         done: Deferred[None] = Deferred()
-        end = self._reactor.seconds() + grace
+        now = self._reactor.seconds()
+        end, patient = now + grace, now + min(grace, LINGER_TIME)
 
         def look() -> None:
-            if self._open_connections() and self._reactor.seconds() >= end:
+            now = self._reactor.seconds()
+            if self._open_connections() and now >= end:
                 for site in self._sites:
                     site.abort()
-            if not self._open_connections():
+            if not self._open_connections() and (now >= patient or not self._shaking()):
                 looking.stop()
                 self._stop()
                 done.callback(None)
@@ -137,10 +164,15 @@ class DataPlane:
     def _open_connections(self) -> int:
         return sum(len(site.connections) for site in self._sites)
 
+    def _shaking(self) -> int:
+        return sum(site.shaking for site in self._sites if isinstance(site, EncryptedSite))
+
     @property
     def statistics(self) -> Totals:
         """What this process served since its start."""
-        return self._counting.totals(open_connections=self._open_connections(), refusals=self._refusals)
+        failed = sum(site.failed for site in self._sites if isinstance(site, EncryptedSite))
+        refusals = {**self._refusals, "tls-handshake": failed} if failed else self._refusals
+        return self._counting.totals(open_connections=self._open_connections(), refusals=refusals)
 
     # Tables.
 
@@ -149,6 +181,8 @@ class DataPlane:
         old = self.table
         table = self._compile(configuration, number, old)
         self.table = table
+        if self._termination is not None and configuration.certificates != old.configuration.certificates:
+            self._termination.use(configuration.certificates.values())
         used = {id(upstream) for live in table.services.values() for upstream in live.upstreams}
         for live in old.services.values():
             for upstream in live.upstreams:

@@ -17,6 +17,7 @@ import ssl
 import struct
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, cast
 
 from twisted.internet import defer, endpoints, error, task
@@ -34,6 +35,9 @@ from zope.interface import implementer
 
 _CLOSED = Failure(error.ConnectionDone())
 _CLOSED.cleanFailure()
+
+#: As long as the loop can be told, in seconds.
+_NEVER = 86400.0
 
 #: How much may wait in a transport before its producer is paused, in bytes.
 HIGH_WATER = 65536
@@ -136,6 +140,12 @@ class NativeTransport(asyncio.Protocol):
             self._write_ended = True
             self._native.write_eof()
 
+    def detach(self) -> Any:
+        """The native transport, for somebody else to go on with. It is not read from until then."""
+        self._protocol = _NOBODY
+        self._native.pause_reading()
+        return self._native
+
     def unsent(self) -> int:
         """Octets written that the kernel has not taken yet."""
         return int(self._native.get_write_buffer_size())
@@ -194,6 +204,16 @@ class NativeTransport(asyncio.Protocol):
         self._socket().setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, int(enabled))
 
 
+class EncryptedTransport(NativeTransport):
+    """A client's connection with TLS, which the loop can't half-close."""
+
+    __slots__ = ()
+
+    def loseWriteConnection(self) -> None:
+        """Close when everything written has left. What the peer still sends is thrown away until it closes too."""
+        self.loseConnection()
+
+
 _NOBODY = Protocol()
 #: For SO_LINGER: closing drops what is unsent and sends a reset.
 _NO_LINGERING = struct.pack("ii", 1, 0)
@@ -222,17 +242,36 @@ def reset(transport: Any) -> None:
         transport.abortConnection()
 
 
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """How connections are encrypted: by whom, and how many seconds a handshake may take (0: any time)."""
+
+    termination: Any
+    handshake_time: float
+
+    @property
+    def times(self) -> dict[str, float]:
+        """How long things may take, as the loop wants to be told."""
+        # The end has no limit here: whoever closes has a deadline of its own.
+        return {"ssl_handshake_timeout": self.handshake_time or _NEVER, "ssl_shutdown_timeout": _NEVER}
+
+
 class NativeListener:
     """A listening socket on the loop; ``stopListening`` as Twisted's ports have it."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, factory: Factory) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, sock: socket.socket, factory: Factory, tls: Encryption | None
+    ) -> None:
         self._server: asyncio.AbstractServer | None = None
         self._stopped = False
 
-        def connection() -> NativeTransport:
-            return NativeTransport(cast(Protocol, factory.buildProtocol(cast(Any, None))))
+        make = NativeTransport if tls is None else EncryptedTransport
 
-        self._starting = loop.create_task(loop.create_server(connection, sock=sock, backlog=4096))
+        def connection() -> NativeTransport:
+            return make(cast(Protocol, factory.buildProtocol(cast(Any, None))))
+
+        options = {} if tls is None else {"ssl": tls.termination.first_answer(), **tls.times}
+        self._starting = loop.create_task(loop.create_server(connection, sock=sock, backlog=4096, **options))
         self._starting.add_done_callback(self._started)
 
     def _started(self, task: asyncio.Task[asyncio.AbstractServer]) -> None:
@@ -247,17 +286,83 @@ class NativeListener:
             self._server.close()
 
 
-def listen(reactor: Any, sock: socket.socket, factory: Factory) -> Any:
+def listen(reactor: Any, sock: socket.socket, factory: Factory, tls: Encryption | None = None) -> Any:
     """Accept connections on a bound, listening, non-blocking socket. Gives something with ``stopListening``.
 
-    The factory's ``buildProtocol`` gets no address on a native transport: ask the transport.
+    The factory's ``buildProtocol`` gets no address on a native transport: ask the transport. With ``tls`` protocols
+    of native transports are connected when the handshake is over; those of Twisted's at once.
     """
     loop = loop_of(reactor)
     if loop is not None:
-        return NativeListener(loop, sock, factory)
-    port = reactor.adoptStreamPort(sock.fileno(), sock.family, factory)
+        return NativeListener(loop, sock, factory, tls)
+    wrapped = factory if tls is None else tls.termination.wrapped(factory, reactor)
+    port = reactor.adoptStreamPort(sock.fileno(), sock.family, wrapped)
     sock.close()
     return port
+
+
+def encrypt(
+    reactor: Any, transport: Any, data: bytes, factory: Factory, tls: Encryption
+) -> defer.Deferred[None]:
+    """Let a connection go on with TLS and a protocol of ``factory``; ``data`` has been read of it already.
+
+    Whoever had the transport must not use it any more. The Deferred fires when the handshake is over; it fails with
+    OSError (also ssl.SSLError) where that did not succeed, and then the connection is closed.
+    """
+    loop = loop_of(reactor)
+    if loop is not None:
+        encrypting = _encrypt_native(loop, transport.detach(), data, factory, tls)
+        return defer.Deferred.fromFuture(loop.create_task(encrypting))
+    transport.unregisterProducer()
+    protocol = tls.termination.wrapped(factory, reactor).buildProtocol(transport.getPeer())
+    transport.protocol = protocol
+    protocol.makeConnection(transport)
+    protocol.dataReceived(data)
+    return defer.succeed(None)
+
+
+class _Early(asyncio.Protocol):
+    """Keeps what comes before the protocol it is for is connected."""
+
+    def __init__(self) -> None:
+        self.data: list[bytes] = []
+        self.lost = False
+
+    def data_received(self, data: bytes) -> None:
+        self.data.append(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
+
+
+async def _encrypt_native(
+    loop: asyncio.AbstractEventLoop, native: Any, data: bytes, factory: Factory, tls: Encryption
+) -> None:
+    early = _Early()
+    first = tls.termination.first_answer()
+    start_tls: Any = loop.start_tls
+    starting = loop.create_task(start_tls(native, early, first, server_side=True, **tls.times))
+    # Now the loop's own protocol for TLS gets the transport; in the next turn it may be fed.
+    await asyncio.sleep(0)
+    loop.call_soon(_feed, native, data)
+    encrypted: Any = await starting
+    if early.lost:
+        return
+    transport = EncryptedTransport(cast(Protocol, factory.buildProtocol(cast(Any, None))))
+    encrypted.set_protocol(transport)
+    transport.connection_made(encrypted)
+    for part in early.data:
+        transport.data_received(part)
+
+
+def _feed(native: Any, data: bytes) -> None:
+    """Give data to a transport's protocol as if it had just come."""
+    protocol = native.get_protocol()
+    while data and not native.is_closing():
+        room = protocol.get_buffer(len(data))
+        part, data = data[: len(room)], data[len(room) :]
+        room[: len(part)] = part
+        protocol.buffer_updated(len(part))
 
 
 def connect(

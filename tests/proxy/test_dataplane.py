@@ -57,7 +57,7 @@ class PlaneCase(SynchronousTestCase):
         self.plane.start()
         self.plane.listen(WEB, object())  # type: ignore[arg-type]
 
-    def _listen(self, reactor: object, sock: object, site: Any) -> Listener:
+    def _listen(self, reactor: object, sock: object, site: Any, tls: object) -> Listener:
         self.listener = Listener(reactor, sock, site)
         return self.listener
 

@@ -1,0 +1,1 @@
+"""TLS towards clients: certificates by server name, tickets that every worker takes."""
