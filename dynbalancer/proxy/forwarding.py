@@ -142,13 +142,13 @@ class Forwarding(Exchange):
         self._finish()
         self.send_end(())
 
-    def refuse(self, error: RequestError) -> None:
+    def refuse(self, error: RequestError, sample: bytes = b"") -> None:
         """The rest of the request is no good (its body's framing, or its time)."""
         self._leave_upstream()
         if self.over:
             return
         self.outcome = "refused"
-        self.resource.count_refusal(error.reason)
+        self.resource.note_refusal(error, sample)
         if self.status:
             self.cut()
             self._finish()

@@ -199,11 +199,13 @@ class ServerConnection(RequestReader, Protocol):
         exchange = self.exchange
         if exchange is not None:
             self._closing = True
-            exchange.refuse(error)
+            exchange.refuse(error, self.refused_sample)
             return
         response = self.site.resource.refused_early(error, self.refused_sample)
-        head = ResponseHead(response.status, headers=response.headers, length=len(response.body))
-        self.transport.write(write_response_head(head, b"Connection: close\r\n") + response.body)
+        # In the rest of a body whose request has its answer, a second one would be taken for that to the next.
+        if self._decoder is None:
+            head = ResponseHead(response.status, headers=response.headers, length=len(response.body))
+            self.transport.write(write_response_head(head, b"Connection: close\r\n") + response.body)
         self._linger()
 
     def held_too_much(self) -> None:

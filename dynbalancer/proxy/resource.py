@@ -169,13 +169,14 @@ class ReverseProxyResource:
         """A middleware raised what it should not: this ``failure``, or the exception at hand."""
         self._log.failure("Middleware {middleware} failed", failure, middleware=type(middleware).__name__)
 
-    def count_refusal(self, reason: str) -> None:
-        """One more request was refused for this reason."""
-        self.refusals[reason] = self.refusals.get(reason, 0) + 1
-
     def refused_early(self, error: RequestError, sample: bytes) -> Response:
-        """What came was no request: count it, log its first octets, and say what to answer."""
-        self.count_refusal(error.reason)
+        """What came was no request: what to answer."""
+        self.note_refusal(error, sample)
+        return plain_response(error.status)
+
+    def note_refusal(self, error: RequestError, sample: bytes = b"") -> None:
+        """One more request was refused: count the reason, log it with the first octets of what was wrong."""
+        self.refusals[error.reason] = self.refusals.get(error.reason, 0) + 1
         self._log.info(
             "Refused with {status} {reason}: {why} {sample}",
             status=error.status,
@@ -183,7 +184,6 @@ class ReverseProxyResource:
             why=error.why,
             sample=repr(sample[:128]),
         )
-        return plain_response(error.status)
 
     def exchange_over(self, exchange: Forwarding) -> None:
         """Tell the middlewares and whoever keeps books, exactly once."""

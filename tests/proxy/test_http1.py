@@ -131,6 +131,14 @@ class Requests(ProxyCase):
         self.server.send(OK)
         assert client.read() == OK
 
+    def test_unwanted_body_that_is_broken_gets_no_second_answer(self) -> None:
+        client, server = self.asking(post(b"").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked"))
+        server.send(OK)
+        assert client.read() == OK
+        client.send(b"zz\r\n" + GET)
+        assert (client.read(), client.state) == (b"", "half")
+        assert self.resource.refusals == {"bad-chunk": 1}
+
     def test_unwanted_body_that_does_not_end_soon_is_cut(self) -> None:
         client = self.client()
         start = b"POST / HTTP/1.1\r\nHost: b.example\r\nTransfer-Encoding: chunked\r\n\r\n"
