@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
-
+from dynbalancer.core.addresses import AddressRanges
 from dynbalancer.core.exchange import Field, Headers, RequestHead, field_of
 from dynbalancer.errors import ConfigurationError
 
@@ -38,35 +37,19 @@ def merge_forwarded(headers: Headers, fresh: list[Field]) -> None:
 
 
 class TrustedPeers:
-    """Which peers may say where a request came from. IPv4-mapped IPv6 addresses count as IPv4."""
+    """Which peers may say where a request came from."""
 
-    __slots__ = ("_everybody", "_networks", "_remembered")
+    __slots__ = ("_everybody", "_ranges")
 
     def __init__(self, ranges: tuple[str, ...], *, everybody: bool = False) -> None:
         """Raises ConfigurationError for a range that is neither an address nor a network."""
         self._everybody = everybody
-        self._remembered: dict[str, bool] = {}
         try:
-            self._networks = tuple(ip_network(text.strip(), strict=False) for text in ranges)
+            self._ranges = AddressRanges(ranges)
         except ValueError as error:
             raise ConfigurationError("forwardedHeaders.trustedIPs", str(error)) from None
 
     def __contains__(self, address: object) -> bool:
-        if self._everybody or not self._networks:
+        if self._everybody or not self._ranges:
             return self._everybody
-        text = str(address)
-        found = self._remembered.get(text)
-        if found is None:
-            if len(self._remembered) > 4096:
-                self._remembered.clear()
-            found = self._remembered[text] = self._look_up(text)
-        return found
-
-    def _look_up(self, text: str) -> bool:
-        try:
-            # A zone (fe80::1%eth0) says on which link, not who.
-            address = ip_address(text.partition("%")[0])
-        except ValueError:
-            return False
-        mapped = getattr(address, "ipv4_mapped", None)
-        return any((mapped or address) in network or address in network for network in self._networks)
+        return address in self._ranges

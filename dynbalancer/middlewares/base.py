@@ -37,8 +37,12 @@ class Middleware:
 class SettingsReader:
     """The settings of one middleware, option by option. Whatever can't be used raises ConfigurationError."""
 
-    def __init__(self, name: str, settings: Mapping[str, Any], known: Iterable[str]) -> None:
+    def __init__(
+        self, name: str, settings: Mapping[str, Any], known: Iterable[str], section: str = ""
+    ) -> None:
         self.where = f"middleware {name}"
+        self._name = name
+        self._section = section
         self._found: dict[str, Any] = {}
         options = tuple(known)
         spelling = {option.lower(): option for option in options}
@@ -46,12 +50,10 @@ class SettingsReader:
             option = spelling.get(key.lower())
             if option is None:
                 expected = f"; expected {', '.join(options)}" if len(options) < 8 else ""
-                why = f"unknown option {key}{expected}"
+                why = f"unknown option {section}{key}{expected}"
                 raise ConfigurationError(self.where, why, did_you_mean(key, options))
             if option in self._found:
-                raise ConfigurationError(
-                    self.where, f"option {option} is given twice, in different letter case"
-                )
+                raise self.wrong(option, "is given twice, in different letter case")
             self._found[option] = value
 
     def is_on(self, option: str) -> bool:
@@ -61,6 +63,25 @@ class SettingsReader:
     def refuse(self, why: str, hint: str = "") -> ConfigurationError:
         """The error to raise; it names the middleware."""
         return ConfigurationError(self.where, why, hint)
+
+    def wrong(self, option: str, why: str, hint: str = "") -> ConfigurationError:
+        """The error to raise for one option; ``why`` follows its name."""
+        return self.refuse(f"option {self._section}{option}{why if why[0] == ':' else ' ' + why}", hint)
+
+    def below(self, option: str, known: Iterable[str]) -> SettingsReader | None:
+        """The reader of a section in these settings, or None where there is none."""
+        if self._found.get(option) is None:
+            return None
+        found = self._read("section", option, self._found[option], {})
+        return SettingsReader(self._name, found, known, f"{self._section}{option}.")
+
+    def number(self, option: str, default: int, low: int, high: int) -> int:
+        """A whole number from ``low`` to ``high``."""
+        value = self._found.get(option)
+        found = default if value == "" else int(self._read("number", option, value, default))
+        if found != default and not low <= found <= high:
+            raise self.wrong(option, f": expected a number from {low} to {high}, got {found}")
+        return found
 
     def text(self, option: str, default: str | None = None) -> str:
         """A text, the default where it is empty. Without a default the option is required.
@@ -78,11 +99,14 @@ class SettingsReader:
         """True or false, false where it is not given."""
         return bool(self._read("switch", option, self._found.get(option), False))
 
-    def words(self, option: str) -> tuple[str, ...]:
-        """A list, or one text with commas; at least one word."""
-        found = self._read("list", option, self._found.get(option), None)
-        if not found:
-            raise self.refuse(f"option {option}: expected at least one, got an empty list")
+    def words(self, option: str, *, required: bool = True) -> tuple[str, ...]:
+        """A list, or one text with commas; at least one word where it is required."""
+        value = self._found.get(option)
+        if not required and value in ("", None):
+            return ()
+        found = self._read("list", option, value, None)
+        if required and not found:
+            raise self.wrong(option, ": expected at least one, got an empty list")
         return tuple(found)
 
     def pairs(self, option: str) -> tuple[tuple[str, str], ...]:
@@ -90,12 +114,14 @@ class SettingsReader:
         found: Mapping[str, Any] = self._read("section", option, self._found.get(option), {})
         return tuple((key, self._pair(option, key, value)) for key, value in found.items())
 
-    def regex(self, option: str, made: Callable[[], T]) -> T:
-        """What ``made`` makes of the pattern of an option; its complaint becomes that of the option."""
+    def made(self, option: str, make: Callable[[], T]) -> T:
+        """What ``make`` makes of an option; its complaint becomes that of the option."""
         try:
-            return made()
+            return make()
         except ConfigurationError as error:
-            raise self.refuse(f"option {option}: {error.why}", error.hint) from error
+            raise self.wrong(option, f": {error.why}", error.hint) from error
+        except ValueError as error:
+            raise self.wrong(option, f": {error}") from error
 
     def _pair(self, option: str, key: str, value: object) -> str:
         if isinstance(value, bool):
@@ -104,18 +130,18 @@ class SettingsReader:
             return ""
         if isinstance(value, (str, int, float)):
             return str(value)
-        raise self.refuse(f"option {option}.{key}: expected a text, got {describe(value)}")
+        raise self.wrong(f"{option}.{key}", f": expected a text, got {describe(value)}")
 
     def _read(self, kind: str, option: str, value: object, default: object) -> Any:
         if value is None:
             if default is None:
-                raise self.refuse(f"option {option} is missing")
+                raise self.wrong(option, "is missing")
             return default
         try:
             return READERS[kind](value)
         except WrongValueError as wrong:
-            why = f"option {option}: expected {wrong.expected}, got {describe(value)}"
-            raise self.refuse(why, wrong.hint) from wrong
+            why = f": expected {wrong.expected}, got {describe(value)}"
+            raise self.wrong(option, why, wrong.hint) from wrong
 
 
 def _listed(settings: Mapping[str, Any]) -> Mapping[str, Any]:

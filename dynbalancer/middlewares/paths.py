@@ -93,7 +93,7 @@ class StripPrefixRegex(Middleware):
         reader = SettingsReader(name, settings, ("regex",))
         words = reader.words("regex")
         return cls(
-            tuple(reader.regex("regex", partial(capturing, word, groups=False)).search for word in words)
+            tuple(reader.made("regex", partial(capturing, word, groups=False)).search for word in words)
         )
 
     def on_request(self, exchange: Exchange) -> Response | None:
@@ -171,7 +171,7 @@ class ReplacePathRegex(Middleware):
             raise reader.refuse("option replacement: control characters have no place in a path")
         # As in Traefik: a path is made of it, which has no query.
         template = quote(written, safe=_UNQUOTED)
-        made = reader.regex("regex", partial(Replacement, pattern, template))
+        made = reader.made("regex", partial(Replacement, pattern, template))
         notices = [f"{word} in the replacement is no group of the pattern" for word in made.unknown]
         if "?" in written or "#" in written:
             notices.append("? and # in the replacement become part of the path: the query can't be changed")

@@ -84,7 +84,7 @@ class RedirectRegex(Middleware):
         if not written.isprintable():
             raise reader.refuse("option replacement: control characters have no place in a URL")
         template = quote(written, safe=_URL)
-        made = reader.regex("regex", partial(Replacement, pattern, template))
+        made = reader.made("regex", partial(Replacement, pattern, template))
         notices = tuple(f"{word} in the replacement is no group of the pattern" for word in made.unknown)
         return cls(made, reader.switch("permanent"), notices)
 

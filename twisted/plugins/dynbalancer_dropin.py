@@ -79,6 +79,12 @@ redirectScheme = MiddlewareMaker(
 redirectRegex = MiddlewareMaker(
     "redirectRegex", "dynbalancer.middlewares.redirects.RedirectRegex", "Redirects by a pattern for the URL."
 )
+ipAllowList = MiddlewareMaker(
+    "ipAllowList", "dynbalancer.middlewares.allowlists.IpAllowList", "Lets only some addresses in."
+)
+ipWhiteList = MiddlewareMaker(
+    "ipWhiteList", "dynbalancer.middlewares.allowlists.IpWhiteList", "The older name of ipAllowList."
+)
 
 # Balancers
 wrr = BalancerMaker(
