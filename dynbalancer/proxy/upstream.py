@@ -203,10 +203,6 @@ class Upstream:
         cancelled = False
 
         def connected(_: object) -> None:
-            if connection.lost or connection.reading == DEAD:
-                # Reset at once, or it spoke before it was asked. Nothing was sent: it is as if there were none.
-                gone()
-                return
             if self._failures:
                 # It was away. What runs there now may be another, with other habits.
                 self.trust = FIRST_TRUST
@@ -217,11 +213,6 @@ class Upstream:
             else:
                 ready(connection)
 
-        def gone() -> None:
-            if not cancelled:
-                self.failed()
-                failed(ConnectError(f"{self.host}:{self.port}: closed as soon as it was open"))
-
         def refused(failure: Failure) -> None:
             if cancelled:
                 return
@@ -229,6 +220,7 @@ class Upstream:
             why = f"{self.host}:{self.port}: {failure.getErrorMessage() or type(failure.value).__name__}"
             failed(ConnectTimeout(why) if failure.check(TimeoutError) else ConnectError(why))
 
+        attempt.addCallback(_still_there)
         attempt.addCallbacks(connected, refused)
         attempt.addErrback(_unexpected)
 
@@ -258,6 +250,13 @@ class Upstream:
     def _avoid(self, now: float) -> None:
         self.avoid_until = now + min(FIRST_AVOIDANCE * 2**self._failures, LONGEST_AVOIDANCE)
         self._failures = min(self._failures + 1, 10)
+
+
+def _still_there(connection: Protocol) -> Protocol:
+    """Raises ConnectError where it was reset at once or spoke unasked: nothing was sent, it is as if there were none."""
+    if isinstance(connection, UpstreamConnection) and (connection.lost or connection.reading == DEAD):
+        raise ConnectError("closed as soon as it was open")
+    return connection
 
 
 def _unexpected(failure: Failure) -> None:
