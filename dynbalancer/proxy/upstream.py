@@ -253,7 +253,7 @@ class Upstream:
 
 
 def _still_there(connection: Protocol) -> Protocol:
-    """Raises ConnectError where it was reset at once or spoke unasked: nothing was sent, it is as if there were none."""
+    """Raises ConnectError where it was reset at once, or spoke unasked: nothing was sent, so it never was."""
     if isinstance(connection, UpstreamConnection) and (connection.lost or connection.reading == DEAD):
         raise ConnectError("closed as soon as it was open")
     return connection
