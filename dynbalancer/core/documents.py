@@ -16,8 +16,9 @@ from typing import Any
 
 from dynbalancer.core import schema
 from dynbalancer.core.model import Certificate, Configuration, Middleware, Router, Server, Service
+from dynbalancer.core.rules.parser import read
 from dynbalancer.core.schema import Key, WrongValueError, describe
-from dynbalancer.errors import Problem, did_you_mean
+from dynbalancer.errors import ConfigurationError, Problem, did_you_mean, printable
 
 #: From the top of a document to a value; members of lists by their number.
 Path = tuple[str, ...]
@@ -236,7 +237,8 @@ class _Reader:
                 usable = self._take(key, value, (*path, name), attributes) and usable
         for key in table:
             if key.required and key.name not in seen:
-                self.note((*path, key.name), f"missing: {key.meaning[0].lower()}{key.meaning[1:]}")
+                meaning = key.meaning.replace("``", "").removesuffix(".")
+                self.note((*path, key.name), f"missing: {meaning[0].lower()}{meaning[1:]}")
                 usable = False
         if not usable:
             raise _UnusableError
@@ -276,7 +278,16 @@ class _Reader:
         for key, value in found.items():
             if key.lower() == "tls" and isinstance(value, Mapping):
                 self._attributes(schema.TLS, _without_default_options(value), (*path, key))
+        self._check_rule(attributes, found, path)
         return Router(name=name, origin=self.where, **attributes)
+
+    def _check_rule(self, attributes: Mapping[str, Any], found: Mapping[str, Any], path: Path) -> None:
+        """The table would find it too, but not its line; and a file with an error does not replace a good one."""
+        try:
+            read(attributes["rule"], attributes.get("dialect", "v3"))
+        except ConfigurationError as error:
+            spelled = next(key for key in found if key.lower() == "rule")
+            raise self._refuse((*path, spelled), printable(error.why), printable(error.hint)) from error
 
     def _service(self, name: str, found: Mapping[str, Any], path: Path) -> Service:
         spelling = {word.lower(): word for word in schema.SERVICE_TYPES}
@@ -291,6 +302,9 @@ class _Reader:
             raise _UnusableError
         attributes = self._attributes(schema.LOAD_BALANCER, self._object(found[kind], inner), inner)
         servers = self._servers(found[kind], attributes.pop("servers", ()), inner)
+        if attributes.get("strategy", "").lower() in schema.LATER_STRATEGIES:
+            why = f"strategy {attributes.pop('strategy')} is {NOT_YET}; wrr is used"
+            self.note((*inner, "strategy"), why, severity="warning")
         return Service(name=name, servers=servers, origin=self.where, **attributes)
 
     def _servers(self, found: Mapping[str, Any], members: Iterable[object], path: Path) -> tuple[Server, ...]:

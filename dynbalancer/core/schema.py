@@ -216,6 +216,9 @@ SERVER = (
     Key("preservePath", "switch", "Put the path of the URL in front.", "preserve_path", False),
 )
 
+#: How servers may take turns in Traefik, and not yet here.
+LATER_STRATEGIES = ("p2c", "hrw", "leasttime")
+
 #: The one type of service that can be read, and those known from Traefik.
 SERVICE_TYPES = ("loadBalancer", "weighted", "mirroring", "failover", "highestRandomWeight")
 

@@ -78,8 +78,10 @@ def _in_words(error: yaml.YAMLError, text: str, where: str) -> ConfigurationErro
         hint = "indent with blanks, not with tabs"
     elif "{{" in line:
         hint = _NO_TEMPLATES
-    elif "`" in line:
+    elif line[mark.column : mark.column + 1] == "`":
         hint = "put a text that begins with ` in quotes"
+    elif "mapping values are not allowed" in why:
+        hint = 'put a text with ": " in it in quotes'
     return ConfigurationError(f"{where}, line {number + 1}", why, hint)
 
 

@@ -53,7 +53,7 @@ def test_routers_services_and_middlewares_are_read() -> None:
                         "loadBalancer": {
                             "servers": [{**SERVER, "weight": 3}, {"url": "http://10.0.0.3"}],
                             "passHostHeader": False,
-                            "strategy": "p2c",
+                            "strategy": "mine",
                         }
                     }
                 },
@@ -68,7 +68,7 @@ def test_routers_services_and_middlewares_are_read() -> None:
         )
     }
     servers = (Server("http://10.0.0.2:8080", 3), Server("http://10.0.0.3:80"))
-    assert configuration.services == {"web": Service("web", servers, "p2c", False, origin=WHERE)}
+    assert configuration.services == {"web": Service("web", servers, "mine", False, origin=WHERE)}
     assert configuration.middlewares == {
         "strip": Middleware("strip", "stripPrefix", {"prefixes": ("/a",)}, origin=WHERE)
     }
@@ -126,6 +126,55 @@ def test_a_router_whose_lock_or_rule_is_broken_is_off(key: str, value: object) -
     assert only(configuration).where == f"file dyn.yml: http.routers.web.{key}"
 
 
+@pytest.mark.parametrize(
+    ("fields", "why", "hint"),
+    [
+        ({"rule": "Hots(`a`)"}, "unsupported function: Hots", "did you mean Host?"),
+        (
+            {"Rule": "Host:a"},
+            "unexpected : at character 5",
+            "v3 writes Host(`a.example`), not Host:a.example",
+        ),
+        (
+            {"rule": "Host(`a`, `b`)", "ruleSyntax": "v3"},
+            "unexpected number of parameters; got 2, expected one of [1]",
+            "write Host(`a`) || Host(`b`)",
+        ),
+        (
+            {"rule": 'Host(`{{ env "NAME" }}`)'},
+            'bad host {{ env "NAME" }}',
+            "write the name itself: templates don't work here",
+        ),
+        ({"rule": "Host(`\x1b[2J`)"}, "bad host \\x1b[2J", ""),
+    ],
+)
+def test_a_wrong_rule_is_told_with_its_place(fields: dict[str, str], why: str, hint: str) -> None:
+    configuration = read({"http": {"routers": {"web": {"service": "web", **fields}, "on": ROUTER}}})
+    assert list(configuration.routers) == ["on"]
+    problem = only(configuration)
+    assert (problem.where, problem.why, problem.hint) == (
+        f"file dyn.yml: http.routers.web.{next(iter(fields))}",
+        why,
+        hint,
+    )
+
+
+def test_a_rule_is_read_in_its_own_manner() -> None:
+    assert router(rule="Host(`a`, `b`)", ruleSyntax="v2").problems == ()
+
+
+def test_a_strategy_that_is_not_there_yet_leaves_the_service_on() -> None:
+    balancer = {"servers": [{"url": "http://192.0.2.1:80"}], "strategy": "P2C"}
+    configuration = read({"http": {"services": {"web": {"loadBalancer": balancer}}}})
+    assert configuration.services["web"].strategy == "wrr"
+    problem = only(configuration)
+    assert (problem.severity, problem.where) == (
+        "warning",
+        "file dyn.yml: http.services.web.loadBalancer.strategy",
+    )
+    assert problem.why == "strategy P2C is understood, but not supported in this version; wrr is used"
+
+
 def test_a_restricting_key_given_twice_switches_the_router_off() -> None:
     assert router(middlewares=["a"], MIDDLEWARES=["b"]).routers == {}
     assert router(priority=1, Priority=2).routers["web"].priority == 1
@@ -137,7 +186,10 @@ def test_missing_keys_are_named_one_by_one() -> None:
         "file dyn.yml: http.routers.web.rule",
         "file dyn.yml: http.routers.web.service",
     ]
-    assert configuration.problems[0].why.startswith("missing: which requests it takes")
+    assert [problem.why for problem in configuration.problems] == [
+        "missing: which requests it takes, like Host(`a.example`)",
+        "missing: where they go: web, or web@docker",
+    ]
     assert configuration.routers == {}
 
 
@@ -186,7 +238,7 @@ def test_a_bad_server_leaves_the_others() -> None:
     place = "file dyn.yml: http.services.web.loadBalancer.servers"
     assert [str(problem).removeprefix(place) for problem in configuration.problems] == [
         "[0].uri: expected one of url, weight, preservePath; did you mean url?",
-        "[0].url: missing: scheme, host and port.",
+        "[0].url: missing: scheme, host and port",
         (
             "[1].url: expected a URL with http, https or h2c, like http://10.0.0.2:80, "
             "got the text '10.0.0.2:80'; write http://10.0.0.2:80"
@@ -330,8 +382,9 @@ def test_what_has_its_default_is_not_written_but_what_traefik_always_shows_is() 
 _word = st.from_regex(r"[a-zA-Z][a-zA-Z0-9-]{0,7}", fullmatch=True)
 _words = st.lists(_word, max_size=3).map(tuple)
 _origin = st.just(WHERE)
+_rules = st.builds("Path(`/{}`)".format, _word) | st.builds("!Host(`{}`)".format, _word)
 _routers = st.builds(
-    Router, _word, _word, _word, _words, _words, st.integers(-9, 9), st.sampled_from(["v1", "v2", "v3"]),
+    Router, _word, _rules, _word, _words, _words, st.integers(-9, 9), st.sampled_from(["v2", "v3"]),
     st.booleans(), origin=_origin,
 )  # fmt: skip
 _server = st.builds(

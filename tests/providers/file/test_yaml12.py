@@ -94,6 +94,7 @@ def test_lines_of_keys_and_members_are_kept() -> None:
         ("a: {{ env `X` }}\n", 1, "templates ({{ … }}) are not supported"),
         ("a: 1\nrule: `x`\n", 2, "put a text that begins with ` in quotes"),
         ("a: 'x\n", 1, "unexpected end of stream"),
+        ("rule: Host: a.example\n", 1, 'put a text with ": " in it in quotes'),
         ("a: *x\n", 1, "*x stands for nothing"),
         ("a: &x [*x]\n", 1, "*x stands for nothing"),
         ("a: !Ref x\n", 1, "unknown tag !Ref"),
@@ -108,6 +109,10 @@ def test_a_mistake_is_told_with_its_line(text: str, line: int, said: str) -> Non
     error = refusal(text)
     assert error.where == f"file dyn.yml, line {line}"
     assert said in str(error)
+
+
+def test_a_text_that_does_not_end_gets_no_hint_about_how_it_begins() -> None:
+    assert refusal("rule: 'Host(`a.exam\n").hint == ""
 
 
 def test_control_characters_are_refused_without_a_line() -> None:
