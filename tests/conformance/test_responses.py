@@ -35,4 +35,5 @@ def test_verdict_does_not_depend_on_the_split(
     for pieces in splits:
         again = read_response(method, upgrade, pieces, then)
         assert again.verdict() == whole.verdict()
-        assert again.body == whole.body
+        # What stands before a fault in a body may be relayed or not.
+        assert again.body == whole.body or (verdict.endswith("cut") and whole.body in (b"", again.body))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+from byte_cases import Row, chunk_line_rows, disguise_rows, framing_rows, head_rows
 from hosts import Hosts, Wire
 from payloads import payload
 from rawclient import Client, Closed, Reply
@@ -15,7 +16,7 @@ from request_cases import CASES
 OWN = {"RL10": "404", "TG12": "204", "CN14": "408"}
 
 #: After these, nothing more is served on the connection although the request was good.
-LAST = {"RL10", "CN03", "CN07", "HD31", "CN14"}
+LAST = {"RL10", "CN03", "CN07", "HD31", "CN14", "HD66", "HO67", "CN61", "CN63"}
 
 #: What the server must (+) or must not (-) see of a request, anywhere in its head or body, in lower case.
 SEEN = {
@@ -44,6 +45,25 @@ SEEN = {
     "CH21": (b"-evil", b"-content-length"),
     "CN07": (b"-upgrade", b"-websocket"),
     "CN09": (b"-upgrade",),
+    "TG62": (b"+get /x http/1.1\r\nhost: a.test:80\r\n",),
+    "TG64": (b"+get /a/b http/1.1",),
+    "TG65": (b"+get /a/b http/1.1",),
+    "TG66": (b"+get /a%2fb http/1.1",),
+    "TG74": (b"+get / http/1.1",),
+    "TG75": (b"+get /a~- http/1.1",),
+    "HD67": (b"-x-t", b"-dropped"),
+    "HD68": (b"-keep-alive", b"-proxy"),
+    "HD69": (b"+te: trailers\r\n", b"-deflate"),
+    "HD72": (b"+authorization: kept\r\n", b"+cookie: kept=1\r\n"),
+    "HD73": (b"-9.9.9.9", b"-https", b"-x_", b"-_proto"),
+    "CL63": (b"+content-length: 5\r\n",),
+    "TE61": (b"+transfer-encoding: chunked\r\n",),
+    "CH65": (b"-b;c", b"-last"),
+    "CN61": (b"-/2",),
+    "CN62": (b"-upgrade", b"-websocket"),
+    "CN63": (b"-expect",),
+    "CN64": (b"-upgrade", b"-h2c", b"-tls"),
+    "CN65": (b"+expect: 100-continue\r\n",),
 }
 
 
@@ -125,6 +145,27 @@ def test_bad_request_is_refused_and_none_of_it_reaches_the_server(
     assert not any(request.path in ("/late", "/evil", "/3") for request in target.servers[0].requests)
     with target.client() as other:
         assert goes_on(other)
+
+
+@pytest.mark.parametrize("rows", [framing_rows, disguise_rows, head_rows, chunk_line_rows])
+def test_odd_octets_and_disguises_are_refused_and_stay_here(
+    target: Wire, rows: Callable[[], Iterator[Row]]
+) -> None:
+    """Each on a connection of its own; what is refused is followed by a request that must not be taken for one."""
+    surprises = []
+    for number, (name, data, verdict) in enumerate(rows()):
+        if verdict == "200" or number % 3:
+            # The others were tried on the reader itself.
+            continue
+        with target.client() as client:
+            client.send(data, b"GET /late HTTP/1.1\r\nHost: a.test\r\n\r\n")
+            reply = client.reply()
+            if str(reply.status) != verdict or not reply.closes or not has_ended(client):
+                surprises.append((name, data, verdict, reply.status))
+    assert surprises == []
+    # A chunk line is read when its head may be on its way already; whole it never is.
+    assert target.servers[0].requests == []
+    assert rows is chunk_line_rows or target.servers[0].octets == 0
 
 
 def assert_nothing_whole_arrived(target: Wire, name: str) -> None:
