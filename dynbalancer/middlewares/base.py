@@ -14,11 +14,20 @@ from typing import Any, ClassVar, TypeVar
 from zope.interface import implementer
 
 from dynbalancer.core.exchange import Field, Headers, Response, field_of
+from dynbalancer.core.fields import CONTROLS, TOKEN
 from dynbalancer.core.schema import READERS, WrongValueError, describe
 from dynbalancer.errors import ConfigurationError, did_you_mean
 from dynbalancer.interfaces import IMiddleware
 
 T = TypeVar("T")
+
+#: The proxy frames messages: a second opinion about where a body ends is how requests get smuggled.
+FRAMING = frozenset((b"content-length", b"transfer-encoding"))
+
+#: Fields of one connection, which go no further than the next hop whoever sets them (RFC 9110 section 7.6.1).
+HOP_BY_HOP = frozenset(
+    (b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade", b"http2-settings")
+)
 
 _member = re.compile(r"(\w+)\[([0-9]{1,4})\]").fullmatch
 
@@ -191,3 +200,21 @@ def plain(status: int, body: bytes, *fields: tuple[bytes, bytes]) -> Response:
 def folded(name: bytes) -> bytes:
     """A field name in the form in which servers may confuse it."""
     return name.lower().replace(b"_", b"-")
+
+
+def field_name(reader: SettingsReader, option: str, written: str) -> bytes:
+    """The name of a header field that may be set."""
+    name = written.encode()
+    if not name or name.translate(None, TOKEN):
+        raise reader.wrong(option, f": '{written}' is not a name of a header field")
+    if folded(name) in FRAMING:
+        raise reader.wrong(option, f": {written} is set by the proxy itself")
+    return name
+
+
+def field_value(reader: SettingsReader, option: str, written: str) -> bytes:
+    """The value of a header field, blanks around it left out."""
+    value = written.strip(" \t").encode()
+    if value.translate(None, CONTROLS) != value:
+        raise reader.wrong(option, ": a value must not hold CR, LF, NUL or other control characters")
+    return value

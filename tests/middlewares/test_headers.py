@@ -6,18 +6,19 @@ from typing import Any
 
 import pytest
 
-from dynbalancer.core.exchange import Headers, ResponseHead
+from dynbalancer.core.exchange import Headers as Fields
+from dynbalancer.core.exchange import ResponseHead
 from dynbalancer.errors import ConfigurationError
-from dynbalancer.middlewares.headers import CustomHeaders
+from dynbalancer.middlewares.headers import Headers
 from dynbalancer.testing import MiddlewareContract, exchange
 
 
-def make(**settings: Any) -> CustomHeaders:
-    return CustomHeaders.from_settings("h@file", settings)
+def make(**settings: Any) -> Headers:
+    return Headers.from_settings("h@file", settings)
 
 
-class TestCustomHeaders(MiddlewareContract):
-    make = CustomHeaders.from_settings
+class TestHeaders(MiddlewareContract):
+    make = Headers.from_settings
     good = {"customRequestHeaders": {"X-A": "1"}}
     bad = (
         {"customRequestHeaders": {"X A": "1"}},
@@ -46,10 +47,8 @@ def test_request_fields_are_set_replaced_and_removed() -> None:
 
 
 def test_response_fields_are_set_replaced_and_removed() -> None:
-    response = ResponseHead(headers=Headers.of((b"Server", b"x"), (b"X-Powered-By", b"y")))
-    made = CustomHeaders.from_settings(
-        "h@docker", {"customresponseheaders": {"Server": "", "x-powered-by": "tea"}}
-    )
+    response = ResponseHead(headers=Fields.of((b"Server", b"x"), (b"X-Powered-By", b"y")))
+    made = Headers.from_settings("h@docker", {"customresponseheaders": {"Server": "", "x-powered-by": "tea"}})
     made.on_response(exchange(), response)
     assert list(response.headers) == [(b"x-powered-by", b"tea")]
 
@@ -74,26 +73,55 @@ def test_fields_of_one_connection_are_left_out() -> None:
     assert list(a.head.headers) == [(b"X-A", b"1")]
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [{"allowedHosts": ["a.example"]}, {"sslredirect": "true"}, {"sslForceHost": True}],
-)
-def test_an_option_that_would_restrict_is_refused_rather_than_forgotten(settings: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError, match="understood, but not supported in this version"):
-        make(**settings)
-
-
-def test_an_option_that_is_switched_off_is_no_reason_to_refuse() -> None:
-    made = make(sslRedirect="false", allowedHosts=[], frameDeny=False)
-    assert made.notices == ()
-
-
-def test_an_option_of_a_later_version_is_told() -> None:
-    made = make(stsSeconds=31536000, frameDeny="true")
-    assert made.notices == (
-        "option stsSeconds has no effect in this version",
-        "option frameDeny has no effect in this version",
+def test_options_that_are_switched_off_do_nothing() -> None:
+    made = make(
+        sslRedirect="false", allowedHosts=[], frameDeny=False, contentSecurityPolicy="", addVaryHeader=""
     )
+    assert (made.cors, made.security, made.notices) == (None, None, ())
+    assert made.on_request(exchange(host=b"other.example")) is None
+
+
+def test_what_is_set_by_hand_goes_before_what_an_option_sets() -> None:
+    response = ResponseHead()
+    made = make(
+        frameDeny=True,
+        contentTypeNosniff="true",
+        customResponseHeaders={"X-Frame-Options": "SAMEORIGIN", "X-Content-Type-Options": ""},
+    )
+    made.on_response(exchange(), response)
+    assert list(response.headers) == [(b"X-Frame-Options", b"SAMEORIGIN")]
+
+
+def test_host_set_by_hand_is_the_one_that_is_checked() -> None:
+    """As in Traefik, where the field is set before the host is looked at."""
+    made = make(customRequestHeaders={"Host": "inside.example"}, allowedHosts="a.example")
+    found = made.on_request(exchange())
+    assert found is not None
+    assert found.status == 500
+
+
+def test_forwarded_for_can_be_kept_from_the_server() -> None:
+    a = exchange(headers={b"X-Forwarded-For": b"198.51.100.7, 192.0.2.1"})
+    make(customRequestHeaders={"X-Forwarded-For": ""}).on_request(a)
+    assert len(a.head.headers) == 0
+
+
+def test_preflight_is_answered_before_anything_else_and_as_it_is() -> None:
+    made = make(
+        accessControlAllowMethods="GET",
+        customResponseHeaders={"X-A": "1"},
+        allowedHosts="other.example",
+        frameDeny=True,
+    )
+    asked = {b"Origin": b"https://b.example", b"Access-Control-Request-Method": b"GET"}
+    a = exchange(b"OPTIONS", headers=asked)
+    found = made.on_request(a)
+    assert found is not None
+    made.on_response(a, response := ResponseHead(found.status, headers=found.headers.copy()))
+    assert (found.status, response.headers) == (200, found.headers)
+    # Another middleware of the type does what it does to every response.
+    make(frameDeny=True).on_response(a, response)
+    assert response.headers.get(b"x-frame-options") == b"DENY"
 
 
 def test_a_mistyped_option_is_answered_with_the_right_one() -> None:

@@ -70,8 +70,8 @@ replacePathRegex = MiddlewareMaker(
 )
 headers = MiddlewareMaker(
     "headers",
-    "dynbalancer.middlewares.headers.CustomHeaders",
-    "Sets and removes request and response fields.",
+    "dynbalancer.middlewares.headers.Headers",
+    "Sets and removes fields; CORS; what protects browsers.",
 )
 redirectScheme = MiddlewareMaker(
     "redirectScheme", "dynbalancer.middlewares.redirects.RedirectScheme", "Redirects to another scheme."
