@@ -163,7 +163,7 @@ class Api:
 
     @app.route("/api/items")
     def items(self, request: Request) -> bytes:
-        return as_json(request, state.items(self._sources.router.providers))
+        return as_json(request, state.items(self._sources.router))
 
     @app.route("/api/history")
     def history(self, request: Request) -> bytes:

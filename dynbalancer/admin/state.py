@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dynbalancer.admin import traefik3
@@ -57,7 +57,7 @@ def whole(sources: Sources) -> Json:
         "middlewares": runtime.middlewares,
         "providers": [provider(status) for status in statuses],
         "problems": problems(router),
-        "items": items(statuses),
+        "items": items(router),
         "history": history(router.history),
         "workers": workers(sources.workforce.workers),
     }
@@ -141,9 +141,25 @@ def severities(router: IRouter) -> dict[str, int]:
     return found
 
 
-def items(statuses: Sequence[ProviderStatus]) -> list[Json]:
+def items(router: IRouter) -> list[Json]:
     """Everything that was discovered, used or not, and why."""
-    return [_item(item, status.name) for status in statuses for item in status.configuration.items]
+    return [
+        _item(_tried(item, status.name, router.table), status.name)
+        for status in router.providers
+        for item in status.configuration.items
+    ]
+
+
+def _tried(item: Item, provider_name: str, table: RoutingTable) -> Item:
+    """With what the table says of its routers: one with a bad rule is refused, though its provider can't know."""
+    names = [f"{name}@{provider_name}" for name in item.gave]
+    routers = [name for name in names if name in table.configuration.routers]
+    off = [name for name in routers if name in table.disabled]
+    if not off:
+        return item
+    reasons = [f"router {name} is off: {', '.join(table.disabled[name])}" for name in off]
+    verdict = "refused" if off == routers else item.verdict
+    return replace(item, verdict=verdict, why="; ".join(filter(None, [item.why, *reasons])))
 
 
 def _item(item: Item, provider_name: str) -> Json:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pytest
 from zope.interface.verify import verifyObject
 
 from dynbalancer.admin import state
+from dynbalancer.core.model import Item
 from dynbalancer.core.statistics import Tally
 from dynbalancer.interfaces import IRouter, IStatistics, IWorkforce
 from dynbalancer.version import version
@@ -60,12 +64,27 @@ def test_problems_come_worst_first_once_and_with_their_provider() -> None:
 
 
 def test_items_show_ignored_ones_and_labels_as_they_are() -> None:
-    found = state.items(FakeRouter().providers)
+    found = state.items(FakeRouter())
     assert [(entry["name"], entry["verdict"]) for entry in found] == [
         ("web-1", "routed"),
         ("db-1", "ignored"),
     ]
     assert found[0]["labels"] == {"traefik.port": CANARY}
+
+
+@pytest.mark.parametrize(
+    ("gave", "verdict"),
+    [(("broken", "web"), "routed"), (("broken",), "refused"), (("broken", "shop"), "routed")],
+)
+def test_items_whose_routers_are_off_say_so(gave: tuple[str, ...], verdict: str) -> None:
+    router: Any = FakeRouter()
+    (status,) = [status for status in router.providers if status.name == "docker"]
+    item = Item("1", "web-1", why="it is paused", gave=gave)
+    router.providers = (replace(status, configuration=replace(status.configuration, items=(item,))),)
+    (entry,) = state.items(router)
+    assert entry["verdict"] == verdict
+    why = "router broken@docker is off: rule Hots(`x.example`): unsupported function: Hots"
+    assert entry["why"] == f"it is paused; {why}"
 
 
 def test_statistics_carry_the_last_minute() -> None:
