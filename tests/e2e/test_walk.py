@@ -173,7 +173,7 @@ def test_a_misspelt_label_is_a_problem_that_names_container_label_and_the_right_
     on_docker: Start, engine: Engine
 ) -> None:
     balancer = on_docker("--workers=1")
-    labels = {**HOST_RULE, "traefik.frontend.entryPoint": "http", "traefik.frontend.prioritty": "5"}
+    labels = {**HOST_RULE, "traefik.prot": "80", "traefik.frontend.prioritty": "5"}
     engine.run("emilevauge/whoami", name="typo", hostname="typo", labels=labels)
     # The rest of the container stays.
     eventually(lambda: balancer.ask(WHOAMI).hostname == "typo")
@@ -182,7 +182,8 @@ def test_a_misspelt_label_is_a_problem_that_names_container_label_and_the_right_
         "typo",
         "traefik.frontend.prioritty",
         "traefik.frontend.priority",
-        "traefik.frontend.entryPoints",
+        "traefik.prot",
+        "traefik.port",
     ):
         assert word in problems
     assert "Traceback" not in balancer.output
