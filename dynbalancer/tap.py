@@ -20,13 +20,14 @@ from twisted.logger import ILogObserver, Logger, LogLevel
 from twisted.python.components import Componentized
 from zope.interface import implementer
 
-from dynbalancer import plugins
+from dynbalancer import pem, plugins
 from dynbalancer.control import privileges
 from dynbalancer.core.model import EntryPoint
 from dynbalancer.core.settings import Settings
 from dynbalancer.errors import ConfigurationError, DynbalancerError, Problem
 from dynbalancer.interfaces import IWorkforce
 from dynbalancer.start import banner, logs, sockets
+from dynbalancer.start.certificates import GivenCertificates
 from dynbalancer.start.compiling import compiler
 from dynbalancer.start.options import Options
 from dynbalancer.start.signals import Signals
@@ -92,11 +93,17 @@ def assemble(
     bound = Bound.open(settings, open_listening)
     try:
         settings = replace(
-            settings, entry_points=bound.entry_points(settings.entry_points), secret=token_hex(32)
+            settings,
+            entry_points=bound.entry_points(settings.entry_points),
+            default_certificate=pem.make_own(),
+            secret=token_hex(32),
         )
         compile_table = compiler(settings.entry_points, reactor.seconds, fetch)
         router = RouterService(compile_table, reactor, throttle=settings.throttle)
         providers = [_provider(name, settings, router, reactor) for name in settings.providers]
+        if settings.certificates:
+            sink = router.sink_for(GivenCertificates.name)
+            providers.append(GivenCertificates(settings.certificates, sink, reactor))
         balancer = Balancer(settings, notes, router, providers, reactor, plan=plan, observer=observer)
         _add_forwarding(balancer, bound, plan)
         _add_admin(balancer, bound)
@@ -162,8 +169,10 @@ def _add_forwarding(balancer: Balancer, bound: Bound, plan: privileges.Plan | No
     if settings.workers == 0:
         from dynbalancer.control.counters import LocalCounters
         from dynbalancer.proxy.dataplane import DataPlane
+        from dynbalancer.tls.termination import Termination
 
-        data_plane = DataPlane(settings, reactor, LocalCounters())
+        termination = Termination(settings.default_certificate)
+        data_plane = DataPlane(settings, reactor, LocalCounters(), termination)
         balancer.statistics = Statistics(reactor, lambda: data_plane.statistics)
         balancer.forwarding = InProcess(settings, balancer.router, bound.sockets, data_plane)
         return

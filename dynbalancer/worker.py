@@ -114,6 +114,8 @@ class Worker:
             self._take(message)
         elif kind == "reopen" and self._data_plane is not None:
             self._data_plane.reopen_logs()
+        elif kind == "tickets" and self._data_plane is not None:
+            self._data_plane.share_tickets(bytes.fromhex(message["key"]))
         elif not self._exiting:
             raise ValueError(f"an unexpected message of type {kind!r}")
 
@@ -126,6 +128,7 @@ class Worker:
             self._unused = self._sockets(message["entryPoints"])
             data_plane = self._make_data_plane(self._settings, self._counters)
             data_plane.start()
+            data_plane.share_tickets(bytes.fromhex(message["tickets"]))
         except (DynbalancerError, OSError) as error:
             self._log.critical("The worker can't start: {why}", why=error)
             self._exit(1)
@@ -282,8 +285,12 @@ def ignore_signals_of_the_group() -> None:
 
 def _data_plane(reactor: Any) -> Callable[[Settings, Any], Any]:
     from dynbalancer.proxy.dataplane import DataPlane
+    from dynbalancer.tls.termination import Termination
 
-    return lambda settings, counters: DataPlane(settings, reactor, counters)
+    def make(settings: Settings, counters: Any) -> DataPlane:
+        return DataPlane(settings, reactor, counters, Termination(settings.default_certificate))
+
+    return make
 
 
 def _become(privileges: Mapping[str, Any]) -> None:

@@ -31,6 +31,7 @@ START = {
     "settings": for_worker(SETTINGS),
     "entryPoints": [{"name": "web", "fd": 5}, {"name": "alt", "fd": 6}],
     "privileges": {"uid": 33},
+    "tickets": "0aff",
 }
 
 
@@ -45,6 +46,9 @@ class FakeDataPlane:
 
     def start(self) -> None:
         self.log.append("started")
+
+    def share_tickets(self, key: bytes) -> None:
+        self.log.append(("shares", key))
 
     def take(self, configuration: Configuration, number: int) -> tuple[()]:
         if self.fails:
@@ -133,7 +137,7 @@ class StartTests(WorkerCase):
 
     def test_gives_up_its_rights_before_anything_else_is_made(self) -> None:
         self.told(**START)
-        assert self.log == [("logs", 3, "debug"), ("became", {"uid": 33}), "started"]
+        assert self.log == [("logs", 3, "debug"), ("became", {"uid": 33}), "started", ("shares", b"\x0a\xff")]
         assert self.said() == [{"type": "ready", "pid": os.getpid()}]
         assert self.frozen
 
@@ -203,6 +207,11 @@ class ServingTests(WorkerCase):
         self.start()
         self.told(type="reopen")
         assert self.log == ["reopened"]
+
+    def test_tickets_are_under_a_new_key_when_the_parent_says_so(self) -> None:
+        self.start()
+        self.told(type="tickets", key="00ff")
+        assert self.log == [("shares", b"\x00\xff")]
 
     def test_what_it_does_not_understand_is_as_if_the_parent_was_gone(self) -> None:
         self.start()

@@ -246,4 +246,5 @@ def entry_point(point: EntryPoint) -> Json:
         forwarded["insecure"] = True
     if point.trusted:
         forwarded["trustedIPs"] = list(point.trusted)
-    return found | {"forwardedHeaders": forwarded, "name": point.name}
+    http: Json = {"http": {"tls": {}}} if point.tls else {}
+    return found | http | {"forwardedHeaders": forwarded, "name": point.name}

@@ -11,11 +11,13 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -23,6 +25,7 @@ from dynbalancer.control.counters import Counters, SlotNumbers
 from dynbalancer.control.statistics import Statistics
 from dynbalancer.control.workerprocess import Launch, Snapshot, WorkerProcess, worker_environment
 from dynbalancer.core import codec
+from dynbalancer.core.certificates import TICKET_KEY_SIZE
 from dynbalancer.core.frames import encode
 from dynbalancer.core.model import WorkerStatus
 from dynbalancer.core.settings import Settings
@@ -38,6 +41,10 @@ if TYPE_CHECKING:
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 10.0
 STEADY = 30.0
+
+#: How long TLS session tickets are issued under one key, in seconds. Who gets hold of a key can read what was resumed
+#: with TLS 1.2 under it, but nothing older.
+TICKET_TIME = 12 * 3600.0
 
 
 class Worker:
@@ -170,6 +177,9 @@ class Supervisor(Service):
         self._environment = worker_environment(os.environb, sys.path, os.getcwd())
         self._workers = tuple(Worker(number, self) for number in range(1, settings.workers + 1))
         self._unsubscribe: Callable[[], None] | None = None
+        self._ticket_key = token_hex(TICKET_KEY_SIZE)
+        self._ticket_keys = LoopingCall(self._change_ticket_key)
+        self._ticket_keys.clock = reactor
 
     @property
     def workers(self) -> tuple[WorkerStatus, ...]:
@@ -181,12 +191,15 @@ class Supervisor(Service):
         super().startService()
         self._unsubscribe = self._router.subscribe(self._router_changed)
         self._take(self._router.table)
+        self._ticket_keys.start(TICKET_TIME, now=False)
         for worker in self._workers:
             worker.start()
 
     def stopService(self) -> Deferred[Any]:
         """End the workers, each after its requests. The Deferred fires when all are gone; it can't fail."""
         super().stopService()
+        if self._ticket_keys.running:
+            self._ticket_keys.stop()
         if self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
@@ -207,7 +220,14 @@ class Supervisor(Service):
             self._counters.fd,
             self._environment,
             self._privileges,
+            self._ticket_key,
         )
+
+    def _change_ticket_key(self) -> None:
+        self._ticket_key = token_hex(TICKET_KEY_SIZE)
+        for worker in self._workers:
+            if worker.process is not None:
+                worker.process.share_tickets(self._ticket_key)
 
     def _router_changed(self, old: RoutingTable, new: RoutingTable) -> None:
         if new is old:

@@ -41,6 +41,7 @@ class Launch:
     counters_fd: int
     environment: Mapping[bytes, bytes]
     privileges: Mapping[str, Any] | None = None
+    ticket_key: str = field(default="", repr=False)
     executable: str = field(default_factory=lambda: sys.executable)
 
     @property
@@ -58,6 +59,7 @@ class Launch:
                 {"name": name, "fd": fd} for fd, name in enumerate(self.sockets, FIRST_SOCKET_FD)
             ],
             "privileges": self.privileges,
+            "tickets": self.ticket_key,
         }
 
 
@@ -144,6 +146,11 @@ class WorkerProcess(ProcessProtocol):
         """Ask it to open its log files anew. One that does not read is not asked again and again."""
         if not self._channel.congested:
             self._channel.send({"type": "reopen"})
+
+    def share_tickets(self, key: str) -> None:
+        """Have it issue and take TLS session tickets under this key, in hexadecimal."""
+        if self._connected:
+            self._channel.send({"type": "tickets", "key": key})
 
     def stop(self, grace: float) -> None:
         """Let it finish what it has for ``grace`` seconds; a second later it is killed."""

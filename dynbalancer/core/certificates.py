@@ -7,6 +7,9 @@ from operator import attrgetter
 
 from dynbalancer.core.model import Certificate
 
+#: How long a key for session tickets is: OpenSSL's name for it, and its parts to sign and to encrypt.
+TICKET_KEY_SIZE = 80
+
 
 def normal_name(name: str) -> str:
     """A server name as names are compared: in small letters, without the dot of the root."""

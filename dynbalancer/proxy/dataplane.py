@@ -174,6 +174,11 @@ class DataPlane:
         refusals = {**self._refusals, "tls-handshake": failed} if failed else self._refusals
         return self._counting.totals(open_connections=self._open_connections(), refusals=refusals)
 
+    def share_tickets(self, key: bytes) -> None:
+        """Issue and take TLS session tickets under this key, as all workers do."""
+        if self._termination is not None:
+            self._termination.share_tickets(key)
+
     # Tables.
 
     def take(self, configuration: Configuration, number: int) -> tuple[Problem, ...]:

@@ -60,6 +60,7 @@ class Assembly:
             log_level="debug" if self._get("debug", False) else self._get("loglevel", "info"),
             user=self._get("user", ""),
             worker_user=self._get("workeruser", ""),
+            certificates=self._certificates(),
         )
 
     def _get(self, key: str, default: Any) -> Any:
@@ -152,7 +153,16 @@ class Assembly:
             self._get(f"{prefix}.asdefault", False),
             self._get(f"{prefix}.forwardedheaders.trustedips", ()),
             self._get(f"{prefix}.forwardedheaders.insecure", False),
+            self._get(f"{prefix}.http.tls", False) or self._get(f"{prefix}.tls", None) is not None,
         )
+
+    def _certificates(self) -> tuple[tuple[str, str], ...]:
+        given = (
+            chosen.value or ()
+            for key, chosen in self._chosen.items()
+            if key.startswith("entrypoints.") and key.endswith(".tls") and not key.endswith(".http.tls")
+        )
+        return tuple(dict.fromkeys(pair for pairs in given for pair in pairs))
 
     def _with_defaults(self, found: Sequence[EntryPoint]) -> tuple[EntryPoint, ...]:
         chosen = self._chosen.get("defaultentrypoints")

@@ -13,7 +13,10 @@ def lines(settings: Settings) -> list[str]:
     """What runs, where, and where to look; in the demo also what to try."""
     count = settings.workers
     workers = "in one process" if count == 0 else f"with {count} worker{'s' if count > 1 else ''}"
-    points = ", ".join(f"{point.name} on {point.address}" for point in settings.entry_points)
+    points = ", ".join(
+        f"{point.name} on {point.address}{' with TLS' if point.tls else ''}"
+        for point in settings.entry_points
+    )
     said = [
         f"dynbalancer {version()} {workers}; providers: {', '.join(settings.providers) or 'none'}",
         f"Entry points: {points}",

@@ -63,7 +63,7 @@ class Flag:
     @property
     def is_bool(self) -> bool:
         """Whether the flag alone means true."""
-        return self.convert is boolean
+        return self.convert in (boolean, certificates)
 
 
 def boolean(text: str) -> bool:
@@ -133,6 +133,20 @@ def address(text: str) -> tuple[str, int]:
     if ":" in host or "/" in host or " " in host or (colon and "]" in host):
         raise ValueError(f"{text!r} is not an address; an IPv6 host needs brackets, as in [::1]:80")
     return ("" if host in ("", "*") else host), int(port)
+
+
+def certificates(text: str) -> tuple[tuple[str, str], ...] | None:
+    """Pairs of files as in Traefik 1: ``cert.pem,key.pem;other.pem,other.key``. Empty for true, None for false."""
+    try:
+        return () if boolean(text) else None
+    except ValueError:
+        pass
+    pairs = [tuple(part.strip() for part in pair.split(",")) for pair in text.split(";") if pair.strip()]
+    if not all(len(pair) == 2 and all(pair) for pair in pairs):
+        raise ValueError(
+            f"{text!r} is neither true, false, nor pairs of files: CERTIFICATE,KEY;CERTIFICATE,KEY"
+        )
+    return tuple((chain, key) for chain, key in pairs)
 
 
 def network(text: str) -> str:
@@ -210,6 +224,8 @@ FIXED = (
 ENTRY_POINT = (
     Flag("address", address, "", "Where it listens.", ENTRY),
     Flag("asdefault", boolean, "false", "Routers that name no entry point use this one.", ENTRY),
+    Flag("http.tls", boolean, "false", "Speak only TLS here; its routers answer over it.", ENTRY),
+    Flag("tls", certificates, "false", "The same; or CERTIFICATE,KEY files, pairs with ; between.", ENTRY),
     Flag("forwardedheaders.trustedips", network, "", "Peers that may set X-Forwarded-*.", ENTRY, many=True),
     Flag("forwardedheaders.insecure", boolean, "false", "Every peer may set X-Forwarded-*.", ENTRY),
 )
@@ -249,6 +265,7 @@ _LIMIT_MEANINGS = {
     "interim_responses": "1xx responses before the final one.",
     "pipelined": "Bytes read ahead while a request is answered.",
     "buffer": "Bytes waiting for a slow peer before the other side is paused.",
+    "handshake_time": "Time for a TLS handshake.",
     "head_time": "Time to receive a whole head.",
     "body_time": "Silence while a request body is awaited.",
     "idle_time": "Time a client's connection may wait for its next request.",

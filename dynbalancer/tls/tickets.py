@@ -14,8 +14,7 @@ import ssl
 import sys
 from typing import Any
 
-#: How long a key of OpenSSL 1.1.1 and 3 is: a name of 16 octets, 32 to sign and 32 to encrypt.
-KEY_SIZE = 80
+from dynbalancer.core.certificates import TICKET_KEY_SIZE as KEY_SIZE
 
 # From openssl/ssl.h.
 _GET_TICKET_KEYS, _SET_TICKET_KEYS = 58, 59

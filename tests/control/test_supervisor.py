@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from dynbalancer.control.statistics import Statistics
-from dynbalancer.control.supervisor import Supervisor
+from dynbalancer.control.supervisor import TICKET_TIME, Supervisor
 from dynbalancer.core import codec
 from dynbalancer.core.frames import FrameDecoder, encode
 from dynbalancer.core.model import Configuration, EntryPoint, Router, Server, Service
@@ -195,6 +195,17 @@ class SupervisorTests(SynchronousTestCase):
             assert start["entryPoints"] == [{"name": "web", "fd": 5}]
             assert codec.from_snapshot(table["configuration"]).routing == web("10.0.0.1").routing
             assert (table["number"], table["slots"]) == (1, {"web@docker": 0})
+
+    def test_workers_share_a_key_for_tickets_that_changes_twice_a_day(self) -> None:
+        self.supervisor.startService()
+        told = [worker.told()[0]["tickets"] for worker in self.reactor.workers]
+        assert (len(told[0]), told[0]) == (160, told[1])
+        for worker in self.reactor.workers:
+            worker.serve()
+        self.reactor.advance(TICKET_TIME)
+        (first,), (second,) = (worker.told() for worker in self.reactor.workers)
+        assert first == second == {"type": "tickets", "key": first["key"]}
+        assert first["key"] != told[0]
 
     def test_worker_serves_once_it_took_a_table(self) -> None:
         self.supervisor.startService()

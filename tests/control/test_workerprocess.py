@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import struct
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
@@ -139,6 +140,7 @@ class WorkerProcessTests(SynchronousTestCase):
             "settings": {"grace": 10.0},
             "entryPoints": [{"name": "web", "fd": 5}, {"name": "alt", "fd": 6}],
             "privileges": {"user": "www"},
+            "tickets": "",
         }
 
     def test_only_the_newest_table_waits_for_the_one_on_its_way(self) -> None:
@@ -264,6 +266,16 @@ class WorkerProcessTests(SynchronousTestCase):
         self.reactor.channels[0].pauseProducing()
         self.process.reopen_logs()
         assert self.reactor.sent() == [{"type": "reopen"}]
+
+
+    def test_key_for_tickets_is_sent_once_there_is_a_channel(self) -> None:
+        WorkerProcess(2, LAUNCH, self.reactor, self).share_tickets("0aff")
+        self.reactor.sent()
+        self.process.share_tickets("0aff")
+        assert self.reactor.sent() == [{"type": "tickets", "key": "0aff"}]
+
+    def test_key_for_tickets_is_not_shown(self) -> None:
+        assert "0aff" not in repr(replace(LAUNCH, ticket_key="0aff"))
 
 
 class EnvironmentTests(SynchronousTestCase):

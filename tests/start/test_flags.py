@@ -154,7 +154,7 @@ def test_options_of_providers_take_what_their_default_is() -> None:
         ("docker.netwrok", "f.yml:3: docker.netwrok", "no such setting; did you mean docker.network?"),
         ("entrypoints.web.adress", "--entrypoints.web.adress", "did you mean --entrypoints.web.address?"),
         ("acme.email", "--acme.email", "Traefik has it, this version of dynbalancer has not"),
-        ("entrypoints.web.tls", "--entrypoints, TLS", "decides who gets in"),
+        ("entrypoints.web.tls.snistrict", "--entrypoints, TLS.SniStrict", "decides who gets in"),
         ("log.filepath", "--log.filePath", "twistd --logfile"),
         ("zzzzqqqq", "--zzzzqqqq", "no such flag"),
     ],

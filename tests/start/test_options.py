@@ -98,6 +98,34 @@ def test_a_provider_can_be_switched_off_again() -> None:
     assert settings("--docker.network=x", "--docker=false").providers == {}
 
 
+@pytest.mark.parametrize(
+    "argv, encrypted, files",
+    [
+        (["--entrypoints.s.http.tls=true"], True, ()),
+        (["--entrypoints.s.http.tls"], True, ()),
+        (["--entrypoints.s.http.tls=false"], False, ()),
+        (["--entrypoints.s.tls=true"], True, ()),
+        (["--entrypoints.s.tls=false"], False, ()),
+        (["--entrypoints.s.tls=a.pem,a.key"], True, (("a.pem", "a.key"),)),
+        (["--entrypoints.s.tls=a.pem,a.key; b.pem, b.key"], True, (("a.pem", "a.key"), ("b.pem", "b.key"))),
+        (["--entryPoints=Name:s Address::443 TLS"], True, ()),
+        (["--entryPoints=Name:s Address::443 TLS:a.pem,a.key"], True, (("a.pem", "a.key"),)),
+    ],
+)
+def test_entry_points_that_speak_only_tls(
+    argv: list[str], encrypted: bool, files: tuple[tuple[str, str], ...]
+) -> None:
+    found = parse([*argv, "--entrypoints.s.address=:443"], {}, str)
+    assert found.entry_points == (EntryPoint("s", 443, tls=encrypted),)
+    assert found.certificates == files
+
+
+def test_tls_in_a_settings_file_is_an_empty_section() -> None:
+    text = "entryPoints: {s: {address: ':443', http: {tls: {}}}}"
+    found = parse(["--configfile=d.yml"], {}, {"d.yml": text}.__getitem__)
+    assert found.entry_points == (EntryPoint("s", 443, tls=True),)
+
+
 def test_named_entry_points_replace_the_usual_one() -> None:
     found = settings(
         "--entrypoints.web.address=:8000",
@@ -156,7 +184,8 @@ def test_what_changes_nothing_for_clients_is_a_note() -> None:
             "entry point web has no address; write --entrypoints.web.address=:80",
         ),
         (["--entryPoints=Address::80"], "an entry point needs a name"),
-        (["--entryPoints=Name:a Address::443 TLS"], "decides who gets in"),
+        (["--entryPoints=Name:a Address::443 TLS.SniStrict:true"], "decides who gets in"),
+        (["--entryPoints=Name:a Address::443 TLS:a.pem"], "pairs of files"),
         (["--entryPoints=Name:a Address::80 Redirect.EntryPoint:https"], "decides who gets in"),
         (["--defaultentrypoints=web"], "there is no entry point web; there is http"),
         (["--configfile=d.yml"], "--configfile: d.yml can't be read: No such file or directory"),
