@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dynbalancer.core.labels.containers import Defaults
-from dynbalancer.core.labels.reader import configuration_of
+from dynbalancer.core.labels.reader import Reader
 from dynbalancer.errors import ConfigurationError, Problem
 from dynbalancer.interfaces import IProvider
 from dynbalancer_docker.engine import Engine, endpoint_of
@@ -122,6 +122,7 @@ class DockerProvider(Service):
         self._refresh_seconds = refresh_seconds
         self._backoff = Backoff(means.random)
         self._inventory = Inventory()
+        self._reader = Reader()
         self._list_problems: tuple[Problem, ...] = ()
         self._own_ids: tuple[str, ...] = ()
         self._host = ""
@@ -409,7 +410,7 @@ class DockerProvider(Service):
         changes, self._unsaid = self._unsaid, []
         began = self._reactor.seconds()
         place = placed(self._defaults, self._inventory, self._own_ids, self._host)
-        configuration = configuration_of(self._inventory.containers(), place)
+        configuration = self._reader.read(self._inventory.containers(), place)
         problems = (*configuration.problems, *self._inventory.problems, *self._list_problems)
         self._reason = ""
         self._sink.publish(replace(configuration, problems=problems), _in_words(changes))

@@ -14,7 +14,9 @@ class RouterDraft:
     """A router as one container wants it.
 
     ``owner`` is what replicas have in common, ``pool`` what routers have in common that share their servers,
-    ``rule_key`` one text for all spellings of the rule. ``refused``: it must not be opened.
+    ``rule_key`` one text for all spellings of the rule, ``demand`` the router without what differs between replicas
+    anyway. ``refused``: it must not be opened. ``numbered``: the place of the container among those with a v1 router
+    belongs to its name.
     """
 
     router: Router
@@ -25,6 +27,8 @@ class RouterDraft:
     pass_host_header: bool = True
     modifiers: tuple[Modifier, ...] = ()
     refused: bool = False
+    numbered: bool = False
+    demand: Router | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection
 
 from dynbalancer.core.labels.containers import Container
+
+_between = re.compile(r"[^A-Za-z0-9]+").sub
 
 
 def sub(name: str) -> str:
@@ -15,6 +18,8 @@ def sub(name: str) -> str:
 
 def normalize(text: str) -> str:
     """The letters and digits of ``text``, everything between them one dash."""
+    if text.isascii():
+        return _between(" ", text).strip().replace(" ", "-")
     return "-".join("".join(c if _is_word(c) else " " for c in text).split())
 
 
@@ -32,9 +37,14 @@ def backend_name(container: Container, backend: str = "", segment: str = "") -> 
     return normalize(backend) or normalize(service)
 
 
-def frontend_name(rule: str, position: int, segment: str, backend: str) -> str:
-    """The name of a v1 frontend; ``position`` is that of the container among all that are routed."""
-    return normalize(f"{segment}-{backend}") if segment else normalize(f"{rule}-{position}")
+def frontend_name(rule: str, segment: str, backend: str) -> str:
+    """The name of a v1 frontend; outside of segments the place of its container is still to be appended."""
+    return normalize(f"{segment}-{backend}") if segment else normalize(rule)
+
+
+def numbered(name: str, position: int) -> str:
+    """The name of a v1 frontend whose container is at ``position`` among all that are routed."""
+    return f"{name}-{position}".removeprefix("-")
 
 
 def default_rule(container: Container, domain: str) -> str:

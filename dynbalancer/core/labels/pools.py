@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -84,8 +84,8 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _join_v3(readings: Sequence[Reading], whole: Assembly) -> None:
-    services = [draft for reading in readings for draft in reading.services]
-    for name, drafts in _by_name(services).items():
+    services = _by_name(draft for reading in readings for draft in reading.services)
+    for name, drafts in services.items():
         newest = _newest([(draft.service, draft.container.serves) for draft in drafts])[0]
         whole.services[name] = replace(newest, servers=_servers(drafts))
         if any(_terms(draft.service) != _terms(newest) for draft in drafts):
@@ -104,17 +104,20 @@ def _join_v3(readings: Sequence[Reading], whole: Assembly) -> None:
 
 
 def _open_v3(
-    drafts: list[RouterDraft], services: list[ServiceDraft], users: Mapping[str, set[str]], whole: Assembly
+    drafts: list[RouterDraft],
+    services: Mapping[str, list[ServiceDraft]],
+    users: Mapping[str, set[str]],
+    whole: Assembly,
 ) -> None:
     """One router of that name: the newest one; others with the same rule share their servers with it."""
     newest = _newest([(draft, draft.container.serves) for draft in drafts])[0]
     router = newest.router
     if newest.refused:
-        _refuse(drafts, whole)
+        _refuse(drafts, whole, router.name)
         return
     others = [draft for draft in drafts if draft.rule_key != newest.rule_key]
     joined = [draft for draft in drafts if draft.rule_key == newest.rule_key]
-    if any(_demand(draft.router) != _demand(router) for draft in drafts):
+    if any(draft.demand != newest.demand for draft in drafts):
         also = "; all containers with its rule stay in the pool"
         origins = [draft.router.origin for draft in drafts]
         whole.problems.append(_contradiction("router", router.name, origins, router.origin, also))
@@ -125,7 +128,7 @@ def _open_v3(
     names = {draft.router.service for draft in joined}
     service = router.service
     if len(names) > 1 and names <= whole.services.keys():
-        members = [draft for draft in services if draft.service.name in names]
+        members = _members(services, names)
         union = replace(whole.services[service], servers=_servers(members))
         service = _claim(union, router.name, whole, alone=users[service] == {router.name})
     whole.routers[router.name] = replace(router, service=service)
@@ -136,7 +139,9 @@ def _open_v3(
 
 
 def _join_v1(readings: Sequence[Reading], whole: Assembly) -> None:
-    services = [draft for reading in readings for draft in reading.services]
+    services = _by_name(draft for reading in readings for draft in reading.services)
+    routed = [reading.routers[0].container.id for reading in readings if reading.routers]
+    positions = {id: position for position, id in enumerate(routed)}
     owners: dict[tuple[object, ...], list[RouterDraft]] = {}
     for draft in (draft for reading in readings for draft in reading.routers):
         owners.setdefault(draft.owner, []).append(draft)
@@ -145,7 +150,7 @@ def _join_v1(readings: Sequence[Reading], whole: Assembly) -> None:
         _report_replicas(replicas, whole)
         pools.setdefault(replicas[0].pool, []).append(replicas)
     for sets in pools.values():
-        _open_v1(sets, services, whole)
+        _open_v1(sets, services, positions, whole)
 
 
 def _report_replicas(replicas: list[RouterDraft], whole: Assembly) -> None:
@@ -159,23 +164,31 @@ def _report_replicas(replicas: list[RouterDraft], whole: Assembly) -> None:
             )
 
 
-def _open_v1(sets: list[list[RouterDraft]], services: list[ServiceDraft], whole: Assembly) -> None:
+def _open_v1(
+    sets: list[list[RouterDraft]],
+    services: Mapping[str, list[ServiceDraft]],
+    positions: Mapping[str, int],
+    whole: Assembly,
+) -> None:
     """One router for all with one rule: named by the first, with the servers of all."""
     first = sets[0][0]
     everyone = [draft for replicas in sets for draft in replicas]
     names = {draft.router.service for draft in everyone}
-    members = [draft for draft in services if draft.service.name in names]
+    members = _members(services, names)
     union = replace(
         _first(members, first.router.service),
         servers=_servers(members),
         pass_host_header=first.pass_host_header,
     )
-    name = naming.unique(first.router.name, whole.routers)
+    name = first.router.name
+    if first.numbered:
+        name = naming.numbered(name, positions[first.container.id])
+    name = naming.unique(name, whole.routers)
     service = _claim(union, name, whole)
     for draft in members:
         whole.credit(draft.container, service)
     if any(draft.refused for draft in everyone):
-        _refuse(everyone, whole)
+        _refuse(everyone, whole, name)
         return
     _report_pool(sets, service, whole)
     added = [
@@ -200,10 +213,20 @@ def _report_pool(sets: list[list[RouterDraft]], service: str, whole: Assembly) -
             whole.problems.append(Problem(where, why, severity="warning"))
 
 
-def _refuse(drafts: Iterable[RouterDraft], whole: Assembly) -> None:
+def _refuse(drafts: Iterable[RouterDraft], whole: Assembly, name: str) -> None:
     for draft in drafts:
-        why = f"router {draft.router.name} is not opened: a label that keeps requests out can't be obeyed"
+        why = f"router {name} is not opened: a label that keeps requests out can't be obeyed"
         whole.refuse(draft.container, why)
+
+
+def _members(services: Mapping[str, list[ServiceDraft]], names: Collection[str]) -> list[ServiceDraft]:
+    """Those with one of these names, the oldest container first."""
+    if len(names) == 1:
+        return services.get(next(iter(names)), [])
+    found = [draft for name in names for draft in services.get(name, [])]
+    return sorted(
+        found, key=lambda draft: (draft.container.created, draft.container.name, draft.container.id)
+    )
 
 
 def _first(members: Sequence[ServiceDraft], name: str) -> Service:
@@ -236,12 +259,7 @@ def _terms(service: Service) -> tuple[object, ...]:
     return service.strategy, service.pass_host_header
 
 
-def _demand(router: Router) -> Router:
-    # What differs between replicas anyway says nothing.
-    return replace(router, origin="")
-
-
-def _by_name(drafts: Iterable[ServiceDraft]) -> Mapping[str, list[ServiceDraft]]:
+def _by_name(drafts: Iterable[ServiceDraft]) -> dict[str, list[ServiceDraft]]:
     found: dict[str, list[ServiceDraft]] = {}
     for draft in drafts:
         found.setdefault(draft.service.name, []).append(draft)

@@ -18,7 +18,7 @@ from dynbalancer.core.model import Configuration, Item
 
 @dataclass(slots=True)
 class _Look:
-    """One container, looked at. ``ignored`` says why it is not used at all."""
+    """One container, looked at; nothing of it changes afterwards. ``ignored`` says why it is not used at all."""
 
     container: Container
     sheet: Sheet
@@ -26,20 +26,40 @@ class _Look:
     ignored: str = ""
     v1: Reading = field(default_factory=Reading)
     v3: Reading = field(default_factory=Reading)
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+class Reader:
+    """Reads containers again and again, and looks only at those anew that are not as they were."""
+
+    def __init__(self) -> None:
+        self._looks: dict[str, _Look] = {}
+        self._defaults: Defaults | None = None
+
+    def read(self, containers: Sequence[Container], defaults: Defaults) -> Configuration:
+        """The routing that the labels of these containers ask for, its problems, and an Item for each container.
+
+        The order of ``containers`` doesn't matter: the older one comes first, and of two with one age the name
+        decides.
+        """
+        known = self._looks if defaults == self._defaults else {}
+        looks: list[_Look] = []
+        for container in _with_lenders(sorted(containers, key=lambda c: (c.created, c.name, c.id))):
+            look = known.get(container.id)
+            # Most are the very same object; one that borrows a network is made anew each time.
+            if look is None or (look.container is not container and look.container != container):
+                look = _look_at(container, defaults)
+            looks.append(look)
+        self._looks, self._defaults = {look.container.id: look for look in looks}, defaults
+        return _configuration(looks)
 
 
 def configuration_of(containers: Sequence[Container], defaults: Defaults) -> Configuration:
-    """The routing that the labels of these containers ask for, its problems, and an Item for each container.
+    """What a new :class:`Reader` reads."""
+    return Reader().read(containers, defaults)
 
-    The order of ``containers`` doesn't matter: the older one comes first, and of two with one age the name
-    decides.
-    """
-    looks: list[_Look] = []
-    position = 0
-    for container in _with_lenders(sorted(containers, key=lambda c: (c.created, c.name, c.id))):
-        look = _look_at(container, defaults, position)
-        position += bool(look.v1.routers)
-        looks.append(look)
+
+def _configuration(looks: Sequence[_Look]) -> Configuration:
     whole = assemble((look.v1 for look in looks), (look.v3 for look in looks))
     problems = [problem for look in looks for problem in look.findings.problems]
     return Configuration(
@@ -69,13 +89,13 @@ def _with_lender(
     return replace(container, lender=_with_lender(lender, by_word, (*borrowers, container.id)))
 
 
-def _look_at(container: Container, defaults: Defaults, position: int) -> _Look:
+def _look_at(container: Container, defaults: Defaults) -> _Look:
     findings = Findings(container.name)
-    look = _Look(container, sheet_of(container.labels, findings), findings)
+    look = _Look(container, sheet_of(container.labels, findings), findings, details=_details(container))
     look.ignored = _why_not(look, defaults)
     if look.ignored:
         return look
-    _read(look, defaults, position)
+    _read(look, defaults)
     said = (look.v1, look.v3)
     if not any(reading.routers or reading.services or reading.middlewares for reading in said):
         look.ignored = look.v1.idle or look.v3.idle or "its labels make no router"
@@ -111,7 +131,7 @@ _NO = frozenset(("0", "f", "false"))
 _ALSO_NO = frozenset(("no", "n", "off", "disable", "disabled", "none", "false", "f", "0"))
 
 
-def _read(look: _Look, defaults: Defaults, position: int) -> None:
+def _read(look: _Look, defaults: Defaults) -> None:
     """Read the labels in each manner they are written in; without any, in that of the default rule."""
     sheet, findings = look.sheet, look.findings
     place = place_of(look.container, defaults, sheet.docker)
@@ -125,7 +145,7 @@ def _read(look: _Look, defaults: Defaults, position: int) -> None:
     if speaks_v3:
         look.v3 = v3.read(place, sheet, findings, automatic=not sheet.v1_rule)
     if sheet.v1_rule or not speaks_v3:
-        look.v1 = v1.read(place, sheet, position, findings)
+        look.v1 = v1.read(place, sheet, findings)
 
 
 def _item(look: _Look, whole: Assembly) -> Item:
@@ -139,9 +159,7 @@ def _item(look: _Look, whole: Assembly) -> Item:
     else:
         verdict = "refused" if refused and not any(name in whole.routers for name in gave) else "routed"
         why = "; ".join([*refused, *look.findings.notes])
-    return Item(
-        container.id, container.name, "container", verdict, why, gave, sheet.ours, _details(container)
-    )
+    return Item(container.id, container.name, "container", verdict, why, gave, sheet.ours, look.details)
 
 
 def _details(container: Container) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from dynbalancer.core.labels import vocabulary as words
 from dynbalancer.core.labels.findings import Findings, Label
@@ -18,6 +19,7 @@ _SEGMENT = re.compile(
     r"(?P<segment>.+?)\.(?P<property>port|portIndex|portName|weight|protocol|backend|frontend\.(?:.+))",
     re.IGNORECASE,
 )
+_roots = re.compile(r"[._/:-]").split
 _SECRET = re.compile(r"basic|digest|password|secret|token", re.IGNORECASE)
 _NEUTRAL = ("enable", "tags", "docker.network", "portName", "portIndex", "backend.id")
 
@@ -208,8 +210,14 @@ def _same_name(name: str, known: Mapping[str, object]) -> str:
 
 
 def _is_root_typo(key: str) -> bool:
-    root = re.split(r"[._/:-]", key.strip(), maxsplit=1)[0].lower()
-    return len(root) + 1 < len(key) and bool(words.near(root, ("traefik",), 0.8))
+    root = _roots(key.strip(), maxsplit=1)[0].lower()
+    return len(root) + 1 < len(key) and _is_near_traefik(root)
+
+
+@lru_cache(256)
+def _is_near_traefik(root: str) -> bool:
+    # Each container has a dozen labels that begin with com or org.
+    return bool(words.near(root, ("traefik",), 0.8))
 
 
 def _is_family_typo(parts: list[str]) -> bool:

@@ -14,8 +14,8 @@ _SCHEMES = ("http", "https", "h2c")
 _MOST = 2**31 - 1
 
 
-def read(place: Place, sheet: Sheet, position: int, findings: Findings) -> Reading:
-    """What a container's v1 labels ask for; ``position`` is its place among those with a v1 router."""
+def read(place: Place, sheet: Sheet, findings: Findings) -> Reading:
+    """What a container's v1 labels ask for."""
     reading = Reading()
     method = sheet.v1.get("backend.loadbalancer.method")
     if method and choice(method, "wrr", ("wrr", "drr"), findings) == "drr":
@@ -24,7 +24,7 @@ def read(place: Place, sheet: Sheet, position: int, findings: Findings) -> Readi
     # As soon as one segment has a name, the one without a name is gone.
     for segment, own in sorted(sheet.segments.items()) or [("", Fields())]:
         # What isn't said for a segment holds as for the container.
-        _read_segment(place, sheet, segment, {**sheet.v1, **own}, position, findings, reading)
+        _read_segment(place, sheet, segment, {**sheet.v1, **own}, findings, reading)
     return reading
 
 
@@ -41,7 +41,6 @@ def _read_segment(
     sheet: Sheet,
     segment: str,
     fields: Fields,
-    position: int,
     findings: Findings,
     reading: Reading,
 ) -> None:
@@ -68,7 +67,7 @@ def _read_segment(
     servers = (server,) if server else ()
     service = Service(backend, servers, pass_host_header=pass_host, dialect="v1", origin=origin)
     router = Router(
-        naming.frontend_name(rule, position, segment, backend),
+        naming.frontend_name(rule, segment, backend),
         rule,
         backend,
         csv(text(fields.get("frontend.entryPoints"))),
@@ -92,6 +91,7 @@ def _draft(place: Place, router: Router, segment: str, pass_host: bool, *, refus
         pass_host_header=pass_host,
         modifiers=v1rules.modifiers_of(router.rule),
         refused=refused,
+        numbered=not segment,
     )
 
 

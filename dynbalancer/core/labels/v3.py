@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from dynbalancer.core import template
@@ -148,7 +149,7 @@ def _read_router(
     service = text(fields.get("service")) or _only(services, name, place, findings)
     if not rule or not service:
         return
-    router = Router(
+    demand = Router(
         name,
         rule,
         service,
@@ -157,14 +158,15 @@ def _read_router(
         integer(fields.get("priority"), 0, findings, -_MOST, _MOST) or 0,
         choice(fields.get("rulesyntax"), "v3", ("v2", "v3"), findings),
         _wants_tls(fields, findings),
-        f"container {place.container.name}",
     )
+    router = replace(demand, origin=f"container {place.container.name}")
     key = "".join(rule.split())
     # Protection that was asked for in v1's manner counts as well, unless the router has its own.
     refused = name.lower() in sheet.restricted_routers or service.lower() in sheet.restricted_services
     refused = refused or (bool(sheet.restricted_segments) and not router.middlewares)
     owner = ("v3", name)
-    reading.routers.append(RouterDraft(router, place.container, owner, owner, key, refused=refused))
+    draft = RouterDraft(router, place.container, owner, owner, key, refused=refused, demand=demand)
+    reading.routers.append(draft)
 
 
 def _only(services: tuple[str, ...], router: str, place: Place, findings: Findings) -> str:

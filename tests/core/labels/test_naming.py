@@ -63,8 +63,9 @@ def test_backend_name(backend: str, segment: str, name: str) -> None:
 
 def test_frontend_name_is_of_the_rule_or_of_the_segment() -> None:
     rule = "Host:whoami1.proj.docker.localhost"
-    assert naming.frontend_name(rule, 0, "", "whoami1-proj") == "Host-whoami1-proj-docker-localhost-0"
-    assert naming.frontend_name(rule, 3, "api", "whoami1-proj-api") == "api-whoami1-proj-api"
+    assert naming.frontend_name(rule, "", "whoami1-proj") == "Host-whoami1-proj-docker-localhost"
+    assert naming.frontend_name(rule, "api", "whoami1-proj-api") == "api-whoami1-proj-api"
+    assert [naming.numbered(name, 3) for name in ("Host-a", "")] == ["Host-a-3", "3"]
 
 
 def test_unique_counts_up() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from dynbalancer.core.labels.containers import Container, Defaults
-from dynbalancer.core.labels.reader import configuration_of
+from dynbalancer.core.labels.reader import Reader, configuration_of
 from dynbalancer.core.model import Configuration, Item
 
 RULE = {"traefik.frontend.rule": "Host:a.example"}
@@ -286,6 +286,39 @@ def test_positions_count_only_containers_that_have_a_v1_router() -> None:
     ]
     found = configuration_of([WEB, *others], Defaults())
     assert sorted(found.routers) == ["Host-a-example-1", "Host-c-example-0", "b"]
+
+
+CHANGES: list[list[Container]] = [
+    [whoami(1), whoami(2), WEB],
+    [whoami(2), WEB],
+    [whoami(2), replace(WEB, state="draining")],
+    [whoami(2), replace(WEB, health="unhealthy", labels={**RULE, "traefik.prot": "1"})],
+    [],
+    [
+        replace(WEB, network_mode="container:id7", networks={}),
+        replace(WEB, id="id7", networks={"x": "10.9.9.9"}),
+    ],
+    [
+        replace(WEB, network_mode="container:id7", networks={}),
+        replace(WEB, id="id7", networks={"x": "10.9.9.8"}),
+    ],
+    [replace(WEB, network_mode="container:id7", networks={})],
+]
+
+
+def test_reading_again_gives_what_reading_anew_gives() -> None:
+    reader = Reader()
+    for containers in CHANGES:
+        for defaults in (Defaults(), Defaults(exposed_by_default=False), Defaults(domain="x.example")):
+            for _ in range(2):
+                assert reader.read(containers, defaults) == configuration_of(containers, defaults)
+
+
+def test_only_a_container_that_changed_is_looked_at_anew() -> None:
+    reader = Reader()
+    before = reader.read([whoami(1), whoami(2), whoami(3)], Defaults()).items
+    after = reader.read([whoami(1), whoami(2), replace(whoami(3), state="draining")], Defaults()).items
+    assert [new.details is old.details for new, old in zip(after, before, strict=True)] == [True, True, False]
 
 
 def test_equal_problems_are_said_once() -> None:

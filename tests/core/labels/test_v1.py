@@ -24,7 +24,7 @@ def read(
     container = Container("id1", "box_1", labels=labels, networks={"x": "10.0.0.2"}, ports=ports, state=state)
     findings = Findings("box_1")
     sheet = sheet_of(labels, findings)
-    return v1.read(place_of(container, defaults or Defaults(), sheet.docker), sheet, 0, findings), findings
+    return v1.read(place_of(container, defaults or Defaults(), sheet.docker), sheet, findings), findings
 
 
 @pytest.mark.parametrize(
@@ -33,21 +33,21 @@ def read(
         (
             COMPOSE,
             "docker.localhost",
-            "Host-whoami1-proj-docker-localhost-0",
+            "Host-whoami1-proj-docker-localhost",
             "Host:whoami1.proj.docker.localhost",
             "whoami1-proj",
         ),
-        (COMPOSE, "", "Host-whoami1-proj-0", "Host:whoami1.proj", "whoami1-proj"),
-        ({}, "x.example", "Host-box-1-x-example-0", "Host:box-1.x.example", "box-1"),
+        (COMPOSE, "", "Host-whoami1-proj", "Host:whoami1.proj", "whoami1-proj"),
+        ({}, "x.example", "Host-box-1-x-example", "Host:box-1.x.example", "box-1"),
         (
             {"traefik.domain": "y.example"},
             "x.example",
-            "Host-box-1-y-example-0",
+            "Host-box-1-y-example",
             "Host:box-1.y.example",
             "box-1",
         ),
-        (RULE, "x.example", "Host-a-example-0", "Host:a.example", "box-1"),
-        ({**RULE, "traefik.backend": "my_pool"}, "", "Host-a-example-0", "Host:a.example", "my-pool"),
+        (RULE, "x.example", "Host-a-example", "Host:a.example", "box-1"),
+        ({**RULE, "traefik.backend": "my_pool"}, "", "Host-a-example", "Host:a.example", "my-pool"),
     ],
 )
 def test_names_and_rules(labels: dict[str, str], domain: str, router: str, rule: str, service: str) -> None:
