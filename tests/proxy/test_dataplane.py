@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,12 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dynbalancer.control.counters import LocalCounters
-from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Router, Server, Service
-from dynbalancer.core.settings import AccessLogSettings, Settings
+from dynbalancer.core.model import Certificate, Configuration, EntryPoint, Middleware, Router, Server, Service
+from dynbalancer.core.settings import AccessLogSettings, Limits, Settings
 from dynbalancer.proxy import dataplane, transports
 from dynbalancer.proxy.dataplane import DataPlane, fetch
+from dynbalancer.proxy.encryption import EncryptedSite
+from dynbalancer.proxy.transports import Encryption
 from dynbalancer.proxy.upstream import Upstream
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -28,8 +30,9 @@ WEB = EntryPoint("web", 80)
 class Listener:
     """Stands for a listening socket."""
 
-    def __init__(self, reactor: object, sock: object, site: Any) -> None:
+    def __init__(self, reactor: object, sock: object, site: Any, tls: object = None) -> None:
         self.site = site
+        self.tls = tls
         self.stopped = False
 
     def stopListening(self) -> None:
@@ -58,7 +61,7 @@ class PlaneCase(SynchronousTestCase):
         self.plane.listen(WEB, object())  # type: ignore[arg-type]
 
     def _listen(self, reactor: object, sock: object, site: Any, tls: object) -> Listener:
-        self.listener = Listener(reactor, sock, site)
+        self.listener = Listener(reactor, sock, site, tls)
         return self.listener
 
     def client(self, request: bytes = b"") -> Wire:
@@ -180,6 +183,81 @@ class Tables(PlaneCase):
         assert problems["service odd@x"].hint == "did you mean wrr?"
         assert "adPrefix" in str(problems["middleware no@x"])
         assert self.answered() == "one"
+
+
+class FakeTermination:
+    """Answers no handshake, but keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def use(self, certificates: Iterable[Certificate]) -> None:
+        self.told.append([certificate.name for certificate in certificates])
+
+    def share_tickets(self, key: bytes) -> None:
+        self.told.append(key)
+
+
+class Encrypted(PlaneCase):
+    """A data plane that speaks TLS on one entry point, and where a router asks for it on another."""
+
+    secure = EntryPoint("websecure", 443, tls=True)
+    settings = Settings(entry_points=(WEB, secure), limits=Limits(handshake_time=7.0))
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.termination = FakeTermination()
+        self.plane = DataPlane(self.settings, self.clock, LocalCounters(), self.termination)
+        self.plane.start()
+
+    def listen(self, entry_point: EntryPoint) -> Listener:
+        self.plane.listen(entry_point, object())  # type: ignore[arg-type]
+        return self.listener
+
+    def test_entry_point_with_tls_speaks_nothing_else(self) -> None:
+        listener = self.listen(self.secure)
+        assert isinstance(listener.site, EncryptedSite)
+        assert listener.tls == Encryption(self.termination, 7.0)
+
+    def test_other_entry_points_hand_tls_over_once_a_router_asks_for_it(self) -> None:
+        handed: list[Any] = []
+
+        def encrypt(reactor: object, transport: object, data: bytes, *to: object) -> Deferred[None]:
+            handed.append((data, *to))
+            return Deferred()
+
+        self.patch(dataplane, "encrypt", encrypt)
+        assert self.listen(WEB).tls is None
+        wanted = configuration("one")
+        self.plane.take(wanted, 1)
+        assert b" 400 " in self.client(b"\x16\x03").read()
+        router = replace(wanted.routers["web@x"], tls=True)
+        self.plane.take(replace(wanted, routers={"web@x": router}), 2)
+        assert self.client(b"\x16\x03").read() == b""
+        ((data, site, tls),) = handed
+        assert (data, tls) == (b"\x16\x03", Encryption(self.termination, 7.0))
+        assert isinstance(site, EncryptedSite)
+
+    def test_certificates_are_told_when_they_change(self) -> None:
+        wanted = replace(configuration("one"), certificates={"a": Certificate("a")})
+        self.plane.take(wanted, 1)
+        self.plane.take(replace(wanted, services={}), 2)
+        self.plane.take(configuration("one"), 3)
+        self.plane.share_tickets(b"key")
+        assert self.termination.told == [["a"], [], b"key"]
+
+    def test_handshakes_that_failed_are_counted_as_refusals(self) -> None:
+        self.listen(self.secure).site.buildProtocol(None)
+        assert self.plane.statistics.refusals == {"tls-handshake": 1}
+
+    def test_handshake_that_goes_on_is_waited_for_but_not_long(self) -> None:
+        shaking = self.listen(self.secure).site.buildProtocol(None)
+        over: list[object] = []
+        self.plane.drain(60).addCallback(over.append)
+        self.clock.pump([0.1] * 15)
+        assert over == []
+        self.clock.pump([0.1] * 10)
+        assert (over, shaking.site.shaking) == ([None], 1)
 
 
 class Ending(PlaneCase):

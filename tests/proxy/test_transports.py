@@ -32,7 +32,15 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from dynbalancer.proxy import transports
-from dynbalancer.proxy.transports import HIGH_WATER, NativeTransport, connect, listen, loop_of, unsent
+from dynbalancer.proxy.transports import (
+    HIGH_WATER,
+    Encryption,
+    NativeTransport,
+    connect,
+    listen,
+    loop_of,
+    unsent,
+)
 
 
 class FakeNative:
@@ -327,6 +335,26 @@ def test_listening_on_a_loop_and_stopping(loop: Loop) -> None:
     assert not loop.server.closed
     listener.stopListening()
     assert loop.server.closed
+
+
+def test_listening_with_tls(loop: Loop) -> None:
+    termination = SimpleNamespace(first_answer=lambda: "answer", wrapped=lambda factory, reactor: "wrapped")
+    listen(on(loop), object(), Factory.forProtocol(Plain), Encryption(termination, 7.0))  # type: ignore[arg-type]
+    loop.turn()
+    assert (loop.asked["ssl"], loop.asked["ssl_handshake_timeout"]) == ("answer", 7.0)
+    transport = loop.factory()
+    native = FakeNative(half_close=False)
+    transport.connection_made(native)
+    transport.loseWriteConnection()
+    assert native.did[-1] == "close"
+    assert transport.disconnecting
+    assert Encryption(termination, 0).times["ssl_handshake_timeout"] > 3600
+    reactor = MemoryReactorClock()
+    taken: list[Any] = []
+    reactor.adoptStreamPort = lambda *about: taken.append(about)  # type: ignore[method-assign]
+    sock: Any = SimpleNamespace(fileno=lambda: 7, family=socket.AF_INET, close=lambda: None)
+    listen(reactor, sock, Factory(), Encryption(termination, 7.0))
+    assert taken == [(7, socket.AF_INET, "wrapped")]
 
 
 def test_stopping_before_the_loop_has_begun_to_listen(loop: Loop) -> None:
