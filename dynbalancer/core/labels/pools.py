@@ -223,7 +223,8 @@ def _members(services: Mapping[str, list[ServiceDraft]], names: Collection[str])
     """Those with one of these names, the oldest container first."""
     if len(names) == 1:
         return services.get(next(iter(names)), [])
-    found = [draft for name in names for draft in services.get(name, [])]
+    found = [draft for name in sorted(names) for draft in services.get(name, [])]
+    # Stable: of one container's services the names decide.
     return sorted(
         found, key=lambda draft: (draft.container.created, draft.container.name, draft.container.id)
     )

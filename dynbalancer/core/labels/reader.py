@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dynbalancer.core.labels import v1, v3
+from dynbalancer.core.labels import vocabulary as words
 from dynbalancer.core.labels.addresses import place_of
 from dynbalancer.core.labels.containers import Container, Defaults
 from dynbalancer.core.labels.drafts import Reading
@@ -146,6 +147,18 @@ def _read(look: _Look, defaults: Defaults) -> None:
         look.v3 = v3.read(place, sheet, findings, automatic=not sheet.v1_rule)
     if sheet.v1_rule or not speaks_v3:
         look.v1 = v1.read(place, sheet, findings)
+    else:
+        _report_unused(sheet, findings)
+
+
+def _report_unused(sheet: Sheet, findings: Findings) -> None:
+    """v1 labels that say how a router or server of v1 is, where there is none."""
+    for fields in (sheet.v1, *sheet.segments.values()):
+        for key, label in fields.items():
+            used = fields is sheet.v1 and key in ("enable", "port")
+            if not used and words.v1_key(key) == (key, words.USED):
+                why = "not used: the container's other labels are in v3's manner, and there is no v1 rule"
+                findings.label(label.key, why, severity="warning")
 
 
 def _item(look: _Look, whole: Assembly) -> Item:

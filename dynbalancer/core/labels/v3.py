@@ -36,7 +36,8 @@ def read(place: Place, sheet: Sheet, findings: Findings, *, automatic: bool = Tr
         return reading
     name = naming.normalize(naming.service_name(container))
     services = dict(sheet.services) or _automatic_service(sheet, name, place)
-    port = _fallback_port(place, sheet)
+    # A v1 port beside v3 labels can only mean this.
+    port = integer(sheet.v1.get("port"), min(container.ports, default=None), findings, 1, 65535)
     for service, fields in services.items():
         if service.lower() not in sheet.restricted_services:
             _read_service(place, service, fields, port, findings, reading)
@@ -59,14 +60,6 @@ def _automatic_service(sheet: Sheet, name: str, place: Place) -> dict[str, Field
     """One service where none is declared, unless all routers lead elsewhere and there is no port."""
     elsewhere = sheet.routers and all(text(fields.get("service")) for fields in sheet.routers.values())
     return {} if elsewhere and not place.container.ports else {name: Fields()}
-
-
-def _fallback_port(place: Place, sheet: Sheet) -> int | None:
-    # A v1 port beside v3 labels can only mean this.
-    label = text(sheet.v1.get("port"))
-    if label.isascii() and label.isdigit() and 0 < int(label) < 65536:
-        return int(label)
-    return min(place.container.ports, default=None)
 
 
 def _read_service(

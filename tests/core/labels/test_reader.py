@@ -268,6 +268,22 @@ def test_which_manner_gives_the_default_rule(
     assert [router.rule for router in found.routers.values()] == rules
 
 
+def test_v1_labels_that_no_v1_router_uses_are_a_warning_each() -> None:
+    mixed = {
+        "traefik.http.routers.r.rule": "Host(`a`)",
+        "traefik.port": "81",
+        "traefik.protocol": "https",
+        "traefik.api.weight": "2",
+        "traefik.docker.network": "front",
+        "traefik.tags": "x",
+    }
+    found = configuration_of([replace(WEB, labels=mixed)], Defaults())
+    unused = [problem.where for problem in found.problems if problem.why.startswith("not used")]
+    assert unused == ["container web-1, label traefik.protocol", "container web-1, label traefik.api.weight"]
+    with_a_rule = configuration_of([replace(WEB, labels={**mixed, **RULE})], Defaults())
+    assert not any(problem.why.startswith("not used: the") for problem in with_a_rule.problems)
+
+
 def test_refused_containers_say_why() -> None:
     found = configuration_of(
         [replace(WEB, labels={**RULE, "traefik.frontend.auth.basic.users": "a:b"})], Defaults()

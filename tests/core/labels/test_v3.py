@@ -171,6 +171,12 @@ def test_a_router_to_a_service_elsewhere_needs_no_port() -> None:
     assert (reading.services, findings.problems) == ([], [])
 
 
+def test_a_bad_v1_port_beside_v3_labels_is_reported() -> None:
+    reading, findings = read({**RULE, "traefik.port": '"8080"'})
+    assert reading.services[0].service.servers[0].url == "http://10.0.0.2:80"
+    assert [problem.where for problem in findings.problems] == ["container box_1, label traefik.port"]
+
+
 def test_a_v1_port_beside_v3_labels_counts() -> None:
     reading, _ = read({**RULE, "traefik.port": "8080"})
     assert reading.services[0].service.servers[0].url == "http://10.0.0.2:8080"
