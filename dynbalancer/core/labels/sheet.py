@@ -164,7 +164,11 @@ def _sort_field(sheet: Sheet, label: Label, kind: str, name: str, key: str, find
         return
     table = sheet.routers if kind == "routers" else sheet.services
     fields = table.setdefault(_same_name(name, table), {})
-    if use == words.RESTRICTS:
+    if use == words.RESTRICTS and kind == "routers":
+        if label.value.partition("@")[0].strip() not in ("", "default"):
+            findings.label(label.key, NOT_OPENED)
+            sheet.restricted_routers.setdefault(name.lower(), label.key)
+    elif use == words.RESTRICTS:
         findings.label(
             label.key, "middlewares of a service are not supported in this version; it is not opened"
         )

@@ -150,7 +150,7 @@ def _read_router(
         csv(text(fields.get("middlewares"))),
         integer(fields.get("priority"), 0, findings, -_MOST, _MOST) or 0,
         choice(fields.get("rulesyntax"), "v3", ("v2", "v3"), findings),
-        _wants_tls(fields, findings),
+        _wants_tls(fields),
     )
     router = replace(demand, origin=f"container {place.container.name}")
     key = "".join(rule.split())
@@ -174,14 +174,10 @@ def _only(services: tuple[str, ...], router: str, place: Place, findings: Findin
     return ""
 
 
-def _wants_tls(fields: Fields, findings: Findings) -> bool:
+def _wants_tls(fields: Fields) -> bool:
+    """Whether it answers over TLS, and then over nothing else."""
     tls = fields.get("tls")
-    wanted = any(key.startswith("tls.") for key in fields) or (tls is not None and not is_false(tls.value))
-    if tls and wanted:
-        # Fail closed: a router with TLS never answers plain requests, in Traefik neither.
-        why = f"TLS {NOT_YET}; the router answers no plain requests"
-        findings.label(tls.key, why, severity="warning")
-    return wanted
+    return any(key.startswith("tls.") for key in fields) or (tls is not None and not is_false(tls.value))
 
 
 def _default_rule(place: Place, router: str, findings: Findings) -> str:

@@ -97,7 +97,9 @@ V3_KINDS = ("routers", "services", "middlewares")
 
 V3_ROUTER: dict[str, str] = {
     **dict.fromkeys(_words("rule rulesyntax entrypoints middlewares service priority tls"), USED),
-    **dict.fromkeys(("tls.options", "tls.certresolver", "tls.domains"), LATER),
+    **dict.fromkeys(("tls.certresolver", "tls.domains"), LATER),
+    # Options may say that clients must show a certificate.
+    "tls.options": RESTRICTS,
     **{f"observability.{key}": LATER for key in ("accesslogs", "metrics", "tracing", "traceverbosity")},
 }
 

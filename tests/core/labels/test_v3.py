@@ -242,19 +242,28 @@ def test_a_url_stands_for_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    "labels, tls",
+    "labels, tls, warnings",
     [
-        ({f"{ROUTER}.tls": "true"}, True),
-        ({f"{ROUTER}.tls": ""}, True),
-        ({f"{ROUTER}.tls": "false"}, False),
-        ({f"{ROUTER}.tls.certresolver": "le"}, True),
-        ({f"{ROUTER}.tls.domains[0].main": "a.example"}, True),
+        ({f"{ROUTER}.tls": "true"}, True, 0),
+        ({f"{ROUTER}.tls": ""}, True, 0),
+        ({f"{ROUTER}.tls": "false"}, False, 0),
+        ({f"{ROUTER}.tls.options": "default@file"}, True, 0),
+        ({f"{ROUTER}.tls.certresolver": "le"}, True, 1),
+        ({f"{ROUTER}.tls.domains[0].main": "a.example"}, True, 1),
     ],
 )
-def test_a_router_with_tls_answers_no_plain_requests(labels: dict[str, str], tls: bool) -> None:
+def test_a_router_with_tls_answers_no_plain_requests(
+    labels: dict[str, str], tls: bool, warnings: int
+) -> None:
     reading, findings = read({**RULE, **labels})
-    assert reading.routers[0].router.tls is tls
-    assert [problem.severity for problem in findings.problems] == ["warning"] * tls
+    assert (reading.routers[0].router.tls, reading.routers[0].refused) == (tls, False)
+    assert [problem.severity for problem in findings.problems] == ["warning"] * warnings
+
+
+def test_a_router_that_asks_for_other_tls_options_is_not_opened() -> None:
+    reading, findings = read({**RULE, f"{ROUTER}.tls.options": "mtls@file"})
+    assert reading.routers[0].refused
+    assert "not opened without it" in findings.problems[0].why
 
 
 def test_middlewares_keep_nested_settings_as_text() -> None:
