@@ -12,7 +12,7 @@ from rawclient import Client
 from rawserver import Behaviour, RawServer, echo
 
 #: Hosts with one server, and hosts with four.
-SINGLE, FOURFOLD = 60, 12
+SINGLE, FOURFOLD = 150, 15
 
 LIMITS = (
     "--limits.headtime=1s",
