@@ -173,7 +173,7 @@ def _add_forwarding(balancer: Balancer, bound: Bound, plan: privileges.Plan | No
 
         termination = Termination(settings.default_certificate)
         data_plane = DataPlane(settings, reactor, LocalCounters(), termination)
-        balancer.statistics = Statistics(reactor, lambda: data_plane.statistics)
+        balancer.statistics = Statistics(reactor, data_plane.report)
         balancer.forwarding = InProcess(settings, balancer.router, bound.sockets, data_plane)
         return
     from dynbalancer.control.counters import Counters

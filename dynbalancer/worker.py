@@ -25,6 +25,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Factory
 from twisted.internet.task import LoopingCall
 from twisted.logger import (
@@ -53,8 +54,9 @@ from dynbalancer.start import logs
 ORPHAN_TIME = 60.0
 FAREWELL_TIME = 0.5
 
-#: How often the parent is told what was done, in seconds.
+#: How often the parent is told what was done, and how soon it hears the rest where that is much, in seconds.
 REPORT_TIME = 1.0
+PART_TIME = 0.2
 
 
 class Worker:
@@ -91,6 +93,7 @@ class Worker:
         self._exiting = False
         self._reports = LoopingCall(self._report)
         self._reports.clock = reactor
+        self._part: IDelayedCall | None = None
 
     def drain(self, grace: float | None = None) -> None:
         """Accept no more, finish what there is within ``grace`` seconds (default: as in the settings), and exit."""
@@ -165,16 +168,33 @@ class Worker:
         self.channel.send({"type": "ack", "number": number})
 
     def _report(self) -> None:
-        # Sums are sent whole, so that one left out loses nothing.
-        if not self.channel.congested:
-            self.channel.send({"type": "statistics", "totals": self._data_plane.statistics.as_dict()})
+        if self._part is None:
+            self._report_part()
+
+    def _report_part(self) -> None:
+        self._part = None
+        if self.channel.congested:
+            # What is not reported now will be: sums since the start are told.
+            return
+        self._send_report()
+        if self._data_plane.unreported:
+            self._part = self._reactor.callLater(PART_TIME, self._report_part)
+
+    def _send_report(self) -> None:
+        self.channel.send({"type": "statistics", "report": self._data_plane.report().as_dict()})
 
     def _say_farewell(self) -> None:
         self._reports.stop()
+        if self._part is not None:
+            self._part.cancel()
         if not self.channel.open:
             self._exit(0)
             return
-        self._report()
+        # What was left of the last round, and then what happened since.
+        for _ in range(2):
+            self._send_report()
+            while self._data_plane.unreported:
+                self._send_report()
         self.channel.close()
         self._reactor.callLater(FAREWELL_TIME, self._exit, 0)
 

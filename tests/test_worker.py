@@ -20,7 +20,7 @@ from dynbalancer.core.frames import FrameDecoder, encode
 from dynbalancer.core.model import Configuration, EntryPoint, Service
 from dynbalancer.core.settings import Settings
 from dynbalancer.core.settings_codec import for_worker
-from dynbalancer.core.statistics import Totals
+from dynbalancer.core.statistics import Report
 from dynbalancer.errors import ConfigurationError
 from dynbalancer.worker import OneChannel, Worker, WorkerLog, adopted, ignore_signals_of_the_group, new_loop
 
@@ -42,7 +42,8 @@ class FakeDataPlane:
         self.log = log
         self.drained: Deferred[None] = Deferred()
         self.fails: Exception | None = None
-        self.statistics = Totals()
+        self.served = 0
+        self.unreported = 0
 
     def start(self) -> None:
         self.log.append("started")
@@ -65,6 +66,12 @@ class FakeDataPlane:
 
     def reopen_logs(self) -> None:
         self.log.append("reopened")
+
+    def report(self) -> Report:
+        self.unreported = max(0, self.unreported - 1)
+        report = Report()
+        report.statuses[200] = self.served
+        return report
 
 
 class WorkerCase(SynchronousTestCase):
@@ -191,17 +198,39 @@ class ServingTests(WorkerCase):
         assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
         assert not self.reactor.hasStopped
 
+    def reported(self) -> list[int]:
+        """The counts that were told since the last look."""
+        return [m["report"]["statuses"]["200"] for m in self.said() if m["type"] == "statistics"]
+
     def test_statistics_are_sent_every_second(self) -> None:
         self.start()
-        self.plane.statistics.count = 5
+        self.plane.served = 5
         self.reactor.pump([1, 1])
-        assert [m["totals"]["count"] for m in self.said()] == [5, 5]
+        assert self.reported() == [5, 5]
+
+    def test_many_statistics_are_sent_in_parts_one_after_the_other(self) -> None:
+        self.start()
+        self.plane.unreported = 8
+        self.reactor.pump([1, 0.2, 0.2])
+        assert len(self.reported()) == 3
+        self.reactor.pump([0.2] * 5)
+        # What a second's beginning would have sent comes with the parts.
+        assert (len(self.reported()), self.plane.unreported) == (5, 0)
+        self.reactor.pump([0.2] * 2)
+        assert len(self.reported()) == 0
+        self.reactor.advance(0.2)
+        assert len(self.reported()) == 1
 
     def test_statistics_are_left_out_while_the_parent_does_not_read(self) -> None:
         self.start()
+        self.plane.unreported = 8
         self.worker.channel.pauseProducing()
         self.reactor.pump([1, 1])
         assert self.said() == []
+        assert self.plane.unreported == 8
+        self.worker.channel.resumeProducing()
+        self.reactor.advance(1)
+        assert len(self.reported()) == 1
 
     def test_logs_are_reopened(self) -> None:
         self.start()
@@ -228,9 +257,13 @@ class EndTests(WorkerCase):
         self.start()
         self.told(type="stop", grace=3.0)
         assert self.log == [("drains", 3.0)]
-        self.plane.statistics.count = 9
+        self.plane.unreported = 5
+        self.reactor.advance(1)
+        self.said()
+        self.plane.served = 9
         self.plane.drained.callback(None)
-        assert [m["totals"]["count"] for m in self.said()] == [9]
+        assert {m["report"]["statuses"]["200"] for m in self.said()} == {9}
+        assert self.plane.unreported == 0
         assert self.pipe.disconnecting
         assert not self.reactor.hasStopped
         self.worker.channel.connectionLost()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from zope.interface import implementer
 
-from dynbalancer.core.statistics import Totals
+from dynbalancer.core.statistics import Report, Totals, newest
 from dynbalancer.interfaces import IStatistics
 
 #: For how many seconds the requests of each second are remembered.
@@ -22,20 +21,24 @@ SECONDS = 60
 ERROR_FIELDS = ("status_code", "status", "method", "host", "path", "time")
 ERROR_TEXT = 2048
 
+#: Workers count from 1.
+_THIS_PROCESS = 0
+
 
 @implementer(IStatistics)
 class Statistics(Service):
-    """Sums whole totals: the last of each worker that runs, and of all workers that ended.
+    """Sums of what the workers did, those that run and those that ended.
 
-    ``local`` gives the totals of this process, where it forwards by itself.
+    The sums are kept, and moved by each report: the cost is that of what changed. ``local`` gives reports of this
+    process, where it forwards by itself.
     """
 
     name = "statistics"
 
-    def __init__(self, clock: IReactorTime, local: Callable[[], Totals] | None = None) -> None:
+    def __init__(self, clock: IReactorTime, local: Callable[[], Report] | None = None) -> None:
         self._local = local
-        self._workers: dict[int, Totals] = {}
-        self._ended = Totals()
+        self._seen: dict[int, Report] = {}
+        self._sum = Totals()
         self._ring: deque[int] = deque([0] * SECONDS, maxlen=SECONDS)
         self._counted = 0
         self._tick = LoopingCall(self.count_second)
@@ -52,29 +55,26 @@ class Statistics(Service):
             self._tick.stop()
         super().stopService()
 
-    def update(self, worker: int, totals: Totals) -> None:
-        """Worker number ``worker`` says all it did since it started."""
-        self._workers[worker] = totals
+    def update(self, worker: int, report: Report) -> None:
+        """Worker number ``worker`` reports."""
+        self._sum.take(self._seen.setdefault(worker, Report()), report)
 
     def close(self, worker: int) -> None:
-        """That worker has ended: what it did stays counted, what it was doing is over."""
-        totals = self._workers.pop(worker, None)
-        if totals is not None:
-            _end(totals)
-            self._ended.add(totals)
+        """That worker has ended; the next one of its number starts anew."""
+        seen = self._seen.pop(worker, None)
+        if seen is not None:
+            self._sum.end(seen)
 
-    def forget(self, names: Mapping[str, object]) -> None:
-        """Drop what ended workers counted for routers and services that are not among ``names``."""
-        self._ended.forget(names)
+    def forget(self, routers: Mapping[str, object], services: Mapping[str, object]) -> None:
+        """Drop what was counted for others than these, but for what a worker that runs may still report."""
+        self._sum.forget(routers, services, self._seen.values())
 
     def totals(self) -> Totals:
-        """See :class:`~dynbalancer.interfaces.IStatistics`."""
-        found = Totals()
-        found.add(self._ended)
-        for totals in self._workers.values():
-            found.add(totals)
-        if self._local is not None:
-            found.add(self._local())
+        """See :class:`~dynbalancer.interfaces.IStatistics`. Read it at once: its tallies go on counting."""
+        self._look()
+        found = self._sum.copy()
+        errors = (error for seen in self._seen.values() for error in seen.recent_errors)
+        found.recent_errors = newest([*found.recent_errors, *errors])
         return found
 
     def per_second(self) -> list[int]:
@@ -83,26 +83,25 @@ class Statistics(Service):
 
     def count_second(self) -> None:
         """One more second has passed."""
-        count = self._ended.count + sum(totals.count for totals in self._workers.values())
+        self._look()
+        self._ring.append(max(0, self._sum.count - self._counted))
+        self._counted = self._sum.count
+
+    def _look(self) -> None:
         if self._local is not None:
-            count += self._local().count
-        self._ring.append(max(0, count - self._counted))
-        self._counted = count
+            self.update(_THIS_PROCESS, self._local())
 
 
-def checked_totals(found: object) -> Totals:
-    """Totals as a worker sent them. Raises ValueError, in words, on anything else."""
+def checked_report(found: object) -> Report:
+    """A report as a worker sent it. Raises ValueError, in words, on anything else."""
     if not isinstance(found, Mapping):
         raise ValueError("statistics must be a JSON object")
     try:
-        totals = Totals.from_dict(found)
-        totals.recent_errors = deque((_checked_error(error) for error in totals.recent_errors), maxlen=10)
+        report = Report.from_dict(found)
+        report.recent_errors = [_checked_error(error) for error in report.recent_errors]
     except (KeyError, TypeError, AttributeError, OverflowError, ValueError) as error:
         raise ValueError(f"statistics not readable: {error!r}") from error
-    tallies = [totals, *totals.routers.values(), *totals.services.values(), *totals.servers.values()]
-    if not all(math.isfinite(tally.seconds) for tally in tallies):
-        raise ValueError("statistics not readable: a time that is not finite")
-    return totals
+    return report
 
 
 def _checked_error(error: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,9 +112,3 @@ def _checked_error(error: Mapping[str, Any]) -> dict[str, Any]:
         name: value if isinstance(value, int | float) else str(value)[:ERROR_TEXT]
         for name, value in known.items()
     }
-
-
-def _end(totals: Totals) -> None:
-    totals.open_connections = 0
-    for tally in (totals, *totals.routers.values(), *totals.services.values(), *totals.servers.values()):
-        tally.in_flight = 0

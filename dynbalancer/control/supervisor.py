@@ -30,7 +30,7 @@ from dynbalancer.core.frames import encode
 from dynbalancer.core.model import WorkerStatus
 from dynbalancer.core.settings import Settings
 from dynbalancer.core.settings_codec import for_worker
-from dynbalancer.core.statistics import Totals
+from dynbalancer.core.statistics import Report
 from dynbalancer.interfaces import IWorkforce
 
 if TYPE_CHECKING:
@@ -101,9 +101,9 @@ class Worker:
         if self._state == "starting":
             self._change("serving")
 
-    def process_reported(self, process: WorkerProcess, totals: Totals) -> None:
+    def process_reported(self, process: WorkerProcess, report: Report) -> None:
         """Count what it did."""
-        self._supervisor.statistics.update(self.number, totals)
+        self._supervisor.statistics.update(self.number, report)
 
     def process_ended(self, process: WorkerProcess, why: str) -> None:
         """Start the next one after a while, or tell who waits for the end."""
@@ -240,7 +240,7 @@ class Supervisor(Service):
     def _take(self, table: RoutingTable) -> None:
         configuration = table.configuration
         slots = self._slots.assign(configuration.services)
-        self.statistics.forget({**configuration.routers, **configuration.services})
+        self.statistics.forget(configuration.routers, configuration.services)
         try:
             frame = encode(
                 {

@@ -16,8 +16,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from dynbalancer.control.channel import Channel
-from dynbalancer.control.statistics import checked_totals
-from dynbalancer.core.statistics import Totals
+from dynbalancer.control.statistics import checked_report
+from dynbalancer.core.statistics import Report
 
 #: File descriptors of a worker: the channel to its parent, the counters, then the listening sockets.
 CHANNEL_FD = 3
@@ -28,8 +28,8 @@ FIRST_SOCKET_FD = 5
 START_TIME = 10.0
 KILL_TIME = 1.0
 
-#: The largest message a worker may send: statistics of some hundred thousand routers.
-LARGEST_FROM_WORKER = 64 * 1024 * 1024
+#: The largest message a worker may send: statistics of some hundred routers, whatever their names are.
+LARGEST_FROM_WORKER = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,8 @@ class Owner(Protocol):
     def process_took_table(self, process: WorkerProcess) -> None:
         """It routes by ``process.table`` now."""
 
-    def process_reported(self, process: WorkerProcess, totals: Totals) -> None:
-        """It said what it did since it started."""
+    def process_reported(self, process: WorkerProcess, report: Report) -> None:
+        """It said what it did."""
 
     def process_ended(self, process: WorkerProcess, why: str) -> None:
         """It is gone."""
@@ -205,7 +205,7 @@ class WorkerProcess(ProcessProtocol):
         elif kind == "ack":
             self._took(message.get("number"), message.get("error"))
         elif kind == "statistics":
-            self._owner.process_reported(self, checked_totals(message.get("totals")))
+            self._owner.process_reported(self, checked_report(message.get("report")))
         else:
             raise ValueError(f"an unexpected message of type {str(kind)[:40]!r}")
 

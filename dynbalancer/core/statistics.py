@@ -1,13 +1,14 @@
 """Counts of what was served: cheap to add to in a worker, summed in the parent.
 
-Each worker keeps one :class:`Totals` since its start and sends it whole; sums are taken over whole totals, so that a
-message that got lost loses nothing.
+A worker says in a :class:`Report` what changed: of the routers and servers concerned all that they did since its start.
+So nothing is counted twice, nothing is lost where a report is left out, and ten thousand routers that do nothing cost
+nothing.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 Key = TypeVar("Key")
@@ -52,18 +53,102 @@ class Tally:
             "statuses": {str(status): count for status, count in self.statuses.items()},
         }
 
+    def follow(self, before: Tally, now: Tally) -> None:
+        """Count what was done between two states of another."""
+        self.count += now.count - before.count
+        self.seconds += now.seconds - before.seconds
+        self.bytes_in += now.bytes_in - before.bytes_in
+        self.bytes_out += now.bytes_out - before.bytes_out
+        self.retries += now.retries - before.retries
+        self.in_flight += now.in_flight - before.in_flight
+        _follow_counts(self.statuses, before.statuses, now.statuses)
+
+    def as_list(self) -> list[Any]:
+        """JSON-able, and short: what a worker sends."""
+        return [
+            self.count,
+            self.seconds,
+            self.bytes_in,
+            self.bytes_out,
+            self.retries,
+            self.in_flight,
+            self.statuses,
+        ]
+
     @classmethod
-    def from_dict(cls, found: Mapping[str, Any]) -> Tally:
-        """What :meth:`as_dict` gave. Raises KeyError, TypeError or ValueError on anything else."""
+    def from_list(cls, found: Any) -> Tally:
+        """What :meth:`as_list` gave. Raises TypeError, ValueError or AttributeError on anything else."""
+        count, seconds, bytes_in, bytes_out, retries, in_flight, statuses = found
         tally = cls()
-        tally.count = int(found["count"])
-        tally.seconds = float(found["seconds"])
-        tally.bytes_in = int(found["bytesIn"])
-        tally.bytes_out = int(found["bytesOut"])
-        tally.retries = int(found["retries"])
-        tally.in_flight = int(found["inFlight"])
-        tally.statuses = {int(status): int(count) for status, count in found["statuses"].items()}
+        tally.count = int(count)
+        tally.seconds = float(seconds)
+        tally.bytes_in = int(bytes_in)
+        tally.bytes_out = int(bytes_out)
+        tally.retries = int(retries)
+        tally.in_flight = int(in_flight)
+        tally.statuses = _counts(statuses)
+        if not math.isfinite(tally.seconds):
+            raise ValueError("a time that is not finite")
         return tally
+
+
+class Report:
+    """What a process says of itself: of some routers and servers all they did since its start; the rest is whole.
+
+    ``statuses`` are those of all its exchanges. Router ``""`` stands for the exchanges that no router took.
+    """
+
+    __slots__ = (
+        "in_flight",
+        "open_connections",
+        "recent_errors",
+        "refusals",
+        "routers",
+        "servers",
+        "statuses",
+    )
+
+    def __init__(self) -> None:
+        self.statuses: dict[int, int] = {}
+        self.routers: dict[str, Tally] = {}
+        self.servers: dict[str, Tally] = {}
+        self.refusals: dict[str, int] = {}
+        self.recent_errors: list[dict[str, Any]] = []
+        self.in_flight = 0
+        self.open_connections = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {
+            "statuses": self.statuses,
+            "routers": {name: tally.as_list() for name, tally in self.routers.items()},
+            "servers": {name: tally.as_list() for name, tally in self.servers.items()},
+            "refusals": self.refusals,
+            "recentErrors": self.recent_errors,
+            "inFlight": self.in_flight,
+            "openConnections": self.open_connections,
+        }
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> Report:
+        """What :meth:`as_dict` gave. Raises KeyError, TypeError, ValueError or AttributeError on anything else."""
+        report = cls()
+        report.statuses = _counts(found["statuses"])
+        report.routers = {str(name): Tally.from_list(tally) for name, tally in found["routers"].items()}
+        report.servers = {str(name): Tally.from_list(tally) for name, tally in found["servers"].items()}
+        report.refusals = {str(reason): int(count) for reason, count in found["refusals"].items()}
+        report.recent_errors = [dict(error) for error in found["recentErrors"]][:RECENT]
+        report.in_flight = int(found["inFlight"])
+        report.open_connections = int(found["openConnections"])
+        return report
+
+    def update(self, newer: Report) -> None:
+        """Take over a newer report of the same process."""
+        self.statuses, self.refusals = newer.statuses, newer.refusals
+        self.recent_errors = newer.recent_errors
+        self.in_flight, self.open_connections = newer.in_flight, newer.open_connections
+        self.routers.update(newer.routers)
+        self.servers.update(newer.servers)
 
 
 class Totals(Tally):
@@ -77,35 +162,74 @@ class Totals(Tally):
         self.services: dict[str, Tally] = {}
         self.servers: dict[str, Tally] = {}
         self.refusals: dict[str, int] = {}
-        self.recent_errors: deque[dict[str, Any]] = deque(maxlen=RECENT)
+        self.recent_errors: list[dict[str, Any]] = []
         self.open_connections = 0
 
-    def add(self, other: Tally) -> None:
-        """Take the other's counts on top; the newest errors of both are kept."""
-        super().add(other)
-        if not isinstance(other, Totals):
-            return
-        for mine, theirs in (
-            (self.routers, other.routers),
-            (self.services, other.services),
-            (self.servers, other.servers),
-        ):
-            for name, tally in theirs.items():
-                mine.setdefault(name, Tally()).add(tally)
-        _add_counts(self.refusals, other.refusals)
-        self.open_connections += other.open_connections
-        newest = sorted([*self.recent_errors, *other.recent_errors], key=lambda e: e["time"], reverse=True)
-        self.recent_errors = deque(newest[:RECENT], maxlen=RECENT)
+    def take(self, seen: Report, report: Report) -> None:
+        """Count what a process did since what was ``seen`` of it, which is brought up to date."""
+        self.count += sum(report.statuses.values()) - sum(seen.statuses.values())
+        self.in_flight += report.in_flight - seen.in_flight
+        self.open_connections += report.open_connections - seen.open_connections
+        _follow_counts(self.statuses, seen.statuses, report.statuses)
+        _follow_counts(self.refusals, seen.refusals, report.refusals)
+        for name, now in report.routers.items():
+            before = seen.routers.get(name, _NOTHING)
+            self._follow_amounts(before, now)
+            if name:
+                _of(self.routers, name).follow(before, now)
+        for key, now in report.servers.items():
+            before = seen.servers.get(key, _NOTHING)
+            _of(self.servers, key).follow(before, now)
+            _of(self.services, service_of(key)).follow(before, now)
+        seen.update(report)
 
-    def forget(self, names: Mapping[str, object]) -> None:
-        """Drop services and routers that are idle and not among ``names``, so that counts don't grow for ever."""
-        for tallies in (self.routers, self.services):
-            for name in [n for n, tally in tallies.items() if n not in names and not tally.in_flight]:
-                del tallies[name]
-        for key in [
-            k for k, t in self.servers.items() if k.partition(" ")[0] not in names and not t.in_flight
-        ]:
-            del self.servers[key]
+    def _follow_amounts(self, before: Tally, now: Tally) -> None:
+        """What is summed over the routers: numbers of exchanges come with their statuses, and sooner."""
+        self.seconds += now.seconds - before.seconds
+        self.bytes_in += now.bytes_in - before.bytes_in
+        self.bytes_out += now.bytes_out - before.bytes_out
+        self.retries += now.retries - before.retries
+
+    def end(self, seen: Report) -> None:
+        """A process has ended: what it did stays counted, what it was doing is over."""
+        self.in_flight -= seen.in_flight
+        self.open_connections -= seen.open_connections
+        for key, tally in seen.servers.items():
+            self.servers[key].in_flight -= tally.in_flight
+            self.services[service_of(key)].in_flight -= tally.in_flight
+        self.recent_errors = newest([*self.recent_errors, *seen.recent_errors])
+
+    def forget(
+        self, routers: Mapping[str, object], services: Mapping[str, object], seen: Iterable[Report] = ()
+    ) -> None:
+        """Drop what is in neither mapping and not ``seen`` of a process that runs: counts must not grow for ever."""
+        gone = [name for name in self.routers if name not in routers]
+        for name in gone:
+            if not any(name in report.routers for report in seen):
+                del self.routers[name]
+        left = {name for name in self.services if name not in services}
+        if left:
+            left -= {service_of(key) for report in seen for key in report.servers}
+            for name in left:
+                del self.services[name]
+            for key in [key for key in self.servers if service_of(key) in left]:
+                del self.servers[key]
+
+    def copy(self) -> Totals:
+        """The same, of its own; but its tallies are those of this one, and go on counting."""
+        found = Totals()
+        for name in Tally.__slots__:
+            setattr(found, name, getattr(self, name))
+        found.statuses = dict(self.statuses)
+        found.routers, found.services, found.servers = (
+            dict(self.routers),
+            dict(self.services),
+            dict(self.servers),
+        )
+        found.refusals = dict(self.refusals)
+        found.recent_errors = list(self.recent_errors)
+        found.open_connections = self.open_connections
+        return found
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -113,25 +237,41 @@ class Totals(Tally):
         for family in ("routers", "services", "servers"):
             found[family] = {name: tally.as_dict() for name, tally in getattr(self, family).items()}
         found["refusals"] = dict(self.refusals)
-        found["recentErrors"] = list(self.recent_errors)
+        found["recentErrors"] = self.recent_errors
         found["openConnections"] = self.open_connections
         return found
 
-    @classmethod
-    def from_dict(cls, found: Mapping[str, Any]) -> Totals:
-        """What :meth:`as_dict` gave. Raises KeyError, TypeError or ValueError on anything else."""
-        totals = cls()
-        whole = Tally.from_dict(found)
-        for name in Tally.__slots__:
-            setattr(totals, name, getattr(whole, name))
-        for family in ("routers", "services", "servers"):
-            setattr(totals, family, {str(name): Tally.from_dict(t) for name, t in found[family].items()})
-        totals.refusals = {str(reason): int(count) for reason, count in found["refusals"].items()}
-        totals.recent_errors = deque((dict(error) for error in found["recentErrors"]), maxlen=RECENT)
-        totals.open_connections = int(found["openConnections"])
-        return totals
+
+#: What is not there yet.
+_NOTHING = Tally()
+
+
+def service_of(key: str) -> str:
+    """The service in the key of a server."""
+    return key.partition(" ")[0]
+
+
+def newest(errors: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The newest few errors, the newest first."""
+    return sorted(errors, key=lambda error: error["time"], reverse=True)[:RECENT]
+
+
+def _of(tallies: dict[str, Tally], name: str) -> Tally:
+    found = tallies.get(name)
+    if found is None:
+        found = tallies[name] = Tally()
+    return found
+
+
+def _counts(found: Any) -> dict[int, int]:
+    return {int(key): int(count) for key, count in found.items()}
 
 
 def _add_counts(mine: dict[Key, int], theirs: Mapping[Key, int]) -> None:
     for key, count in theirs.items():
         mine[key] = mine.get(key, 0) + count
+
+
+def _follow_counts(mine: dict[Key, int], before: Mapping[Key, int], now: Mapping[Key, int]) -> None:
+    for key, count in now.items():
+        mine[key] = mine.get(key, 0) + count - before.get(key, 0)

@@ -17,7 +17,7 @@ from dynbalancer.core.exchange import Response
 from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Service
 from dynbalancer.core.schema import no_such_type
 from dynbalancer.core.settings import Settings
-from dynbalancer.core.statistics import Totals
+from dynbalancer.core.statistics import Report, Totals
 from dynbalancer.core.table import RoutingTable, compile_table
 from dynbalancer.errors import ConfigurationError, Problem, did_you_mean
 from dynbalancer.plugins import balancer_makers, middleware_makers
@@ -26,7 +26,7 @@ from dynbalancer.proxy.deadlines import Deadlines
 from dynbalancer.proxy.encryption import EncryptedSite, PlainSite
 from dynbalancer.proxy.http1 import LINGER_TIME, Site
 from dynbalancer.proxy.resource import ReverseProxyResource
-from dynbalancer.proxy.statistics import Counting
+from dynbalancer.proxy.statistics import REPORTED, Counting
 from dynbalancer.proxy.transports import Encryption, clock_of, encrypt, listen
 from dynbalancer.proxy.upstream import Connecting, LiveService, Upstream
 
@@ -57,7 +57,7 @@ class DataPlane:
             verify=settings.verify_upstream_tls,
             ca_file=settings.upstream_ca,
         )
-        self._counting = Counting()
+        self._counting = Counting(self._connecting.used)
         self._access_log = (
             AccessLog(settings.access_log, reactor) if settings.access_log is not None else None
         )
@@ -169,10 +169,23 @@ class DataPlane:
 
     @property
     def statistics(self) -> Totals:
-        """What this process served since its start."""
+        """What this process served since its start. Slow where there are many routers."""
+        return self._counting.totals(open_connections=self._open_connections(), refusals=self._all_refusals())
+
+    def report(self, most: int = REPORTED) -> Report:
+        """What changed since the last reports, for at most so many routers and servers; see :attr:`unreported`."""
+        return self._counting.report(
+            most, open_connections=self._open_connections(), refusals=self._all_refusals()
+        )
+
+    @property
+    def unreported(self) -> int:
+        """How many names the next reports are still about. Those with news since then come after them."""
+        return self._counting.due
+
+    def _all_refusals(self) -> dict[str, int]:
         failed = sum(site.failed for site in self._sites if isinstance(site, EncryptedSite))
-        refusals = {**self._refusals, "tls-handshake": failed} if failed else self._refusals
-        return self._counting.totals(open_connections=self._open_connections(), refusals=refusals)
+        return {**self._refusals, "tls-handshake": failed} if failed else self._refusals
 
     def share_tickets(self, key: bytes) -> None:
         """Issue and take TLS session tickets under this key, as all workers do."""

@@ -1,52 +1,81 @@
-"""Counting in a worker: by router and by server; the sums are taken when somebody asks."""
+"""Counting in a worker: by router and by server; sums are taken when somebody asks, and of what changed."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from zope.interface import implementer
 
 from dynbalancer.core.exchange import Exchange
-from dynbalancer.core.statistics import Tally, Totals
+from dynbalancer.core.model import NOTHING
+from dynbalancer.core.statistics import RECENT, Report, Tally, Totals
 from dynbalancer.interfaces import IExchangeObserver
 from dynbalancer.proxy.upstream import Upstream
+
+#: The routers, and the servers, of one report at most: a millisecond's work for the worker, and one for its parent.
+REPORTED = 500
 
 
 @implementer(IExchangeObserver)
 class Counting:
-    """Counts each exchange twice, for its router and its server; ``totals`` adds everything up."""
+    """Counts each exchange for its router and its server, and notes that these have news.
 
-    def __init__(self, *, wall: Callable[[], float] = time.time) -> None:
+    ``used`` is where upstreams note themselves when they are asked: their load changes then, and the exchange may
+    take hours.
+    """
+
+    def __init__(self, used: set[Upstream], *, wall: Callable[[], float] = time.time) -> None:
         self._wall = wall
+        self._statuses: dict[int, int] = {}
+        # Router "" is for exchanges that no router took.
         self._routers: dict[str, Tally] = {}
-        self._services: dict[str, str] = {}
-        self._unrouted = Tally()
-        self._servers: dict[str, dict[Upstream, None]] = {}
-        self._leaving: list[tuple[str, Upstream]] = []
-        self._kept = Totals()
+        self._moved: set[str] = set()
+        self._used = used
+        self._present: dict[str, dict[Upstream, None]] = {}
+        self._leaving: list[Upstream] = []
+        self._keys: dict[Upstream, str] = {}
+        self._servers: dict[str, list[Upstream]] = {}
+        self._left: dict[str, Tally] = {}
+        self._errors: deque[dict[str, Any]] = deque(maxlen=RECENT)
+        self._routers_due: list[str] = []
+        self._servers_due: list[str] = []
 
     def exchange_ended(self, exchange: Exchange) -> None:
         """See IExchangeObserver."""
-        route = exchange.route
-        if route is None:
-            tally = self._unrouted
+        status = exchange.status
+        statuses = self._statuses
+        statuses[status] = statuses.get(status, 0) + 1
+        route, server = exchange.route, exchange.server
+        name = route.name if route is not None else ""
+        found = self._routers.get(name)
+        if found is None:
+            found = self._routers[name] = Tally()
+        self._moved.add(name)
+        if server is None:
+            tallies: tuple[Tally, ...] = (found,)
         else:
-            found = self._routers.get(route.name)
-            if found is None:
-                found = self._routers[route.name] = Tally()
-                self._services[route.name] = route.service_name
-            tally = found
-        _count(tally, exchange)
-        server = exchange.server
-        if server is not None:
-            _count(server.tally, exchange)
-        if exchange.status >= 400:
+            self._used.add(server)
+            tallies = (found, server.tally)
+        seconds, retries = exchange.finished - exchange.started, exchange.tries - 1
+        bytes_in, bytes_out = exchange.bytes_in, exchange.bytes_out
+        for tally in tallies:
+            tally.count += 1
+            tally.seconds += seconds
+            tally.bytes_in += bytes_in
+            tally.bytes_out += bytes_out
+            if retries > 0:
+                tally.retries += retries
+            statuses = tally.statuses
+            statuses[status] = statuses.get(status, 0) + 1
+        if status >= 400:
             self._remember(exchange)
 
     def _remember(self, exchange: Exchange) -> None:
         head = exchange.head
-        self._kept.recent_errors.appendleft(
+        self._errors.appendleft(
             {
                 "status_code": exchange.status,
                 "status": exchange.outcome,
@@ -59,54 +88,93 @@ class Counting:
 
     def follow(self, service: str, upstreams: tuple[Upstream, ...]) -> None:
         """These are the servers of a service now; the counts of those that left are kept."""
-        before = self._servers.get(service, {})
-        now = self._servers[service] = dict.fromkeys(upstreams)
-        self._leaving += [(_key(service, upstream), upstream) for upstream in before if upstream not in now]
+        before = self._present.pop(service, {})
+        now = dict.fromkeys(upstreams)
+        if now:
+            self._present[service] = now
+        for upstream in now:
+            if upstream not in self._keys:
+                key = self._keys[upstream] = f"{service} {upstream.server.url}"
+                self._servers.setdefault(key, []).append(upstream)
+        self._leaving += [upstream for upstream in before if upstream not in now]
+        self._used.update(self._leaving)
 
     def _settle(self) -> None:
         """Take over the counts of servers that left and have finished what they had."""
-        for key, upstream in self._leaving:
-            if not upstream.in_flight:
-                self._kept.servers.setdefault(key, Tally()).add(upstream.tally)
-        self._leaving = [entry for entry in self._leaving if entry[1].in_flight]
+        leaving, self._leaving = self._leaving, []
+        for upstream in leaving:
+            if upstream.in_flight:
+                self._leaving.append(upstream)
+                continue
+            key = self._keys.pop(upstream)
+            self._servers[key].remove(upstream)
+            if not self._servers[key]:
+                del self._servers[key]
+            self._left.setdefault(key, Tally()).add(upstream.tally)
 
-    def totals(self, *, open_connections: int = 0, refusals: dict[str, int] | None = None) -> Totals:
-        """Everything since the start of this process."""
+    def report(
+        self, most: int, *, open_connections: int = 0, refusals: Mapping[str, int] = NOTHING
+    ) -> Report:
+        """What changed, for at most so many routers and as many servers; ask again while any are :attr:`due`."""
+        if not self.due:
+            self._gather()
+        report = self._head(open_connections, refusals)
+        report.routers = {name: _sum((self._routers[name],)) for name in _taken(self._routers_due, most)}
+        report.servers = {key: self._server(key) for key in _taken(self._servers_due, most)}
+        return report
+
+    @property
+    def due(self) -> int:
+        """How many names are left to report, of those that changed when it began."""
+        return len(self._routers_due) + len(self._servers_due)
+
+    def _gather(self) -> None:
+        # Before those that left are settled: their last counts are news.
+        keys = {self._keys[upstream] for upstream in self._used if upstream in self._keys}
         self._settle()
+        self._routers_due, self._servers_due = list(self._moved), list(keys)
+        self._moved.clear()
+        busy = [upstream for upstream in self._used if upstream.in_flight]
+        self._used.clear()
+        self._used.update(busy)
+
+    def _server(self, key: str) -> Tally:
+        upstreams = self._servers.get(key, ())
+        tally = _sum(upstream.tally for upstream in upstreams)
+        if key in self._left:
+            tally.add(self._left[key])
+        tally.in_flight = sum(upstream.in_flight for upstream in upstreams)
+        return tally
+
+    def totals(self, *, open_connections: int = 0, refusals: Mapping[str, int] = NOTHING) -> Totals:
+        """Everything since the start of this process. The cost is that of all there is."""
+        whole = self._head(open_connections, refusals)
+        whole.routers = self._routers
+        whole.servers = {key: self._server(key) for key in {**self._left, **self._servers}}
         totals = Totals()
-        totals.add(self._kept)
-        for name, tally in self._routers.items():
-            totals.routers[name] = tally
-            Tally.add(totals, tally)
-        Tally.add(totals, self._unrouted)
-        serving = [
-            (_key(service, upstream), upstream)
-            for service, upstreams in self._servers.items()
-            for upstream in upstreams
-        ]
-        for key, upstream in serving + self._leaving:
-            mine = totals.servers.setdefault(key, Tally())
-            mine.add(upstream.tally)
-            mine.in_flight += upstream.in_flight
-        for key, tally in totals.servers.items():
-            totals.services.setdefault(key.partition(" ")[0], Tally()).add(tally)
-        totals.in_flight = sum(tally.in_flight for tally in totals.servers.values())
-        totals.open_connections = open_connections
-        totals.refusals = dict(refusals or {})
+        totals.take(Report(), whole)
+        totals.recent_errors = whole.recent_errors
         return totals
 
+    def _head(self, open_connections: int, refusals: Mapping[str, int]) -> Report:
+        report = Report()
+        report.statuses = dict(self._statuses)
+        report.recent_errors = list(self._errors)
+        report.refusals = dict(refusals)
+        report.open_connections = open_connections
+        report.in_flight = sum(upstream.in_flight for upstream in self._used)
+        return report
 
-def _key(service: str, upstream: Upstream) -> str:
-    return f"{service} {upstream.server.url}"
+
+def _taken(names: list[str], most: int) -> list[str]:
+    """The last few, taken off the list."""
+    found = names[-most:]
+    del names[-most:]
+    return found
 
 
-def _count(tally: Tally, exchange: Exchange) -> None:
-    tally.count += 1
-    tally.seconds += exchange.finished - exchange.started
-    tally.bytes_in += exchange.bytes_in
-    tally.bytes_out += exchange.bytes_out
-    if exchange.tries > 1:
-        tally.retries += exchange.tries - 1
-    statuses = tally.statuses
-    status = exchange.status
-    statuses[status] = statuses.get(status, 0) + 1
+def _sum(tallies: Iterable[Tally]) -> Tally:
+    found = Tally()
+    for tally in tallies:
+        found.add(tally)
+    return found

@@ -56,6 +56,8 @@ class Connecting:
         self.clock = transports.clock_of(reactor)
         self.limits = limits
         self.deadlines = deadlines
+        #: The upstreams that were asked, for whoever counts: he takes out those he has seen.
+        self.used: set[Upstream] = set()
         self._verify = verify
         self._ca_file = ca_file
         self._tls: ssl.SSLContext | None = None
@@ -140,6 +142,7 @@ class Upstream:
 
     def take(self, repeatable: bool) -> UpstreamConnection | None:
         """A kept connection that the next request may go on, or None."""
+        self.connecting.used.add(self)
         idle = self._idle
         while idle:
             connection = idle.pop()
@@ -191,6 +194,7 @@ class Upstream:
     ) -> Callable[[], None]:
         """Make a connection; exactly one of the two is called, later. Returns what cancels it: then neither is."""
         connecting = self.connecting
+        connecting.used.add(self)
         connection = UpstreamConnection(self, connecting)
         attempt = transports.connect(
             connecting.reactor,

@@ -20,7 +20,7 @@ from dynbalancer.core.frames import FrameDecoder, encode
 from dynbalancer.core.model import Configuration, EntryPoint, Router, Server, Service
 from dynbalancer.core.settings import Settings
 from dynbalancer.core.settings_codec import in_worker
-from dynbalancer.core.statistics import Totals
+from dynbalancer.core.statistics import Report
 from dynbalancer.interfaces import IWorkforce
 
 
@@ -296,10 +296,10 @@ class SupervisorTests(SynchronousTestCase):
 
     def test_counts_of_a_dead_worker_are_kept(self) -> None:
         first, second = self.start()
-        totals = Totals()
-        totals.count, totals.in_flight = 5, 1
+        report = Report()
+        report.statuses, report.in_flight = {200: 5}, 1
         for worker in (first, second):
-            worker.says(type="statistics", totals=totals.as_dict())
+            worker.says(type="statistics", report=report.as_dict())
         first.end(signal.SIGKILL)
         found = self.statistics.totals()
         assert (found.count, found.in_flight) == (10, 1)

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dynbalancer.control.workerprocess import Launch, Snapshot, WorkerProcess, worker_environment
 from dynbalancer.core.frames import FrameDecoder, encode
-from dynbalancer.core.statistics import Totals
+from dynbalancer.core.statistics import Report
 
 LAUNCH = Launch(
     {"grace": 10.0}, {"web": 71, "alt": 72}, 70, {b"PATH": b"/bin"}, {"user": "www"}, executable="/python"
@@ -108,8 +108,8 @@ class WorkerProcessTests(SynchronousTestCase):
     def process_took_table(self, process: WorkerProcess) -> None:
         self.taken.append(process.table)
 
-    def process_reported(self, process: WorkerProcess, totals: Totals) -> None:
-        self.reports.append(totals.count)
+    def process_reported(self, process: WorkerProcess, report: Report) -> None:
+        self.reports.append(report.in_flight)
 
     def process_ended(self, process: WorkerProcess, why: str) -> None:
         self.ends.append(why)
@@ -177,9 +177,9 @@ class WorkerProcessTests(SynchronousTestCase):
         assert self.process.ready
 
     def test_statistics_are_handed_on(self) -> None:
-        totals = Totals()
-        totals.count = 7
-        self.reactor.says(type="statistics", totals=totals.as_dict())
+        report = Report()
+        report.in_flight = 7
+        self.reactor.says(type="statistics", report=report.as_dict())
         assert self.reports == [7]
 
     def test_worker_that_talks_nonsense_is_killed(self) -> None:
@@ -188,9 +188,9 @@ class WorkerProcessTests(SynchronousTestCase):
             (encode({"n": 1}), "unexpected message of type 'None'"),
             (encode({"type": "ack", "number": 1}), "acknowledged table 1"),
             (encode({"type": "ack", "number": [1]}), "acknowledged table [1]"),
-            (encode({"type": "statistics", "totals": {"count": "x"}}), "statistics not readable"),
+            (encode({"type": "statistics", "report": {"inFlight": "x"}}), "statistics not readable"),
             (encode({"type": "ready"}) * 2, "unexpected message of type 'ready'"),
-            (struct.pack(">I", 2**30), "at most 67108864"),
+            (struct.pack(">I", 2**30), "at most 8388608"),
         ]
         for said, why in nonsense:
             self.setUp()
@@ -214,7 +214,7 @@ class WorkerProcessTests(SynchronousTestCase):
         self.process.stop(3.0)
         self.os_process.end()
         assert self.ends == []
-        self.reactor.says(type="statistics", totals=Totals().as_dict())
+        self.reactor.says(type="statistics", report=Report().as_dict())
         self.lose_channel()
         assert self.reports == [0]
         assert self.ends == ["exited"]

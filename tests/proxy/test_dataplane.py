@@ -329,6 +329,19 @@ class Books(PlaneCase):
             "499",
         ]
 
+    def test_reports_have_what_changed(self) -> None:
+        self.plane.take(configuration("one"), 1)
+        self.answered()
+        waiting = self.client(GET)
+        first = self.plane.report()
+        assert first.routers["web@x"].count == 1
+        assert first.servers["web@x http://one:80"].in_flight == first.in_flight == 1
+        waiting.reset()
+        assert self.plane.report().servers["web@x http://one:80"].in_flight == 0
+        last = self.plane.report()
+        assert (last.routers, last.servers, last.in_flight) == ({}, {}, 0)
+        assert (last.statuses, self.plane.unreported) == ({200: 1, 499: 1}, 0)
+
     def test_counts_outlive_a_server(self) -> None:
         self.plane.take(configuration("one"), 1)
         self.answered()
