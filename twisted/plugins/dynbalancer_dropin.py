@@ -82,6 +82,18 @@ redirectRegex = MiddlewareMaker(
 ipAllowList = MiddlewareMaker(
     "ipAllowList", "dynbalancer.middlewares.allowlists.IpAllowList", "Lets only some addresses in."
 )
+basicAuth = MiddlewareMaker(
+    "basicAuth",
+    "dynbalancer.middlewares.auth.BasicAuth",
+    "Asks for a name and a password.",
+    ("in_thread", "secret"),
+)
+digestAuth = MiddlewareMaker(
+    "digestAuth",
+    "dynbalancer.middlewares.digest.DigestAuth",
+    "Asks for a proof of a password.",
+    ("clock", "secret"),
+)
 ipWhiteList = MiddlewareMaker(
     "ipWhiteList", "dynbalancer.middlewares.allowlists.IpWhiteList", "The older name of ipAllowList."
 )
