@@ -172,6 +172,9 @@ class Exchange:
     None where no router matched and no server was asked. ``tries`` counts the servers asked. ``outcome`` is empty while
     it runs, then ``done``, ``refused`` (by us), ``client-gone``, or the reason of an
     :class:`~dynbalancer.errors.UpstreamError`.
+    Where middlewares may have changed them, ``asked`` keeps path and query as they came, and ``origin`` status and
+    fields of the server's answer. ``sent`` is the head of an answer of ours, ``forwarded`` when a server was first
+    asked (monotonic seconds).
     ``notes`` is for middlewares to leave something for themselves between their hooks.
     """
 
@@ -188,6 +191,10 @@ class Exchange:
     outcome: str = ""
     user: bytes = b""
     notes: dict[str, Any] | None = None
+    asked: tuple[bytes, bytes | None] | None = None
+    origin: tuple[int, tuple[Field, ...]] | None = None
+    sent: ResponseHead | None = None
+    forwarded: float = 0.0
 
     def __init__(
         self,

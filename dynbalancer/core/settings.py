@@ -49,10 +49,31 @@ class ApiSettings:
 
 @dataclass(frozen=True, slots=True)
 class AccessLogSettings:
-    """Where each request is written: ``path`` empty means standard output; ``format`` is ``common`` or ``json``."""
+    """Where each request is written, which ones, and what of them.
+
+    ``path`` empty means standard output; ``format`` is ``common``, ``genericclf`` or ``json``; ``batch`` lines are
+    written together (0: as many as seem good).
+
+    A request is written where it has one of the ``statuses`` (ranges, both ends in), or was ``retried``, or took longer
+    than ``slower_than`` seconds; with none of the three every request is.
+
+    ``fields`` is ``keep`` or ``drop``, for all fields but those in ``field_modes`` (pairs of name and mode).
+    ``headers`` and ``header_modes`` are the same for header fields, by lower-case name, and may be ``redact`` too;
+    ``headers`` empty drops all but the two that the common line has. ``query`` is the same for the values of the query;
+    empty redacts those that look like secrets.
+    """
 
     path: str = ""
     format: str = "common"
+    batch: int = 0
+    statuses: tuple[tuple[int, int], ...] = ()
+    retried: bool = False
+    slower_than: float = 0.0
+    fields: str = "keep"
+    field_modes: tuple[tuple[str, str], ...] = ()
+    headers: str = ""
+    header_modes: tuple[tuple[str, str], ...] = ()
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True)

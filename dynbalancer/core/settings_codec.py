@@ -45,11 +45,16 @@ def in_worker(found: Mapping[str, Any]) -> Settings:
             **{name: found[name] for name in _PLAIN},
             entry_points=tuple(_entry_point(entry_point) for entry_point in found["entry_points"]),
             limits=Limits(**found["limits"]),
-            access_log=None if access_log is None else AccessLogSettings(**access_log),
+            access_log=None if access_log is None else _access_log(access_log),
             default_certificate=None if certificate is None else _certificate(certificate),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ConfigurationError("settings from the parent", f"not readable: {error!r}") from error
+
+
+def _access_log(found: Mapping[str, Any]) -> AccessLogSettings:
+    pairs = ("statuses", "field_modes", "header_modes")
+    return AccessLogSettings(**{**found, **{name: tuple(map(tuple, found[name])) for name in pairs}})
 
 
 def _certificate(found: Mapping[str, Any]) -> Certificate:

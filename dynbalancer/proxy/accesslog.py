@@ -1,16 +1,16 @@
-"""The access log: one line per request, in Traefik's common format or as JSON, written in batches.
+"""The access log: one line per request, written in batches. What a line says is :mod:`dynbalancer.core.accesslines`'s.
 
-Lines are gathered and written together, a second later at most; a full disk or a stuck pipe loses lines (they are
+Lines are gathered and written together, a second later at most. A full disk or a stuck pipe costs lines (they are
 counted), never requests: nothing here waits for who reads them.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import stat
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -18,26 +18,23 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from dynbalancer.core.accesslines import keeper, line_of
 from dynbalancer.core.exchange import Exchange
 from dynbalancer.core.settings import AccessLogSettings
 from dynbalancer.errors import ConfigurationError
 from dynbalancer.interfaces import IExchangeObserver
+from dynbalancer.proxy.transports import encryption_of
 
 #: A batch is written when it has this many lines, or after this many seconds.
 BATCH, INTERVAL = 256, 1.0
 
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-#: Octets that stand for themselves in a line.
-_PLAIN = bytes(octet for octet in range(0x20, 0x7F) if octet not in b'"\\')
-_unprintable = {octet: f"\\x{octet:02x}" for octet in (*range(0x20), *range(0x7F, 0x100))} | {
-    ord('"'): '\\"',
-    ord("\\"): "\\\\",
-}
+#: How many lines, and octets, may wait for a disk or a reader. What comes on top is lost.
+MOST, LARGEST = 10_000, 8 * 1024 * 1024
 
 
 @implementer(IExchangeObserver)
 class AccessLog:
-    """Writes a line for each exchange."""
+    """Writes a line for each exchange. ``lost`` counts those that could not be written."""
 
     _log = Logger()
 
@@ -52,16 +49,21 @@ class AccessLog:
         """``stdout`` is the descriptor to write to where the settings name no file."""
         self._path = settings.path
         self._stdout = stdout
-        self._line = _as_json if settings.format == "json" else _as_common
+        self._batch = min(settings.batch or BATCH, MOST)
+        self._kept = keeper(settings)
+        self._line = line_of(settings, offset=local_offset, encryption=_encryption)
         self._lines: list[str] = []
         self._count = 0
         self._wall = wall
-        self._second = -1
-        self._stamp = ""
         self.lost = 0
+        self._told = 0
         self._fd = -1
         self._poll: select.poll | None = None
-        self._rest = b""
+        #: What was gathered and is not out, and how many lines and octets that is.
+        self._queue: deque[bytes] = deque()
+        self._waiting = 0
+        self._size = 0
+        self._begun = False
         self._call = LoopingCall(self.flush)
         self._call.clock = clock
 
@@ -91,33 +93,64 @@ class AccessLog:
 
     def exchange_ended(self, exchange: Exchange) -> None:
         """See IExchangeObserver."""
-        now = self._wall()
-        if int(now) != self._second:
-            self._second = int(now)
-            self._stamp = _clf_time(now)
         self._count += 1
-        self._lines.append(self._line(exchange, self._stamp, self._count))
-        if len(self._lines) >= BATCH:
+        if self._kept is not None and not self._kept(exchange):
+            return
+        self._lines.append(self._line(exchange, self._wall(), self._count))
+        if len(self._lines) >= self._batch:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was gathered, as far as it is taken at once."""
+        """Write what was gathered, as far as it is taken at once. The rest waits for the next time."""
         lines, self._lines = self._lines, []
-        if not lines:
+        if self._fd < 0:
+            self.lost += len(lines)
             return
-        begun, left = bool(self._rest), self._rest + "".join(lines).encode("ascii", "backslashreplace")
-        self._rest = b""
+        if lines:
+            data = "".join(lines).encode("ascii", "backslashreplace")
+            self._queue.append(data)
+            self._waiting += len(lines)
+            self._size += len(data)
         try:
-            while left:
-                size = self._write(left)
-                begun = left[size - 1] != ord("\n")
-                left = left[size:]
+            while self._queue:
+                self._write_some(self._queue[0])
         except OSError:
-            if begun:
-                # A line that is out in part is completed first thing next time: no two lines become one.
-                self._rest, _, left = left.partition(b"\n")
-                self._rest += b"\n"
-            self.lost += left.count(b"\n")
+            self._drop_newest()
+            return
+        if self.lost > self._told:
+            # Only now: before, who reads this might be the one who didn't read.
+            self._log.warn("The access log goes on; {lost} lines were lost", lost=self.lost - self._told)
+            self._told = self.lost
+
+    def _write_some(self, data: bytes) -> None:
+        size = self._write(data)
+        self._size -= size
+        self._waiting -= data.count(b"\n", 0, size)
+        self._begun = data[size - 1] != ord("\n")
+        if size == len(data):
+            self._queue.popleft()
+        else:
+            self._queue[0] = data[size:]
+
+    def _drop_newest(self) -> None:
+        """What waits is bounded. The oldest is kept: a line that is out in part is completed first."""
+        while len(self._queue) > 1 and (self._waiting > MOST or self._size > LARGEST):
+            data = self._queue.pop()
+            self._size -= len(data)
+            lines = data.count(b"\n")
+            self._waiting -= lines
+            self.lost += lines
+
+    def _drop_begun(self) -> None:
+        """The end of a line is of no use without its beginning, which is in the old file."""
+        data = self._queue.popleft()
+        _, _, rest = data.partition(b"\n")
+        self._begun = False
+        self._size -= len(data) - len(rest)
+        self._waiting -= 1
+        self.lost += 1
+        if rest:
+            self._queue.appendleft(rest)
 
     def _write(self, data: bytes) -> int:
         """Write some of it. Raises OSError, also where that would wait."""
@@ -130,7 +163,9 @@ class AccessLog:
 
     def _open(self) -> None:
         fd = self._open_file() if self._path else self._stdout
-        self._fd, self._rest, self._poll = fd, b"", None
+        self._fd, self._poll = fd, None
+        if self._path and self._begun:
+            self._drop_begun()
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             self._poll = select.poll()
             self._poll.register(fd, select.POLLOUT)
@@ -146,80 +181,17 @@ class AccessLog:
         if self._fd not in (self._stdout, -1):
             os.close(self._fd)
         self._fd = -1
+        self.lost += self._waiting
+        self._queue.clear()
+        self._waiting = self._size = 0
+        self._begun = False
 
 
-def _clf_time(seconds: float) -> str:
-    # strftime would follow the locale for the month.
-    parts = time.gmtime(seconds)
-    return (
-        f"{parts.tm_mday:02d}/{_MONTHS[parts.tm_mon - 1]}/{parts.tm_year:04d}"
-        f":{parts.tm_hour:02d}:{parts.tm_min:02d}:{parts.tm_sec:02d} +0000"
-    )
+def local_offset(seconds: float) -> int:
+    """How far local time is ahead, in seconds."""
+    return time.localtime(seconds).tm_gmtoff
 
 
-def _text(value: bytes) -> str:
-    """Latin-1, with quotes and everything unprintable escaped: one request can't write two lines."""
-    text = value.decode("latin-1")
-    return text if not value.translate(None, _PLAIN) else text.translate(_unprintable)
-
-
-def _as_common(exchange: Exchange, stamp: str, count: int) -> str:
-    """``host - user [time] "request" status size "referer" "agent" count "router" "server" ms`` (Traefik 3)."""
-    head = exchange.head
-    referer = agent = None
-    for lower, value, _ in head.headers.fields:
-        if lower == b"user-agent":
-            agent = value
-        elif lower == b"referer":
-            referer = value
-    route = exchange.route
-    server = exchange.server
-    return '%s - %s [%s] "%s %s HTTP/1.%d" %d %d "%s" "%s" %d "%s" "%s" %dms\n' % (
-        exchange.client,
-        _text(exchange.user) if exchange.user else "-",
-        stamp,
-        # A method is a token.
-        head.method.decode("ascii"),
-        _text(head.path if head.query is None else head.target),
-        head.version - 10,
-        exchange.status,
-        exchange.bytes_out,
-        _text(referer) if referer else "-",
-        _text(agent) if agent else "-",
-        count,
-        route.name if route is not None else "-",
-        server.server.url if server is not None else "-",
-        (exchange.finished - exchange.started) * 1000,
-    )
-
-
-def _as_json(exchange: Exchange, stamp: str, count: int) -> str:
-    head = exchange.head
-    route = exchange.route
-    server = exchange.server
-    line: dict[str, Any] = {
-        "time": stamp,
-        "ClientHost": exchange.client,
-        "ClientPort": exchange.client_port,
-        "ClientUsername": exchange.user.decode("latin-1") or "-",
-        "RequestMethod": head.method.decode("latin-1"),
-        "RequestHost": head.host.decode("latin-1"),
-        "RequestPath": head.target.decode("latin-1"),
-        "RequestProtocol": f"HTTP/1.{head.version - 10}",
-        "RequestScheme": head.scheme.decode("latin-1"),
-        "RequestContentSize": exchange.bytes_in,
-        "DownstreamStatus": exchange.status,
-        "DownstreamContentSize": exchange.bytes_out,
-        "Duration": int((exchange.finished - exchange.started) * 1e9),
-        "RetryAttempts": max(exchange.tries - 1, 0),
-        "RequestCount": count,
-        "entryPointName": exchange.entry_point.name,
-    }
-    if route is not None:
-        line["RouterName"] = route.name
-        line["ServiceName"] = route.service_name
-    if server is not None:
-        line["ServiceURL"] = server.server.url
-    if exchange.outcome != "done":
-        line["Outcome"] = exchange.outcome
-    return json.dumps(line) + "\n"
+def _encryption(exchange: Exchange) -> tuple[str, str] | None:
+    connection = getattr(exchange, "client_connection", None)
+    return None if connection is None else encryption_of(connection.transport)

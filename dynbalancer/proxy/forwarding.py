@@ -136,6 +136,7 @@ class Forwarding(Exchange):
         if not self.outcome:
             self.outcome = "refused" if response.status >= 400 else "done"
         self._leave_upstream()
+        self.sent = head
         self.send_head(head)
         if response.body and head.length is not None and self.head.method != b"HEAD":
             self.send_body(response.body)
@@ -170,6 +171,7 @@ class Forwarding(Exchange):
     def forward(self, service: LiveService) -> None:
         """Begin: ask the best server of ``service``."""
         self._candidates = service.balancer.choices(self.head)
+        self.forwarded = self.resource.clock()
         self.next_server()
 
     def next_server(self, error: UpstreamError | None = None) -> None:
@@ -286,9 +288,11 @@ class Forwarding(Exchange):
             self._begin_tunnel(head)
             return
         route = self.route
-        if route is not None and route.middlewares and not self._run_response_hooks(head):
-            self.answer(plain_response(500))
-            return
+        if route is not None and route.middlewares:
+            self.origin = (head.status, tuple(head.headers.fields))
+            if not self._run_response_hooks(head):
+                self.answer(plain_response(500))
+                return
         self.send_head(head)
 
     def response_ended(self, trailers: Sequence[Field]) -> None:

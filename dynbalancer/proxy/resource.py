@@ -72,6 +72,7 @@ class ReverseProxyResource:
         else:
             head.headers.fields += fields
         if route.middlewares:
+            exchange.asked = (head.path, head.query)
             self._run(exchange, route.middlewares, 0)
         else:
             exchange.forward(route.service)

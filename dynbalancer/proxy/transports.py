@@ -146,6 +146,13 @@ class NativeTransport(asyncio.Protocol):
         self._native.pause_reading()
         return self._native
 
+    def encryption(self) -> tuple[str, str] | None:
+        """Version and cipher, where the connection is encrypted."""
+        found = self._native.get_extra_info("ssl_object")
+        if found is None or found.cipher() is None:
+            return None
+        return (found.version() or "").removeprefix("TLSv"), found.cipher()[0]
+
     def unsent(self) -> int:
         """Octets written that the kernel has not taken yet."""
         return int(self._native.get_write_buffer_size())
@@ -232,6 +239,16 @@ def unsent(transport: Any) -> int:
     if isinstance(transport, NativeTransport):
         return transport.unsent()
     return len(getattr(transport, "dataBuffer", b"")) + getattr(transport, "_tempDataLen", 0)
+
+
+def encryption_of(transport: Any) -> tuple[str, str] | None:
+    """Version and cipher of an encrypted connection on either kind of transport (``1.3``), None for a plain one."""
+    if isinstance(transport, NativeTransport):
+        return transport.encryption()
+    connection = getattr(transport, "_tlsConnection", None)
+    if connection is None or not connection.get_cipher_name():
+        return None
+    return connection.get_protocol_version_name().removeprefix("TLSv"), connection.get_cipher_name()
 
 
 def reset(transport: Any) -> None:

@@ -71,6 +71,29 @@ class Passing(ProxyCase):
         assert client.read() == b"HTTP/1.1 203 OK\r\nX-Was: /other\r\nContent-Length: 2\r\n\r\nok"
         assert self.ended.outcomes == [(203, "done")]
 
+    def test_what_hooks_change_is_remembered_as_it_was(self) -> None:
+        def on_request(exchange: Exchange) -> None:
+            exchange.head.path, exchange.head.query = b"/other", b"x"
+
+        def on_response(exchange: Exchange, head: ResponseHead) -> None:
+            head.status = 203
+            head.headers.add(b"X-Was", b"1")
+
+        self.use({"m": Hooks(on_request=on_request, on_response=on_response)})
+        _, server = self.asking()
+        self.clock.advance(1)
+        server.send(OK)
+        (exchange,) = self.ended.exchanges
+        assert (exchange.asked, exchange.origin) == ((b"/", None), (200, ()))
+        assert (exchange.sent, exchange.finished - exchange.forwarded) == (None, 1)
+
+    def test_head_of_an_answer_of_ours_is_remembered(self) -> None:
+        self.use({"m": returning(Response(401, b"who?", [(b"X-A", b"b")]))})
+        self.client().send(GET)
+        (exchange,) = self.ended.exchanges
+        assert exchange.sent is not None and exchange.sent.headers.get(b"x-a") == b"b"
+        assert (exchange.origin, exchange.forwarded) == (None, 0)
+
     def test_middleware_that_answers_keeps_servers_and_later_ones_out(self) -> None:
         order: list[str] = []
         later = Hooks(on_request=calling(order, "request"), on_response=calling(order, "response"))

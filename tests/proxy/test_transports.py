@@ -37,6 +37,7 @@ from dynbalancer.proxy.transports import (
     Encryption,
     NativeTransport,
     connect,
+    encryption_of,
     listen,
     loop_of,
     unsent,
@@ -148,6 +149,17 @@ def test_protocol_is_made_with_a_transport_twisted_knows() -> None:
     assert native.did == [("limits", HIGH_WATER)]
     assert verifyObject(ITCPTransport, transport)
     assert verifyObject(IConsumer, transport)
+
+
+def test_encrypted_connections_say_how() -> None:
+    transport, native = connected(Plain())
+    assert encryption_of(transport) is None
+    cipher: list[Any] = [None]
+    native._about["ssl_object"] = SimpleNamespace(version=lambda: "TLSv1.2", cipher=lambda: cipher[0])
+    assert encryption_of(transport) is None
+    cipher[0] = ("ECDHE-RSA-AES128-GCM-SHA256", "TLSv1.2", 128)
+    assert encryption_of(transport) == ("1.2", "ECDHE-RSA-AES128-GCM-SHA256")
+    assert encryption_of(StringTransport()) is None
 
 
 def test_octets_go_straight_to_the_native_transport() -> None:
