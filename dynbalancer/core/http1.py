@@ -109,13 +109,9 @@ def _read_line(line: bytes, limits: Limits) -> tuple[int, Field]:
 
 
 def _request_line(line: bytes, limits: Limits) -> tuple[bytes, bytes, int]:
-    if line.find(b" ", 0, limits.method + 1) < 0:
-        raise RequestError(400, "bad-request-line", "no method")
-    if len(line) > limits.request_line:
-        raise RequestError(414, "request-line-too-long")
-    parts = line.split(b" ")
-    if len(parts) != 3:
-        raise RequestError(400, "bad-request-line", "not a method, a target and a version")
+    parts = line.split(b" ", 3)
+    if len(line) > limits.request_line or len(parts) != 3:
+        raise _bad_request_line(line, limits)
     method, target, protocol = parts
     if method not in _METHODS and (
         not method or len(method) > limits.method or method.translate(None, TOKEN)
@@ -127,6 +123,15 @@ def _request_line(line: bytes, limits: Limits) -> tuple[bytes, bytes, int]:
             raise RequestError(505, "bad-version", "only HTTP/1.0 and HTTP/1.1 are spoken here")
         raise RequestError(400, "bad-version")
     return method, target, version
+
+
+def _bad_request_line(line: bytes, limits: Limits) -> RequestError:
+    """Which of its faults counts: the one that shows first when the line comes octet by octet."""
+    if line.find(b" ", 0, limits.method + 1) < 0:
+        return RequestError(400, "bad-request-line", "no method")
+    if len(line) > limits.request_line:
+        return RequestError(414, "request-line-too-long")
+    return RequestError(400, "bad-request-line", "not a method, a target and a version")
 
 
 def _request_length(special: dict[int, list[bytes]], version: int) -> int:

@@ -151,9 +151,6 @@ class RequestReader:
             head = parse_request_head(data[:end], self.limits, trusted=self.trusted, scheme=self.scheme)
         except RequestError as error:
             return self._refuse(error, data)
-        return self._begin(head, data[end + 4 :])
-
-    def _begin(self, head: RequestHead, rest: bytes) -> bytes:
         length = head.length
         if not length:
             self.reading = HELD
@@ -164,7 +161,7 @@ class RequestReader:
             self.reading = LENGTH
             self._left = length
         self.head_received(head)
-        return rest
+        return data[end + 4 :]
 
     def _incomplete(self, data: bytes, checked: int) -> bytes:
         """No whole head yet: hold it, unless it can't become a good one. So many octets were looked at before."""

@@ -314,8 +314,9 @@ class UpstreamConnection(ResponseReader, Protocol):
         self.exchange = None
         if self.clean and self.request_sent and self.reading == HELD and not self.lost:
             self.reused = True
-            # A slow client may have had it paused, right up to the last octets of the answer.
-            self.resume()
+            if self._paused:
+                # A slow client may have had it paused, right up to the last octets of the answer.
+                self.resume()
             self.idle_since = now
             self.upstream.keep(self)
         else:
