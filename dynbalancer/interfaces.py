@@ -119,7 +119,10 @@ class IMiddlewareMaker(Interface):
 
 
 class IMiddleware(Interface):
-    """A running middleware. A hook it has no need for is None on the class, and costs nothing."""
+    """A running middleware. A hook it has no need for is None on the class, and costs nothing.
+
+    One with an attribute ``members``, names of others, is a chain: the routing table puts those in its place.
+    """
 
     def on_request(exchange):
         """None to go on, a Response to answer at once, or an awaitable of either. May change ``exchange.head``."""

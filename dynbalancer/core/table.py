@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
-from dynbalancer.core import model
+from dynbalancer.core import chains, model
 from dynbalancer.core.exchange import Exchange
 from dynbalancer.core.explanation import Explanation, explain
 from dynbalancer.core.rules.index import HostIndex
@@ -234,6 +235,7 @@ class _Compiler:
         self.disabled: dict[str, tuple[str, ...]] = {}
         self.services: dict[str, Any] = {}
         self.middlewares: dict[str, Any] = {}
+        self.chains: dict[str, tuple[str, ...]] = {}
         self.failed: dict[str, str] = {}
         self.rules: dict[tuple[str, str], _Read] = {}
         self.old_rules = previous._rules if previous else {}
@@ -252,6 +254,16 @@ class _Compiler:
                 self._make("middleware", self.middlewares, wanted, partial(make, wanted))
             for notice in getattr(self.middlewares.get(name), "notices", ()):
                 self._say("middleware", wanted, notice, severity="warning")
+        self._unfold_chains()
+
+    def _unfold_chains(self) -> None:
+        """Learn what each middleware with ``members`` stands for."""
+        found = {n: live.members for n, live in self.middlewares.items() if hasattr(live, "members")}
+        self.chains, failed = chains.unfold(found, partial(self.middleware_names.find, "middleware"))
+        for name, error in failed.items():
+            # Made anew next time: what it refers to may be there then.
+            del self.middlewares[name]
+            self._fail("middleware", self.configuration.middlewares[name], error)
 
     def make_services(self, make: MakeService) -> None:
         """A live service for each definition; the old one where nothing changed."""
@@ -273,8 +285,11 @@ class _Compiler:
         try:
             made[wanted.name] = make()
         except ConfigurationError as error:
-            self.failed[f"{kind} {wanted.name}"] = error.why
-            self._say(kind, wanted, error.why, error.hint)
+            self._fail(kind, wanted, error)
+
+    def _fail(self, kind: str, wanted: model.Middleware | model.Service, error: ConfigurationError) -> None:
+        self.failed[f"{kind} {wanted.name}"] = error.why
+        self._say(kind, wanted, error.why, error.hint)
 
     def _say(
         self,
@@ -297,7 +312,7 @@ class _Compiler:
         rule = self._try(errors, self._rule, router)
         service = self._try(errors, self._service, router)
         entry_points = self._entry_points(router, errors)
-        middlewares = [self._try(errors, self._middleware, router, name) for name in router.middlewares]
+        middlewares = [self._try(errors, self._middleware, router, name) or () for name in router.middlewares]
         if router.priority > HIGHEST_PRIORITY:
             why = f"priority {router.priority} is above the highest allowed, {HIGHEST_PRIORITY}"
             errors.append(ConfigurationError("", why))
@@ -311,7 +326,7 @@ class _Compiler:
             router,
             rule.rule.node,
             rule.matches,
-            tuple(middlewares),
+            tuple(chain.from_iterable(middlewares)),
             self.services[service],
             service,
             priority_of(router),
@@ -348,9 +363,12 @@ class _Compiler:
         name = self.service_names.find("service", router.service, router.name)
         return self._usable("service", self.configuration.services[name], router)
 
-    def _middleware(self, router: model.Router, reference: str) -> Any:
+    def _middleware(self, router: model.Router, reference: str) -> tuple[Any, ...]:
+        """The running middleware, or those that a chain stands for."""
         name = self.middleware_names.find("middleware", reference, router.name)
-        return self.middlewares[self._usable("middleware", self.configuration.middlewares[name], router)]
+        self._usable("middleware", self.configuration.middlewares[name], router)
+        wanted = (self.configuration.middlewares[leaf] for leaf in self.chains.get(name, (name,)))
+        return tuple(self.middlewares[self._usable("middleware", one, router)] for one in wanted)
 
     def _usable(self, kind: str, wanted: model.Middleware | model.Service, router: model.Router) -> str:
         failure = self.failed.get(f"{kind} {wanted.name}")

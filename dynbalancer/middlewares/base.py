@@ -104,9 +104,9 @@ class SettingsReader:
             value = str(value)
         return str(self._read("text", option, value, default))
 
-    def switch(self, option: str) -> bool:
-        """True or false, false where it is not given."""
-        return bool(self._read("switch", option, self._found.get(option), False))
+    def switch(self, option: str, *, default: bool = False) -> bool:
+        """True or false, the default where it is not given."""
+        return bool(self._read("switch", option, self._found.get(option), default))
 
     def words(self, option: str, *, required: bool = True) -> tuple[str, ...]:
         """A list, or one text with commas; at least one word where it is required."""

@@ -450,6 +450,88 @@ def test_what_failed_before_is_tried_again() -> None:
     assert made == ["m@docker", "m@docker"]
 
 
+class LiveChain(Live):
+    """A live object with members."""
+
+    def __init__(self, definition: Middleware) -> None:
+        super().__init__(definition)
+        self.members = definition.settings["middlewares"]
+
+
+def chained(
+    *middlewares: Middleware, used: Sequence[str] = ("c",), previous: RoutingTable | None = None
+) -> RoutingTable:
+    """A table with one router, for middlewares of which some may be chains."""
+
+    def make(definition: Middleware) -> Any:
+        return LiveChain(definition) if definition.type == "chain" else Live(definition)
+
+    wanted = configuration(router("r", middlewares=tuple(used)), middlewares=middlewares)
+    return compile_table(wanted, [WEB], previous=previous, make_middleware=make, make_service=Live)
+
+
+def chain(name: str, *members: str) -> Middleware:
+    return Middleware(name, "chain", {"middlewares": members}, "container web-1")
+
+
+def passed(made: RoutingTable) -> list[str]:
+    """The middlewares that a request of the only router passes."""
+    return [live.definition.name for live in made.routes[0].middlewares]
+
+
+A, B, C = (Middleware(f"{name}@docker", "x") for name in "abc")
+
+
+def test_members_of_a_chain_are_put_in_its_place() -> None:
+    made = chained(
+        A, B, C, chain("c@docker", "a", "d@docker"), chain("d@docker", "b", "c@x"), Middleware("c@x", "x")
+    )
+    assert passed(made) == ["a@docker", "b@docker", "c@x"]
+    assert made.problems == ()
+    made = chained(A, B, chain("d@docker", "b", "a"), used=("a", "d", "b", "d"))
+    assert passed(made) == ["a@docker", "b@docker", "a@docker", "b@docker", "b@docker", "a@docker"]
+
+
+def test_member_is_meant_where_its_chain_was_written() -> None:
+    other = Middleware("a@file", "x")
+    made = chained(A, other, chain("c@file", "a"), used=("c@file",))
+    assert passed(made) == ["a@file"]
+
+
+@pytest.mark.parametrize(
+    ("middlewares", "why"),
+    [
+        ([chain("c@docker", "c")], "it leads back to itself: c@docker → c@docker"),
+        (
+            [A, chain("c@docker", "a", "d"), chain("d@docker", "c")],
+            "it leads back to itself: c@docker → d@docker → c@docker",
+        ),
+        ([chain("c@docker", "a")], 'middleware "a@docker" does not exist'),
+        ([A, Middleware("bad@docker", "bad"), chain("c@docker", "a", "bad")], "it is bad"),
+    ],
+)
+def test_router_with_a_chain_that_can_not_be_used_is_off(middlewares: list[Middleware], why: str) -> None:
+    made = chained(*middlewares)
+    assert taken(made) is None
+    assert why in made.disabled["r@docker"][0]
+    assert any(why in problem.why and "web-1" in problem.where for problem in made.problems) or "bad" in why
+
+
+def test_chain_that_nobody_uses_is_a_problem_all_the_same() -> None:
+    made = chained(A, chain("d@docker", "d"), used=("a",))
+    assert taken(made) == "r"
+    assert [problem.why for problem in made.problems] == ["it leads back to itself: d@docker → d@docker"]
+
+
+def test_chain_works_as_soon_as_its_members_are_there_and_keeps_them() -> None:
+    wanted = chain("c@docker", "a")
+    first = chained(wanted)
+    second = chained(wanted, A, previous=first)
+    third = chained(wanted, A, B, previous=second)
+    assert (taken(first), passed(second)) == (None, ["a@docker"])
+    assert third.routes[0].middlewares[0] is second.routes[0].middlewares[0]
+
+
 def test_rule_read_before_is_not_read_again() -> None:
     old = table(configuration(router("r"), router("gone", "Path(`/x`)")))
     new = table(configuration(router("renamed")), previous=old)

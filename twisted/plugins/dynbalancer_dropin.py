@@ -97,6 +97,12 @@ digestAuth = MiddlewareMaker(
 ipWhiteList = MiddlewareMaker(
     "ipWhiteList", "dynbalancer.middlewares.allowlists.IpWhiteList", "The older name of ipAllowList."
 )
+chain = MiddlewareMaker("chain", "dynbalancer.middlewares.chains.Chain", "One name for several middlewares.")
+contentType = MiddlewareMaker(
+    "contentType",
+    "dynbalancer.middlewares.contenttypes.ContentType",
+    "Without effect: no Content-Type is guessed here.",
+)
 
 # Balancers
 wrr = BalancerMaker(

@@ -1,0 +1,27 @@
+"""The middleware contentType, which Traefik needs and this proxy does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dynbalancer.middlewares.base import Middleware, SettingsReader
+
+
+@dataclass(frozen=True, slots=True)
+class ContentType(Middleware):
+    """Nothing: a response has the Content-Type that its server gave it, or none. Nobody guesses here.
+
+    Guessing is how a browser comes to run what was uploaded as a picture.
+    """
+
+    notices: tuple[str, ...] = ()
+
+    @classmethod
+    def from_settings(cls, name: str, settings: Mapping[str, Any]) -> ContentType:
+        """Takes ``autoDetect``, which Traefik 2 had; false says that nothing is to be guessed."""
+        reader = SettingsReader(name, settings, ("autoDetect",))
+        if reader.switch("autoDetect", default=True):
+            return cls(("it has no effect: no Content-Type is guessed for a server that gives none",))
+        return cls()
