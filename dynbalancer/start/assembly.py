@@ -8,8 +8,9 @@ from types import MappingProxyType
 from typing import Any
 
 from dynbalancer.core.model import EntryPoint
-from dynbalancer.core.settings import AccessLogSettings, ApiSettings, Limits, Settings
+from dynbalancer.core.settings import ApiSettings, Limits, Settings
 from dynbalancer.errors import ConfigurationError, Problem, did_you_mean
+from dynbalancer.start.accesslog import access_log
 from dynbalancer.start.flags import Flag, Given, Vocabulary
 
 DEFAULTS = Settings()
@@ -50,7 +51,7 @@ class Assembly:
             api=self._api(),
             providers=self._providers(),
             workers=self._cpus if workers < 0 else workers,
-            access_log=self._access_log(),
+            access_log=access_log(self._chosen),
             limits=self._limits(),
             grace=self._get("gracetimeout", DEFAULTS.grace),
             throttle=self._get("providersthrottleduration", DEFAULTS.throttle),
@@ -97,11 +98,6 @@ class Assembly:
         if not token:
             raise ConfigurationError(found.where, f"{found.value} is empty", "the API would be open")
         return token
-
-    def _access_log(self) -> AccessLogSettings | None:
-        path, form = self._get("accesslog.filepath", ""), self._get("accesslog.format", "common")
-        asked = "accesslog.filepath" in self._chosen or "accesslog.format" in self._chosen
-        return AccessLogSettings(path, form) if self._get("accesslog", asked) else None
 
     def _limits(self) -> Limits:
         found = {field.name: f"limits.{field.name.replace('_', '')}" for field in fields(Limits)}

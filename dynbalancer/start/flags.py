@@ -14,6 +14,8 @@ from typing import Any
 
 from dynbalancer.core.settings import Limits
 from dynbalancer.errors import ConfigurationError, did_you_mean
+from dynbalancer.start import accesslog
+from dynbalancer.start.accesslog import field_mode, header_mode, log_format, statuses
 from dynbalancer.start.traefik_flags import instead_of
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -164,13 +166,6 @@ def level(text: str) -> str:
     return _LEVELS[text.strip().lower()]
 
 
-def log_format(text: str) -> str:
-    """``common`` or ``json``."""
-    if text.strip().lower() not in ("common", "json"):
-        raise ValueError(f"{text!r} is not a format of the access log; use common or json")
-    return text.strip().lower()
-
-
 def plain(text: str) -> str:
     """The text as it is."""
     return text
@@ -212,7 +207,16 @@ FIXED = (
     Flag("debug", boolean, "false", "The same as --loglevel=debug.", LOGS),
     Flag("accesslog", boolean, "false", "Write a line for each request.", LOGS),
     Flag("accesslog.filepath", plain, "", "File for them; empty: standard output.", LOGS),
-    Flag("accesslog.format", log_format, "common", "common or json.", LOGS),
+    Flag("accesslog.format", log_format, "common", "common, genericCLF or json.", LOGS),
+    Flag("accesslog.bufferingsize", size, "0", "Lines written together; 0: 256, or those of a second.", LOGS),
+    Flag("accesslog.filters.statuscodes", statuses, "", "Write those, e.g. 404,500-599.", LOGS, many=True),
+    Flag("accesslog.filters.retryattempts", boolean, "false", "Write those tried on several servers.", LOGS),
+    Flag("accesslog.filters.minduration", duration, "0s", "Write those that took longer.", LOGS),
+    Flag("accesslog.fields.defaultmode", field_mode, "keep", "keep or drop fields.", LOGS),
+    Flag(
+        "accesslog.fields.headers.defaultmode", header_mode, "", "keep, drop or redact header fields.", LOGS
+    ),
+    Flag("accesslog.fields.queryparameters.defaultmode", header_mode, "", "The same for the query.", LOGS),
     Flag("retry", boolean, "true", "Try another server where the first can't be reached.", SERVERS),
     Flag("retry.attempts", count, "3", "Servers tried in all, not counting those that refuse.", SERVERS),
     Flag("serverstransport.insecureskipverify", boolean, "false", "Accept any certificate.", SERVERS),
@@ -228,6 +232,12 @@ ENTRY_POINT = (
     Flag("tls", certificates, "false", "The same; or CERTIFICATE,KEY files, pairs with ; between.", ENTRY),
     Flag("forwardedheaders.trustedips", network, "", "Peers that may set X-Forwarded-*.", ENTRY, many=True),
     Flag("forwardedheaders.insecure", boolean, "false", "Every peer may set X-Forwarded-*.", ENTRY),
+)
+
+#: Settings of something that has a name: ``--accesslog.fields.names.NAME``.
+NAMED = (
+    Flag(accesslog.FIELD_NAMES, field_mode, "", "keep or drop this field.", LOGS),
+    Flag(accesslog.HEADER_NAMES, header_mode, "", "keep, drop or redact this header field.", LOGS),
 )
 
 #: Other names of the same setting.
@@ -316,6 +326,7 @@ class Vocabulary:
         self.providers = tuple(makers)
         self.flags = {flag.key: flag for flag in (*provider_flags(makers), *limit_flags(), *FIXED)}
         self.fields = {flag.key: flag for flag in ENTRY_POINT}
+        self.named = {flag.key: flag for flag in NAMED}
 
     def canonical(self, key: str) -> str:
         """The one key of a setting that has several names."""
@@ -332,7 +343,12 @@ class Vocabulary:
         if key.startswith("entrypoints."):
             _, _, field = key.removeprefix("entrypoints.").partition(".")
             return self.fields.get(field)
-        return self.flags.get(key)
+        return self.flags.get(key) or self.named.get(self._stem(key))
+
+    def _stem(self, key: str) -> str:
+        return next(
+            (stem for stem in self.named if len(key) > len(stem) + 1 and key.startswith(stem + ".")), ""
+        )
 
     def refuse(self, given: Given) -> ConfigurationError:
         """Why a setting that :meth:`find` doesn't know can't be used, in one sentence."""

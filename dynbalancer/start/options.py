@@ -95,7 +95,7 @@ def in_environment(
         if not variable.startswith(ENVIRONMENT) or not text.strip():
             continue
         words = variable.removeprefix(ENVIRONMENT).lower()
-        key = compact.get(words.replace("_", "")) or _entry_point_key(words, vocabulary)
+        key = compact.get(words.replace("_", "")) or _key_with_a_name(words, vocabulary)
         if key:
             yield Given(key, text, variable)
         else:
@@ -107,12 +107,17 @@ def _provided(key: str, vocabulary: Vocabulary) -> bool:
     return key.partition(".")[0] in vocabulary.providers
 
 
-def _entry_point_key(words: str, vocabulary: Vocabulary) -> str:
+def _key_with_a_name(words: str, vocabulary: Vocabulary) -> str:
     for field in vocabulary.fields:
         suffix = "_" + field.replace(".", "_")
         if words.startswith("entrypoints_") and words.endswith(suffix):
             name = words.removeprefix("entrypoints_").removesuffix(suffix)
             return f"entrypoints.{name}.{field}" if name else ""
+    for stem in vocabulary.named:
+        prefix = stem.replace(".", "_") + "_"
+        if words.startswith(prefix) and words != prefix:
+            # No field has an underscore that anybody sets, and no variable a hyphen.
+            return f"{stem}.{words.removeprefix(prefix).replace('_', '-')}"
     return ""
 
 
@@ -237,6 +242,8 @@ def help_text(command: str, vocabulary: Vocabulary) -> str:
         groups.setdefault(flag.group, []).append(flag)
     for point_flag in vocabulary.fields.values():
         groups[flags.ENTRY].append(replace(point_flag, key=f"entrypoints.NAME.{point_flag.key}", default=""))
+    for named_flag in vocabulary.named.values():
+        groups[named_flag.group].append(replace(named_flag, key=f"{named_flag.key}.NAME"))
     for group in sorted(groups, key=_rank):
         lines += ["", f"{group}:", *(_help_line(flag) for flag in groups[group])]
     return "\n".join(lines) + "\n"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 #: Change nothing that a client could notice.
 HARMLESS = frozenset(
     {
-        "accesslog.bufferingsize",
+        "accesslog.addinternals",
         "api.dashboardname",
         "api.debug",
         "api.disabledashboardad",
@@ -34,6 +34,8 @@ HARMLESS = frozenset(
 
 #: Settings, and first words of settings, that this version has not.
 _ABSENT = (
+    "accesslog.dualoutput",
+    "accesslog.otlp",
     "acme",
     "allowminweightzero",
     "api.basepath",
@@ -109,7 +111,6 @@ _ABSENT = (
 #: The same, with what to do instead.
 _INSTEAD: Mapping[str, str] = {
     **dict.fromkeys(_ABSENT, ""),
-    "accesslog": "--accesslog.filepath and --accesslog.format exist",
     "lifecycle": "--gracetimeout exists",
     "log.filepath": "redirect standard output, or use twistd --logfile",
     "respondingtimeouts": "see --limits.bodytime, --limits.writetime and --limits.idletime",

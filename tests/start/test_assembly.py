@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dynbalancer.core.settings import AccessLogSettings, ApiSettings, Limits, Settings
+from dynbalancer.core.settings import ApiSettings, Limits, Settings
 from dynbalancer.errors import ConfigurationError, Problem
 from dynbalancer.start.assembly import Assembly, Chosen, content
 from dynbalancer.start.flags import Given, Vocabulary
@@ -84,20 +84,6 @@ def test_a_file_that_can_not_be_read_is_one_sentence() -> None:
 )
 def test_attempts_count_the_first_one(values: dict[str, Any], expected: int) -> None:
     assert assembled(**values).retries == expected
-
-
-@pytest.mark.parametrize(
-    "values, expected",
-    [
-        ({}, None),
-        ({"accesslog": True}, AccessLogSettings()),
-        ({"accesslog__filepath": "/x"}, AccessLogSettings("/x")),
-        ({"accesslog__format": "json"}, AccessLogSettings(format="json")),
-        ({"accesslog": False, "accesslog__filepath": "/x"}, None),
-    ],
-)
-def test_the_access_log(values: dict[str, Any], expected: AccessLogSettings | None) -> None:
-    assert assembled(**values).access_log == expected
 
 
 def test_the_rest_is_taken_over() -> None:
