@@ -29,11 +29,8 @@ from dynbalancer.errors import BadResponse, RequestError
 _VERSIONS = {b"HTTP/1.1": 11, b"HTTP/1.0": 10}
 _version = re.compile(rb"HTTP/[0-9]\.[0-9]").fullmatch
 _status_line = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t -\x7e\x80-\xff]*))?").fullmatch
-#: RFC 9110 section 7.8, but for h2c, h2, HTTP/… and TLS/….
-_protocol = re.compile(
-    rb"(?!(?:h2c?|http|tls)(?:/|\Z))[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?",
-    re.IGNORECASE,
-).fullmatch
+_protocol = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?").fullmatch
+_http_or_tls = re.compile(rb"(?:h2c?|http|tls)(?:/.*)?", re.IGNORECASE).fullmatch
 _status_lines: dict[bytes, tuple[int, bytes, int]] = {}
 _METHODS = {b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"PATCH", b"OPTIONS"}
 
@@ -193,8 +190,10 @@ def _upgrades(values: list[bytes]) -> bytes:
 
     Not another HTTP, nor TLS: what goes through a tunnel then would be requests that nobody looked at.
     """
-    protocols = (part.strip(b" \t") for value in values for part in value.split(b","))
-    return b", ".join([protocol for protocol in protocols if _protocol(protocol)])
+    protocols = [part.strip(b" \t") for value in values for part in value.split(b",")]
+    if not all(map(_protocol, protocols)):
+        raise RequestError(400, "bad-upgrade", "Upgrade is no list of protocols")
+    return b", ".join([protocol for protocol in protocols if not _http_or_tls(protocol)])
 
 
 def _set_target(head: RequestHead, target: bytes, hosts: list[bytes] | None) -> None:

@@ -16,8 +16,6 @@ from dynbalancer.errors import BadResponse, RequestError, UpstreamClosed, Upstre
 #: What a reader waits for. HELD: a whole message was read, and the next may not begin yet. RAW: no HTTP any more.
 HEAD, LENGTH, CHUNKS, TO_CLOSE, HELD, RAW, DEAD = range(7)
 
-_LONGEST_METHOD_AND_BLANK = 33
-
 
 def _checked(held: bytes) -> int:
     """How much of a head that is held was found good: a CR at its end waits for its LF."""
@@ -175,7 +173,7 @@ class RequestReader:
             return self._refuse(RequestError(414, "request-line-too-long"), data)
         if len(data) > limits.head + 3:
             return self._refuse(RequestError(431, "head-too-long"), data)
-        if b" " not in data and len(data) > _LONGEST_METHOD_AND_BLANK:
+        if len(data) > limits.method and data.find(b" ", 0, limits.method + 1) < 0:
             return self._refuse(RequestError(400, "bad-request-line", "no blank after the method"), data)
         self._held = data
         return b""

@@ -16,6 +16,8 @@ class Requests(RequestReader):
         self.verdicts: list[str] = []
         self.heads: list[RequestHead] = []
         self.bodies: list[bytes] = []
+        #: Whether there were any at all.
+        self.trailers = False
 
     def head_received(self, head: RequestHead) -> None:
         self.verdicts.append("200")
@@ -28,6 +30,7 @@ class Requests(RequestReader):
         self.bodies[-1] += data
 
     def message_received(self, trailers: list[Field]) -> None:
+        self.trailers = self.trailers or bool(trailers)
         self._answered()
 
     def _answered(self) -> None:

@@ -111,7 +111,6 @@ def test_forwarded_fields_are_for_trusted_peers() -> None:
         ([b"Connection: Upgrade", b"Upgrade: h2c, websocket, TLS/1.2"], b"GET / HTTP/1.1", b"websocket"),
         ([b"Connection: Upgrade", b"Upgrade: H2C", b"Upgrade: HTTP/2.0"], b"GET / HTTP/1.1", None),
         ([b"Connection: Upgrade", b"Upgrade: httpx/1, h2cx"], b"GET / HTTP/1.1", b"httpx/1, h2cx"),
-        ([b"Connection: Upgrade", b"Upgrade: a b, \xff, c"], b"GET / HTTP/1.1", b"c"),
         ([b"Connection: Upgrade", b"Upgrade: websocket"], b"GET / HTTP/1.0", None),
     ],
 )
