@@ -73,9 +73,9 @@ def parse_request_head(
 
 
 def _read_request(lines: list[bytes], limits: Limits, trusted: bool, scheme: bytes) -> RequestHead:
+    method, target, version = _request_line(lines[0], limits)
     if len(lines) > limits.fields + 1:
         raise RequestError(431, "too-many-fields")
-    method, target, version = _request_line(lines[0], limits)
     head = RequestHead(method)
     head.version = version
     head.scheme = scheme

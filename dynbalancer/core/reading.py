@@ -169,12 +169,12 @@ class RequestReader:
             return self._refuse(
                 RequestError(400, "control-character", "control character, or bare CR or LF"), data
             )
+        if len(data) > limits.method and data.find(b" ", 0, limits.method + 1) < 0:
+            return self._refuse(RequestError(400, "bad-request-line", "no blank after the method"), data)
         if line_end > limits.request_line or (line_end < 0 and len(data) > limits.request_line + 1):
             return self._refuse(RequestError(414, "request-line-too-long"), data)
         if len(data) > limits.head + 3:
             return self._refuse(RequestError(431, "head-too-long"), data)
-        if len(data) > limits.method and data.find(b" ", 0, limits.method + 1) < 0:
-            return self._refuse(RequestError(400, "bad-request-line", "no blank after the method"), data)
         self._held = data
         return b""
 
