@@ -1,9 +1,9 @@
 """One key for the session tickets of all workers, so that a client resumes with whichever it meets.
 
-Python's ``ssl`` can't set that key (up to 3.14 there is no call for it), so each process would take its own tickets
-only. OpenSSL can. Its context is the first member of Python's context object, and has been in every version from 3.2
-on; it is reached through ``ctypes``, in versions of CPython that this was tried with, and what was set is read back.
-Anywhere else nothing is touched: then a client that meets another worker makes a full handshake, which always works.
+Python's ``ssl`` has no call to set that key, so each process would take its own tickets only. OpenSSL has one. Its
+context is the first member of Python's context object; it is reached through ``ctypes``, in those versions of CPython
+that this was tried with, and what was set is read back. Anywhere else nothing is touched: then a client that meets
+another worker makes a full handshake, which always works.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from dynbalancer.core.certificates import TICKET_KEY_SIZE as KEY_SIZE
 # From openssl/ssl.h.
 _GET_TICKET_KEYS, _SET_TICKET_KEYS = 58, 59
 
-#: Versions of CPython whose context object has been looked at.
-_KNOWN = ((3, 11), (3, 14))
+#: The first and the last version of CPython that this was tried with.
+_KNOWN = ((3, 11), (3, 13))
 
 
 def set_key(context: ssl.SSLContext, key: bytes) -> bool:
