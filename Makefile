@@ -4,11 +4,13 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format e2e docs bench image clean
+.PHONY: help run demo test lint format e2e fuzz docs bench image clean
 
 PORT ?= 8000
 API_PORT ?= 8080
 ARGS ?=
+SECONDS ?= 60
+INPUTS ?= 100000
 IMAGE ?= dynbalancer
 VENV ?= .venv
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -62,6 +64,10 @@ $(VENV)/lint: $(VENV)/made setup.cfg
 	@echo "Installing what the checks need"
 	@$(call install,test lint)
 
+$(VENV)/fuzz: $(VENV)/made setup.cfg
+	@echo "Installing what fuzzing needs"
+	@$(call install,test fuzz)
+
 $(VENV)/docs: $(VENV)/made setup.cfg
 	@echo "Installing what the documentation needs"
 	@$(call install,docs)
@@ -107,6 +113,9 @@ format: $(VENV)/lint ## Put the sources in shape
 
 e2e: ## Run the end-to-end tests on a Docker engine of their own (needs root)
 	@PYTHON="$(PYTHON)" PYTHONPATH= tests/e2e/run $(ARGS)
+
+fuzz: $(VENV)/fuzz ## Fuzz parsers, rules and labels, SECONDS each, and compare INPUTS with other parsers
+	@"$(BIN)/python" tests/fuzz/run.py $(SECONDS) $(INPUTS)
 
 docs: $(VENV)/docs $(VENV)/run ## Build the documentation
 	"$(BIN)/sphinx-build" -W -n --keep-going -q docs docs/_build
