@@ -19,7 +19,15 @@ LONGEST_SHOWN = 100
 MISSING = (-1,)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
+class _Good:
+    """A pair that could be used, and what its files looked like then."""
+
+    certificate: Certificate
+    signatures: tuple[object, ...]
+
+
+@dataclass(slots=True, repr=False)
 class CertificateFiles:
     """Reads pairs of files, named as seen from ``directory``.
 
@@ -30,8 +38,8 @@ class CertificateFiles:
     directory: str
     now: Callable[[], float] = time.time
     paths: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    _good: dict[tuple[str, str], Certificate] = field(default_factory=dict)
-    _before: dict[tuple[str, str], Certificate] = field(default_factory=dict)
+    _good: dict[tuple[str, str], _Good] = field(default_factory=dict)
+    _before: dict[tuple[str, str], _Good] = field(default_factory=dict)
 
     def begin(self) -> None:
         """A document is read anew: forget the pairs that it does not name any more."""
@@ -40,11 +48,17 @@ class CertificateFiles:
 
     def read(self, chain: str, key: str) -> tuple[Certificate | None, tuple[Problem, ...]]:
         """The certificate of two files or PEM texts, if it can be used, and what there is to say about it."""
-        try:
-            found = pem.read_certificate(self._text(chain), self._text(key))
-        except ConfigurationError as error:
-            return self._kept(chain, key, error)
-        self._good[chain, key] = found
+        # First, so that a change while they are read is seen later.
+        signatures = self._look_at(chain), self._look_at(key)
+        good = self._before.get((chain, key))
+        if good is None or good.signatures != signatures:
+            try:
+                read = pem.read_certificate(self._text(chain), self._text(key))
+            except ConfigurationError as error:
+                return self._kept(chain, key, error)
+            good = _Good(read, signatures)
+        self._good[chain, key] = good
+        found = good.certificate
         if found.expires > self.now():
             return found, ()
         day = time.strftime("%Y-%m-%d", time.gmtime(found.expires))
@@ -68,19 +82,25 @@ class CertificateFiles:
     def _kept(
         self, chain: str, key: str, error: ConfigurationError
     ) -> tuple[Certificate | None, tuple[Problem, ...]]:
-        before = self._before.get((chain, key))
-        if before is None or before.expires <= self.now():
+        good = self._before.get((chain, key))
+        if good is None or good.certificate.expires <= self.now():
             return None, (error.as_problem(),)
-        self._good[chain, key] = before
+        self._good[chain, key] = good
+        before = good.certificate
         why = f"{error.why}; the certificate for {before.name} that was read before stays"
         return before, (Problem("", why, error.hint, "warning"),)
+
+    def _look_at(self, given: str) -> object:
+        if pem.MARK in given:
+            return given
+        path = os.path.join(self.directory, given)
+        self.paths[path] = signature = _signature(path)
+        return signature
 
     def _text(self, given: str) -> str:
         if pem.MARK in given:
             return given
         path = os.path.join(self.directory, given)
-        # First, so that a change while it is read is seen later.
-        self.paths[path] = _signature(path)
         shown = given if len(given) <= LONGEST_SHOWN and given.isprintable() else f"{given[:20]!r}…"
         try:
             return read_file(path).decode("ascii")

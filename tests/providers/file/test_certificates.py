@@ -9,6 +9,7 @@ import pytest
 
 from dynbalancer import pem
 from dynbalancer.core.model import Certificate
+from dynbalancer_file import certificates
 from dynbalancer_file.certificates import CertificateFiles
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -45,6 +46,7 @@ def test_paths_begin_in_the_directory_of_the_document(files: CertificateFiles, t
 def test_texts_are_taken_as_they_are(files: CertificateFiles) -> None:
     found, problems = files.read(FIRST.chain, FIRST.key)
     assert (found is not None, problems, files.paths, files.signature()) == (True, (), {}, b"")
+    assert FIRST.key not in repr(files)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +97,27 @@ def test_half_renewed_pair_keeps_what_was_read_before(files: CertificateFiles, t
     found, problems = files.read("a.pem", "a.key")
     assert found is not None
     assert (found.chain, problems) == (SECOND.chain, ())
+
+
+def test_files_that_did_not_change_are_not_read_again(
+    files: CertificateFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def noted(path: str) -> bytes:
+        read.append(path)
+        return Path(path).read_bytes()
+
+    monkeypatch.setattr(certificates, "read_file", noted)
+    before, _ = files.read("a.pem", "a.key")
+    files.begin()
+    assert files.read("a.pem", "a.key") == (before, ())
+    assert len(read) == 2
+    written(tmp_path, SECOND)
+    files.begin()
+    found, _ = files.read("a.pem", "a.key")
+    assert found is not None
+    assert (found.chain, len(read)) == (SECOND.chain, 4)
 
 
 def test_a_pair_that_is_named_no_more_is_forgotten(files: CertificateFiles, tmp_path: Path) -> None:
