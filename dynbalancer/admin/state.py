@@ -206,7 +206,11 @@ def news(totals: Totals, per_second: Sequence[int], before: Mapping[str, int]) -
             mark = tally.count * 1_000_003 + tally.in_flight
             now[f"{family} {name}"] = mark
             if before.get(f"{family} {name}") != mark:
-                moved[family][name] = {"count": tally.count, "inFlight": tally.in_flight}
+                moved[family][name] = {
+                    "count": tally.count,
+                    "inFlight": tally.in_flight,
+                    "p95": tally.quantile(0.95),
+                }
     return {
         "count": totals.count,
         "seconds": totals.seconds,
@@ -216,6 +220,8 @@ def news(totals: Totals, per_second: Sequence[int], before: Mapping[str, int]) -
         "openConnections": totals.open_connections,
         "inFlight": totals.in_flight,
         "refusals": dict(totals.refusals),
+        "lostLines": totals.lost_lines,
+        "stalls": totals.stalls,
         "recentErrors": list(totals.recent_errors),
         "perSecond": list(per_second),
         **moved,

@@ -11,11 +11,15 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from zope.interface import implementer
 
+from dynbalancer.core.rates import Rates
 from dynbalancer.core.statistics import Report, Totals, newest
 from dynbalancer.interfaces import IStatistics
 
 #: For how many seconds the requests of each second are remembered.
 SECONDS = 60
+
+#: Over how many seconds the rates of routers, services and servers are taken.
+RATE_SECONDS = 10
 
 #: The fields of a recent error, and how long their texts may be.
 ERROR_FIELDS = ("status_code", "status", "method", "host", "path", "time")
@@ -30,15 +34,24 @@ class Statistics(Service):
     """Sums of what the workers did, those that run and those that ended.
 
     The sums are kept, and moved by each report: the cost is that of what changed. ``local`` gives reports of this
-    process, where it forwards by itself.
+    process, where it forwards by itself. ``stalls`` says how often the loop of this process stood still.
     """
 
     name = "statistics"
 
-    def __init__(self, clock: IReactorTime, local: Callable[[], Report] | None = None) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        local: Callable[[], Report] | None = None,
+        *,
+        stalls: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._local = local
+        self._stalls = stalls
         self._seen: dict[int, Report] = {}
         self._sum = Totals()
+        self._rates = Rates(self._sum)
+        self._seconds = 0
         self._ring: deque[int] = deque([0] * SECONDS, maxlen=SECONDS)
         self._counted = 0
         self._tick = LoopingCall(self.count_second)
@@ -57,6 +70,7 @@ class Statistics(Service):
 
     def update(self, worker: int, report: Report) -> None:
         """Worker number ``worker`` reports."""
+        self._rates.expect(report)
         self._sum.take(self._seen.setdefault(worker, Report()), report)
 
     def close(self, worker: int) -> None:
@@ -75,6 +89,7 @@ class Statistics(Service):
         found = self._sum.copy()
         errors = (error for seen in self._seen.values() for error in seen.recent_errors)
         found.recent_errors = newest([*found.recent_errors, *errors])
+        found.stalls += self._stalls()
         return found
 
     def per_second(self) -> list[int]:
@@ -86,6 +101,9 @@ class Statistics(Service):
         self._look()
         self._ring.append(max(0, self._sum.count - self._counted))
         self._counted = self._sum.count
+        self._seconds += 1
+        if self._seconds % RATE_SECONDS == 0:
+            self._rates.look(RATE_SECONDS)
 
     def _look(self) -> None:
         if self._local is not None:

@@ -11,6 +11,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
+from dynbalancer.core.latency import BOUNDS, quantile
+
 Key = TypeVar("Key")
 
 #: How many recent errors are kept.
@@ -18,9 +20,23 @@ RECENT = 10
 
 
 class Tally:
-    """What a router, service or server did. Times in seconds, sizes in bytes; ``in_flight`` is now, the rest so far."""
+    """What a router, service or server did. Times in seconds, sizes in bytes; ``in_flight`` is now, the rest so far.
 
-    __slots__ = ("bytes_in", "bytes_out", "count", "in_flight", "retries", "seconds", "statuses")
+    ``latency`` counts by the buckets of :mod:`dynbalancer.core.latency`, but upgraded connections, whose time says how
+    long somebody stayed. ``rate`` is exchanges a second lately, where somebody keeps it.
+    """
+
+    __slots__ = (
+        "bytes_in",
+        "bytes_out",
+        "count",
+        "in_flight",
+        "latency",
+        "rate",
+        "retries",
+        "seconds",
+        "statuses",
+    )
 
     def __init__(self) -> None:
         self.count = 0
@@ -30,6 +46,20 @@ class Tally:
         self.retries = 0
         self.in_flight = 0
         self.statuses: dict[int, int] = {}
+        self.latency: dict[int, int] = {}
+        self.rate = 0.0
+
+    def quantile(self, q: float) -> float | None:
+        """Seconds within which this share (0 to 1) was answered, None where nothing was."""
+        return quantile(self.latency, q)
+
+    def classes(self) -> dict[str, int]:
+        """Exchanges by class of their status: ``2xx``."""
+        found: dict[str, int] = {}
+        for status, count in sorted(self.statuses.items()):
+            name = f"{status // 100}xx"
+            found[name] = found.get(name, 0) + count
+        return found
 
     def add(self, other: Tally) -> None:
         """Take the other's counts on top."""
@@ -40,6 +70,7 @@ class Tally:
         self.retries += other.retries
         self.in_flight += other.in_flight
         _add_counts(self.statuses, other.statuses)
+        _add_counts(self.latency, other.latency)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -51,6 +82,11 @@ class Tally:
             "retries": self.retries,
             "inFlight": self.in_flight,
             "statuses": {str(status): count for status, count in self.statuses.items()},
+            "classes": self.classes(),
+            "rate": self.rate,
+            "p50": self.quantile(0.5),
+            "p95": self.quantile(0.95),
+            "p99": self.quantile(0.99),
         }
 
     def follow(self, before: Tally, now: Tally) -> None:
@@ -62,6 +98,7 @@ class Tally:
         self.retries += now.retries - before.retries
         self.in_flight += now.in_flight - before.in_flight
         _follow_counts(self.statuses, before.statuses, now.statuses)
+        _follow_counts(self.latency, before.latency, now.latency)
 
     def as_list(self) -> list[Any]:
         """JSON-able, and short: what a worker sends."""
@@ -73,12 +110,13 @@ class Tally:
             self.retries,
             self.in_flight,
             self.statuses,
+            self.latency,
         ]
 
     @classmethod
     def from_list(cls, found: Any) -> Tally:
         """What :meth:`as_list` gave. Raises TypeError, ValueError or AttributeError on anything else."""
-        count, seconds, bytes_in, bytes_out, retries, in_flight, statuses = found
+        count, seconds, bytes_in, bytes_out, retries, in_flight, statuses, latency = found
         tally = cls()
         tally.count = int(count)
         tally.seconds = float(seconds)
@@ -87,6 +125,9 @@ class Tally:
         tally.retries = int(retries)
         tally.in_flight = int(in_flight)
         tally.statuses = _counts(statuses)
+        tally.latency = _counts(latency)
+        if not all(0 <= number <= len(BOUNDS) for number in tally.latency):
+            raise ValueError("a bucket that there is not")
         if not math.isfinite(tally.seconds):
             raise ValueError("a time that is not finite")
         return tally
@@ -96,15 +137,18 @@ class Report:
     """What a process says of itself: of some routers and servers all they did since its start; the rest is whole.
 
     ``statuses`` are those of all its exchanges. Router ``""`` stands for the exchanges that no router took.
+    ``lost_lines`` of the access log could not be written, ``stalls`` are times when the event loop stood still.
     """
 
     __slots__ = (
         "in_flight",
+        "lost_lines",
         "open_connections",
         "recent_errors",
         "refusals",
         "routers",
         "servers",
+        "stalls",
         "statuses",
     )
 
@@ -116,6 +160,8 @@ class Report:
         self.recent_errors: list[dict[str, Any]] = []
         self.in_flight = 0
         self.open_connections = 0
+        self.lost_lines = 0
+        self.stalls = 0
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -127,6 +173,8 @@ class Report:
             "recentErrors": self.recent_errors,
             "inFlight": self.in_flight,
             "openConnections": self.open_connections,
+            "lostLines": self.lost_lines,
+            "stalls": self.stalls,
         }
 
     @classmethod
@@ -140,6 +188,7 @@ class Report:
         report.recent_errors = [dict(error) for error in found["recentErrors"]][:RECENT]
         report.in_flight = int(found["inFlight"])
         report.open_connections = int(found["openConnections"])
+        report.lost_lines, report.stalls = int(found["lostLines"]), int(found["stalls"])
         return report
 
     def update(self, newer: Report) -> None:
@@ -147,6 +196,7 @@ class Report:
         self.statuses, self.refusals = newer.statuses, newer.refusals
         self.recent_errors = newer.recent_errors
         self.in_flight, self.open_connections = newer.in_flight, newer.open_connections
+        self.lost_lines, self.stalls = newer.lost_lines, newer.stalls
         self.routers.update(newer.routers)
         self.servers.update(newer.servers)
 
@@ -154,7 +204,16 @@ class Report:
 class Totals(Tally):
     """All that one process, or all of them, did. Server keys are ``service url``."""
 
-    __slots__ = ("open_connections", "recent_errors", "refusals", "routers", "servers", "services")
+    __slots__ = (
+        "lost_lines",
+        "open_connections",
+        "recent_errors",
+        "refusals",
+        "routers",
+        "servers",
+        "services",
+        "stalls",
+    )
 
     def __init__(self) -> None:
         super().__init__()
@@ -164,12 +223,16 @@ class Totals(Tally):
         self.refusals: dict[str, int] = {}
         self.recent_errors: list[dict[str, Any]] = []
         self.open_connections = 0
+        self.lost_lines = 0
+        self.stalls = 0
 
     def take(self, seen: Report, report: Report) -> None:
         """Count what a process did since what was ``seen`` of it, which is brought up to date."""
         self.count += sum(report.statuses.values()) - sum(seen.statuses.values())
         self.in_flight += report.in_flight - seen.in_flight
         self.open_connections += report.open_connections - seen.open_connections
+        self.lost_lines += report.lost_lines - seen.lost_lines
+        self.stalls += report.stalls - seen.stalls
         _follow_counts(self.statuses, seen.statuses, report.statuses)
         _follow_counts(self.refusals, seen.refusals, report.refusals)
         for name, now in report.routers.items():
@@ -189,6 +252,7 @@ class Totals(Tally):
         self.bytes_in += now.bytes_in - before.bytes_in
         self.bytes_out += now.bytes_out - before.bytes_out
         self.retries += now.retries - before.retries
+        _follow_counts(self.latency, before.latency, now.latency)
 
     def end(self, seen: Report) -> None:
         """A process has ended: what it did stays counted, what it was doing is over."""
@@ -220,7 +284,7 @@ class Totals(Tally):
         found = Totals()
         for name in Tally.__slots__:
             setattr(found, name, getattr(self, name))
-        found.statuses = dict(self.statuses)
+        found.statuses, found.latency = dict(self.statuses), dict(self.latency)
         found.routers, found.services, found.servers = (
             dict(self.routers),
             dict(self.services),
@@ -229,6 +293,7 @@ class Totals(Tally):
         found.refusals = dict(self.refusals)
         found.recent_errors = list(self.recent_errors)
         found.open_connections = self.open_connections
+        found.lost_lines, found.stalls = self.lost_lines, self.stalls
         return found
 
     def as_dict(self) -> dict[str, Any]:
@@ -239,6 +304,7 @@ class Totals(Tally):
         found["refusals"] = dict(self.refusals)
         found["recentErrors"] = self.recent_errors
         found["openConnections"] = self.open_connections
+        found["lostLines"], found["stalls"] = self.lost_lines, self.stalls
         return found
 
 

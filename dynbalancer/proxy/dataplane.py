@@ -174,9 +174,11 @@ class DataPlane:
 
     def report(self, most: int = REPORTED) -> Report:
         """What changed since the last reports, for at most so many routers and servers; see :attr:`unreported`."""
-        return self._counting.report(
+        report = self._counting.report(
             most, open_connections=self._open_connections(), refusals=self._all_refusals()
         )
+        report.lost_lines = self._access_log.lost if self._access_log is not None else 0
+        return report
 
     @property
     def unreported(self) -> int:

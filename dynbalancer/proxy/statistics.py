@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from zope.interface import implementer
 
 from dynbalancer.core.exchange import Exchange
+from dynbalancer.core.latency import BOUNDS
 from dynbalancer.core.model import NOTHING
 from dynbalancer.core.statistics import RECENT, Report, Tally, Totals
 from dynbalancer.interfaces import IExchangeObserver
@@ -61,6 +63,7 @@ class Counting:
             tallies = (found, server.tally)
         seconds, retries = exchange.finished - exchange.started, exchange.tries - 1
         bytes_in, bytes_out = exchange.bytes_in, exchange.bytes_out
+        took = bisect_left(BOUNDS, seconds) if status != 101 else None
         for tally in tallies:
             tally.count += 1
             tally.seconds += seconds
@@ -68,8 +71,16 @@ class Counting:
             tally.bytes_out += bytes_out
             if retries > 0:
                 tally.retries += retries
-            statuses = tally.statuses
-            statuses[status] = statuses.get(status, 0) + 1
+            # What is there already is there all but always: this is faster than to ask.
+            try:
+                tally.statuses[status] += 1
+            except KeyError:
+                tally.statuses[status] = 1
+            if took is not None:
+                try:
+                    tally.latency[took] += 1
+                except KeyError:
+                    tally.latency[took] = 1
         if status >= 400:
             self._remember(exchange)
 

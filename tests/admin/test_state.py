@@ -91,18 +91,22 @@ def test_statistics_carry_the_last_minute() -> None:
     source = FakeStatistics()
     found = state.statistics(source.totals(), source.per_second())
     assert (found["count"], found["perSecond"][-1], len(found["perSecond"])) == (4, 4, 60)
+    assert {"p50", "p95", "p99", "rate", "classes"} < set(found["routers"]["web@docker"])
+    assert (found["classes"], found["stalls"], found["lostLines"]) == ({"2xx": 3, "4xx": 1}, 0, 0)
 
 
 def test_news_name_only_what_moved() -> None:
     totals = FakeStatistics().totals()
     first, marks = state.news(totals, [], {})
-    assert first["routers"] == {"web@docker": {"count": 3, "inFlight": 0}}
+    assert first["routers"] == {"web@docker": {"count": 3, "inFlight": 0, "p95": None}}
     second, marks = state.news(totals, [], marks)
     assert second["routers"] == {}
     totals.servers["web@docker http://10.0.0.1:80"] = Tally()
     totals.routers["web@docker"].in_flight = 1
+    totals.routers["web@docker"].latency = {40: 1}
     third, _ = state.news(totals, [], marks)
-    assert third["routers"] == {"web@docker": {"count": 3, "inFlight": 1}}
+    p95 = totals.routers["web@docker"].quantile(0.95)
+    assert third["routers"] == {"web@docker": {"count": 3, "inFlight": 1, "p95": p95}}
     assert list(third["servers"]) == ["web@docker http://10.0.0.1:80"]
 
 

@@ -101,6 +101,21 @@ class StatisticsTests(SynchronousTestCase):
         assert statistics.totals().count == 6
         assert statistics.per_second()[-1] == 6
 
+    def test_rates_are_those_of_the_last_ten_seconds(self) -> None:
+        self.statistics.update(1, report(20))
+        self.clock.pump([1] * 10)
+        assert self.statistics.totals().services["web@docker"].rate == 2
+        assert self.statistics.totals().rate == 2
+        self.clock.pump([1] * 10)
+        assert self.statistics.totals().services["web@docker"].rate == 0
+
+    def test_stalls_of_this_process_are_counted_with_those_of_the_workers(self) -> None:
+        statistics = Statistics(self.clock, stalls=lambda: 3)
+        told = report(1)
+        told.stalls = 2
+        statistics.update(1, told)
+        assert (statistics.totals().stalls, statistics.totals().stalls) == (5, 5)
+
     def test_stopped_service_leaves_no_call_and_keeps_its_sums(self) -> None:
         self.statistics.update(1, report(5))
         self.statistics.stopService()
@@ -129,7 +144,7 @@ class CheckedTests(SynchronousTestCase):
             {},
             {**good, "inFlight": "many"},
             {**good, "inFlight": float("inf")},
-            {**good, "routers": {"web": [1, float("inf"), 0, 0, 0, 0, {}]}},
+            {**good, "routers": {"web": [1, float("inf"), 0, 0, 0, 0, {}, {}]}},
             {**good, "statuses": [1]},
             {**good, "servers": {"web": 3}},
             {**good, "recentErrors": [{"path": "/"}]},

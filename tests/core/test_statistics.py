@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dynbalancer.core.latency import bucket
 from dynbalancer.core.statistics import RECENT, Report, Tally, Totals, newest, service_of
 
 
@@ -18,6 +19,7 @@ def tally(count: int, *, in_flight: int = 0, status: int = 200) -> Tally:
     made.count, made.seconds, made.in_flight = count, count / 4, in_flight
     made.bytes_in, made.bytes_out = count, 2 * count
     made.statuses = {status: count} if count else {}
+    made.latency = {bucket(0.25): count} if count else {}
     return made
 
 
@@ -30,6 +32,7 @@ def report(count: int = 3, *, in_flight: int = 1, **about: Any) -> Report:
     made.refusals = {"no-host": count}
     made.in_flight = in_flight
     made.open_connections = 4
+    made.lost_lines, made.stalls = 5, 2
     for name, value in about.items():
         setattr(made, name, value)
     return made
@@ -48,12 +51,17 @@ def test_report_survives_the_wire() -> None:
         {"statuses": [1]},
         {"statuses": {"ok": 1}},
         {"routers": {"a": [1]}},
-        {"routers": {"a": [1, float("inf"), 0, 0, 0, 0, {}]}},
+        {"routers": {"a": [1, float("inf"), 0, 0, 0, 0, {}, {}]}},
+        {"routers": {"a": [1, 1, 0, 0, 0, 0, {}, {"82": 1}]}},
+        {"routers": {"a": [1, 1, 0, 0, 0, 0, {}, {"-1": 1}]}},
+        {"routers": {"a": [1, 1, 0, 0, 0, 0, {}]}},
         {"routers": [1]},
         {"servers": {"a": {}}},
         {"refusals": {"a": "x"}},
         {"recentErrors": 3},
         {"inFlight": None},
+        {"lostLines": None},
+        {"stalls": "x"},
     ],
 )
 def test_rubbish_is_refused(change: dict[str, object]) -> None:
@@ -72,12 +80,27 @@ def test_processes_add_up_and_services_are_the_sums_of_their_servers() -> None:
     assert (whole.count, whole.statuses, whole.refusals) == (7, {200: 7}, {"no-host": 7})
     assert (whole.seconds, whole.bytes_in, whole.bytes_out) == (1.75, 7, 14)
     assert (whole.in_flight, whole.open_connections) == (3, 8)
+    assert (whole.lost_lines, whole.stalls) == (10, 4)
     assert whole.routers["web@docker"].as_dict() == tally(7).as_dict()
     assert whole.services["web@docker"].as_dict() == tally(7, in_flight=3).as_dict()
     assert {key: one.count for key, one in whole.servers.items()} == {
         "web@docker http://10.0.0.1:80": 3,
         "web@docker http://10.0.0.2:80": 4,
     }
+
+
+def test_tally_says_how_fast_it_was_and_how_it_ended() -> None:
+    whole = Totals()
+    whole.take(Report(), report(2, routers={"": tally(1, status=404), "web@docker": tally(1)}))
+    for one in (whole, whole.routers["web@docker"], whole.services["web@docker"]):
+        assert one.quantile(0.5) is not None and 0.2 < (one.quantile(0.5) or 0) <= 0.25
+    found = whole.services["web@docker"].as_dict()
+    assert (found["classes"], found["p50"] < found["p95"] < found["p99"] <= 0.25) == ({"2xx": 2}, True)
+    idle = Tally().as_dict()
+    assert (idle["p50"], idle["p95"], idle["p99"], idle["rate"], idle["classes"]) == (None, None, None, 0, {})
+    mixed = tally(1)
+    mixed.statuses = {404: 1, 200: 2, 403: 3}
+    assert mixed.classes() == {"2xx": 2, "4xx": 4}
 
 
 def test_newer_report_replaces_what_was_seen() -> None:
@@ -100,6 +123,7 @@ def test_process_that_ended_stays_counted_and_does_nothing_now() -> None:
     whole.take(seen, report(3, recent_errors=[{"time": 1.0}]))
     whole.end(seen)
     assert (whole.count, whole.in_flight, whole.open_connections) == (3, 0, 0)
+    assert (whole.lost_lines, whole.stalls) == (5, 2)
     assert whole.services["web@docker"].as_dict() == tally(3).as_dict()
     assert whole.recent_errors == [{"time": 1.0}]
 
@@ -131,7 +155,9 @@ def test_what_comes_in_pieces_is_in_the_end_what_was_done(
     whole.take(seen, done)
     at_once = Totals()
     at_once.take(Report(), done)
-    assert whole.as_dict() | {"refusals": {}, "openConnections": 0} == at_once.as_dict()
+    nothing = {"refusals": {}, "openConnections": 0, "lostLines": 0, "stalls": 0}
+    assert whole.as_dict() | nothing == at_once.as_dict()
+    assert whole.latency == at_once.latency
 
 
 def test_only_the_newest_errors_are_kept() -> None:
@@ -158,6 +184,7 @@ def test_copy_has_its_own_names() -> None:
     found = whole.copy()
     whole.take(Report(), report(3, routers={"new@docker": tally(3)}))
     assert (found.count, found.statuses, set(found.routers)) == (2, {200: 2}, {"web@docker"})
+    assert (found.latency, found.stalls, found.lost_lines) == ({bucket(0.25): 2}, 2, 5)
 
 
 def test_key_of_a_server_begins_with_its_service() -> None:

@@ -342,6 +342,12 @@ class Books(PlaneCase):
         assert (last.routers, last.servers, last.in_flight) == ({}, {}, 0)
         assert (last.statuses, self.plane.unreported) == ({200: 1, 499: 1}, 0)
 
+    def test_lines_that_could_not_be_written_are_reported(self) -> None:
+        assert self.plane.report().lost_lines == 0
+        assert self.plane._access_log is not None
+        self.plane._access_log.lost = 2
+        assert self.plane.report().lost_lines == 2
+
     def test_counts_outlive_a_server(self) -> None:
         self.plane.take(configuration("one"), 1)
         self.answered()

@@ -8,6 +8,7 @@ from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from dynbalancer.core.exchange import Exchange
+from dynbalancer.core.latency import bucket
 from dynbalancer.core.model import Server
 from dynbalancer.core.settings import Limits
 from dynbalancer.core.statistics import RECENT, Report, Totals
@@ -53,10 +54,20 @@ def test_exchange_counts_for_its_router_its_service_and_its_server() -> None:
     for tally in (totals, totals.routers["web@x"], totals.servers["web@x http://one"]):
         assert (tally.count, tally.seconds, tally.bytes_in, tally.bytes_out) == (2, 1.0, 6, 14)
         assert (tally.statuses, tally.retries) == ({200: 1, 500: 1}, 2)
+        assert tally.latency == {bucket(0.5): 2}
     assert totals.services["web@x"].count == 2
     assert (totals.servers["web@x http://one"].in_flight, totals.in_flight) == (2, 2)
     assert (totals.open_connections, totals.refusals) == (4, {"bad-host": 1})
     assert verifyObject(IExchangeObserver, counting)
+
+
+def test_time_of_an_upgraded_connection_says_nothing_of_latency() -> None:
+    counting, one = Counting(set()), upstream("one")
+    counting.follow("web@x", (one,))
+    counting.exchange_ended(ended(one, status=101))
+    totals = counting.totals()
+    for tally in (totals, totals.routers["web@x"], totals.servers["web@x http://one"]):
+        assert (tally.count, tally.latency, tally.quantile(0.5)) == (1, {}, None)
 
 
 def test_asking_twice_gives_the_same() -> None:

@@ -5,11 +5,15 @@ import * as format from "./format.js";
 
 const byId = (id) => document.getElementById(id);
 const counts = { routers: {}, services: {}, servers: {} };
+const times = { routers: {}, services: {}, servers: {} };
 
 /** Take new statistics: all of them, or what one second brought. */
 export function take(found) {
   for (const family of Object.keys(counts)) {
-    for (const [name, tally] of Object.entries(found[family] || {})) counts[family][name] = tally.count;
+    for (const [name, tally] of Object.entries(found[family] || {})) {
+      counts[family][name] = tally.count;
+      times[family][name] = tally.p95;
+    }
   }
   const perSecond = found.perSecond || [];
   setText(byId("rate"), format.count(perSecond.at(-1) || 0));
@@ -28,6 +32,10 @@ export function take(found) {
 export function shown(within) {
   for (const node of within.querySelectorAll("[data-count]")) {
     setText(node, format.count(counts[node.dataset.family][node.dataset.count] || 0));
+  }
+  for (const node of within.querySelectorAll("[data-p95]")) {
+    const seconds = times[node.dataset.family][node.dataset.p95];
+    setText(node, typeof seconds === "number" ? format.brief(seconds) : "–");
   }
   const sums = {};
   const bars = [...within.querySelectorAll("[data-share]")];

@@ -18,6 +18,11 @@ function counted(family, name) {
   return el("span", { class: "number", data: { family, count: name } }, "0");
 }
 
+/** The same for the time within which 95 of 100 were answered. */
+function timed(family, name) {
+  return el("span", { class: "number", data: { family, p95: name } }, "–");
+}
+
 function opener(text, label) {
   const open = (event) => toggle(event.currentTarget.closest(".item"));
   return el("button", { type: "button", class: "opener", "aria-expanded": "false", "aria-label": label, on: { click: open } }, text);
@@ -72,8 +77,9 @@ function router(entry) {
       el("td", { data: { label: "Service" } }, entry.serviceName ? link("services", entry.serviceName) : "–"),
       el("td", { data: { label: "On" } }, (entry.using || entry.entryPoints).map((name) => el("span", { class: "tag" }, name))),
       el("td", { data: { label: "From" } }, entry.provider),
-      el("td", { class: "right", data: { label: "Requests" } }, counted("routers", entry.name))),
-    el("tr", { class: "detail-row" }, el("td", { colspan: "6" }, details)));
+      el("td", { class: "right", data: { label: "Requests" } }, counted("routers", entry.name)),
+      el("td", { class: "right", data: { label: "p95" } }, timed("routers", entry.name))),
+    el("tr", { class: "detail-row" }, el("td", { colspan: "7" }, details)));
 }
 
 function server(service, entry) {
@@ -95,7 +101,7 @@ function service(entry) {
     el("header", {},
       el("h3", {}, entry.name),
       chip(entry.status !== "enabled" ? entry.status : ready ? "ready" : "down", entry.status !== "enabled" ? entry.status : `${ready} of ${entry.servers.length} ready`),
-      el("span", { class: "right number" }, counted("services", entry.name), " requests")),
+      el("span", { class: "right number" }, counted("services", entry.name), " requests · p95 ", timed("services", entry.name))),
     errors(entry),
     el("table", { class: "servers" },
       el("thead", {}, el("tr", {}, ["State", "URL", "Container"].map((text) => el("th", { scope: "col" }, text)),
