@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from dynbalancer.core.labels.containers import Container, Defaults
+from dynbalancer.core.labels.reader import configuration_of
 from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Router, Server, Service
 from dynbalancer.start.compiling import compiler
 
@@ -56,3 +60,52 @@ def test_an_unknown_strategy_is_found() -> None:
     service = Service("web@x", SERVICE.servers, strategy="wrrr")
     table = COMPILE(configuration(Middleware("m@x", "addPrefix", {"prefix": "/a"}), service), 1, None)
     assert "there is no strategy wrrr; did you mean wrr?" in " ".join(map(str, table.problems))
+
+
+def labelled(**labels: str) -> Configuration:
+    """What a container asks for by v1 labels."""
+    said = {f"traefik.frontend.{key.replace('__', '.')}": value for key, value in labels.items()}
+    said["traefik.frontend.rule"] = "Host:a.example;PathPrefixStripRegex:/{id:[0-9]+}"
+    one = Container("id", "web-1", labels=said, networks={"x": "10.0.0.2"}, ports=(80,), state="running")
+    return configuration_of([one], Defaults())
+
+
+def test_options_of_v1_labels_are_middlewares_that_can_be_made() -> None:
+    wanted = labelled(
+        auth__basic="ann:$apr1$H6uskkkW$IgXLP6ewTrSuBkTrqE8wj/",
+        auth__headerField="X-User",
+        whiteList__sourceRange="10.0.0.0/8,::1",
+        whiteList__useXForwardedFor="true",
+        redirect__regex="^http://a.example/(.*)",
+        redirect__replacement="https://b.example/$1",
+        headers__customRequestHeaders="X-A:1||X-B:",
+        headers__allowedHosts="a.example",
+        headers__SSLRedirect="true",
+        headers__STSSeconds="10",
+        headers__browserXSSFilter="true",
+    )
+    table = COMPILE(wanted, 1, None)
+    assert table.problems == ()
+    kinds = [type(middleware).__name__ for middleware in table.routes[0].middlewares]
+    assert kinds == ["IpWhiteList", "RedirectRegex", "Headers", "BasicAuth", "StripPrefixRegex"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "why"),
+    [
+        ({"auth__basic": "ann:secret"}, "the password of entry 1 (ann) is not a hash"),
+        ({"auth__basic": "ann:/eaten"}, "the password of entry 1 (ann) is not a hash"),
+        ({"auth__headerField": "X-User"}, "option users: expected at least one"),
+        ({"auth__digest__users": "ann:x"}, "entry 1 is not of the form USER:REALM:HASH"),
+        ({"whiteList__sourceRange": "10.0.0.0/33"}, "option sourceRange"),
+        ({"headers__SSLRedirect": "yes"}, "option sslRedirect: expected true or false"),
+        ({"headers__customResponseHeaders": "X-A:1\r\nX-B: 2"}, "a value must not hold CR"),
+    ],
+)
+def test_options_of_v1_labels_that_can_not_be_obeyed_keep_the_router_closed(
+    labels: dict[str, str], why: str
+) -> None:
+    table = COMPILE(labelled(**labels), 1, None)
+    assert not table.routes
+    assert why in " ".join(map(str, table.problems))
+    assert "secret" not in " ".join(map(str, table.problems))

@@ -15,7 +15,8 @@ class RouterDraft:
 
     ``owner`` is what replicas have in common, ``pool`` what routers have in common that share their servers,
     ``rule_key`` one text for all spellings of the rule, ``demand`` the router without what differs between replicas
-    anyway. ``refused``: it must not be opened. ``numbered``: the place of the container among those with a v1 router
+    anyway. ``modifiers`` are what its rule does to the path, ``options`` what other labels do to requests.
+    ``refused``: it must not be opened. ``numbered``: the place of the container among those with a v1 router
     belongs to its name.
     """
 
@@ -26,6 +27,7 @@ class RouterDraft:
     rule_key: str
     pass_host_header: bool = True
     modifiers: tuple[Modifier, ...] = ()
+    options: tuple[Modifier, ...] = ()
     refused: bool = False
     numbered: bool = False
     demand: Router | None = None

@@ -9,6 +9,7 @@ from typing import TypeVar
 from dynbalancer.core.labels import naming
 from dynbalancer.core.labels.containers import Container
 from dynbalancer.core.labels.drafts import Reading, RouterDraft, ServiceDraft
+from dynbalancer.core.labels.v1options import keeps_out
 from dynbalancer.core.model import Middleware, Router, Server, Service
 from dynbalancer.errors import Problem
 
@@ -191,9 +192,13 @@ def _open_v1(
         _refuse(everyone, whole, name)
         return
     _report_pool(sets, service, whole)
+    # Whoever keeps requests out decides: a version without a password must not open what the other one closes.
+    strict = next((draft for draft in everyone if keeps_out(draft.options)), first)
+    _report_options(everyone, strict, whole)
     added = [
-        Middleware(f"{name}-{m.type}", m.type, m.settings, f"{m.call} in the rule of {first.router.origin}")
-        for m in first.modifiers
+        Middleware(f"{name}-{m.type}", m.type, m.settings, f"{m.where} of {draft.router.origin}")
+        for draft, modifiers in ((strict, strict.options), (first, first.modifiers))
+        for m in modifiers
     ]
     whole.middlewares.update({middleware.name: middleware for middleware in added})
     middlewares = tuple(middleware.name for middleware in added)
@@ -211,6 +216,15 @@ def _report_pool(sets: list[list[RouterDraft]], service: str, whole: Assembly) -
         if replicas[0].pass_host_header != first.pass_host_header:
             why = f"its passHostHeader differs from that of {origin} with the same rule, which counts"
             whole.problems.append(Problem(where, why, severity="warning"))
+
+
+def _report_options(drafts: Iterable[RouterDraft], chosen: RouterDraft, whole: Assembly) -> None:
+    for draft in drafts:
+        if draft.options != chosen.options:
+            why = f"its labels for auth, whiteList, redirect or headers differ from those of {chosen.router.origin}"
+            hint = "give all containers with this rule the same ones"
+            where = f"container {draft.container.name}"
+            whole.problems.append(Problem(where, f"{why}, which count", hint, "warning"))
 
 
 def _refuse(drafts: Iterable[RouterDraft], whole: Assembly, name: str) -> None:

@@ -59,6 +59,13 @@ class Sheet:
         return bool(self.routers or self.services or self.middlewares or self.restricted_routers)
 
     @property
+    def v1_closing(self) -> Label | None:
+        """A v1 label that keeps requests out of v1's routers, if there is one."""
+        every = (self.v1, *self.segments.values())
+        closing = (label for labels in every for key, label in labels.items() if key in words.V1_CLOSES)
+        return next((label for label in closing if not is_false(label.value)), None)
+
+    @property
     def v1_rule(self) -> bool:
         """Whether a v1 rule is written out."""
         return any("frontend.rule" in labels for labels in (self.v1, *self.segments.values()))
@@ -112,6 +119,10 @@ def _sort_v1(sheet: Sheet, label: Label, rest: str, findings: Findings) -> None:
         findings.label(label.key, why, severity="info")
     if use == words.RESTRICTS and not is_false(label.value):
         findings.label(label.key, NOT_OPENED)
+        sheet.restricted_segments.setdefault(segment, label.key)
+    elif key in words.V1_CLOSES and not label.value.strip():
+        why = "is empty; as it is meant to keep requests out, the router is not opened"
+        findings.label(label.key, why, "give it a value, or leave it out")
         sheet.restricted_segments.setdefault(segment, label.key)
     elif use == words.LATER and not is_false(label.value):
         findings.label(label.key, NOT_YET, severity="warning")

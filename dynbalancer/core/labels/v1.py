@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dynbalancer.core.labels import naming, v1rules
+from dataclasses import replace
+
+from dynbalancer.core.labels import naming, v1options, v1rules
 from dynbalancer.core.labels.addresses import Place, server_at
 from dynbalancer.core.labels.drafts import Reading, RouterDraft, ServiceDraft
 from dynbalancer.core.labels.findings import Findings
@@ -77,7 +79,8 @@ def _read_segment(
     )
     refused = any(name in sheet.restricted_segments for name in ("", segment))
     reading.services.append(ServiceDraft(service, container))
-    reading.routers.append(_draft(place, router, segment, pass_host, refused=refused))
+    draft = _draft(place, router, segment, pass_host, refused=refused)
+    reading.routers.append(replace(draft, options=v1options.options_of(fields, findings)))
 
 
 def _draft(place: Place, router: Router, segment: str, pass_host: bool, *, refused: bool) -> RouterDraft:

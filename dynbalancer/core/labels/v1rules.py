@@ -19,11 +19,11 @@ _ALTERNATIVES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Modifier:
-    """A middleware that a rule asks for, by a ``call`` such as ``AddPrefix``."""
+    """A middleware that a rule or another label asks for; ``where`` says which call or label that is."""
 
     type: str
     settings: Mapping[str, Any]
-    call: str = field(default="", compare=False)
+    where: str = field(default="", compare=False)
 
 
 def same_rule_key(rule: str) -> str:
@@ -39,7 +39,9 @@ def modifiers_of(rule: str) -> tuple[Modifier, ...]:
     except ConfigurationError:
         # The routing table refuses the router for it, and says why.
         return ()
-    return tuple(replace(_MODIFIERS[name](arguments), call=name) for name, arguments in found)
+    return tuple(
+        replace(_MODIFIERS[name](arguments), where=f"{name} in the rule") for name, arguments in found
+    )
 
 
 def _canonical(name: str, arguments: str) -> str:

@@ -156,10 +156,20 @@ def _read_router(
     key = "".join(rule.split())
     # Protection that was asked for in v1's manner counts as well, unless the router has its own.
     refused = name.lower() in sheet.restricted_routers or service.lower() in sheet.restricted_services
-    refused = refused or (bool(sheet.restricted_segments) and not router.middlewares)
+    if not router.middlewares:
+        refused = refused or bool(sheet.restricted_segments) or _is_closed_in_v1(router, sheet, findings)
     owner = ("v3", name)
     draft = RouterDraft(router, place.container, owner, owner, key, refused=refused, demand=demand)
     reading.routers.append(draft)
+
+
+def _is_closed_in_v1(router: Router, sheet: Sheet, findings: Findings) -> bool:
+    label = sheet.v1_closing
+    if label is None:
+        return False
+    why = f"keeps requests out of routers of v1 only; router {router.name} is not opened without a middleware"
+    findings.label(label.key, why, f"add label traefik.http.routers.{router.name}.middlewares=…")
+    return True
 
 
 def _only(services: tuple[str, ...], router: str, place: Place, findings: Findings) -> str:

@@ -22,6 +22,26 @@ def is_false(text: str) -> bool:
     return text.strip() in _FALSE
 
 
+def is_boolean(text: str) -> bool:
+    """Whether a label says yes or no, as Go's ParseBool reads it."""
+    return text in _TRUE or text in _FALSE
+
+
+def pairs(label: Label, findings: Findings) -> dict[str, str]:
+    """Names and values out of ``Name:value||Name:value``, names spelt as header fields are."""
+    found = {}
+    for piece in label.value.split("||"):
+        name, colon, value = piece.partition(":")
+        if colon and name.strip():
+            words = name.strip().split("-")
+            found["-".join(word[:1].upper() + word[1:].lower() for word in words)] = value.strip()
+        elif piece.strip():
+            # It may be a secret: it is not shown.
+            why = "a part of it is not of the form NAME:VALUE, and is left out"
+            findings.label(label.key, why, "write NAME:VALUE||NAME:VALUE", "warning")
+    return found
+
+
 def text(label: Label | None, default: str = "") -> str:
     """The trimmed text of a label; an empty one counts as absent."""
     return (label.value.strip() if label else "") or default

@@ -32,25 +32,28 @@ _FRONTEND_LATER = [
     "passTLSClientCert.pem",
     *(f"passTLSClientCert.infos.{key}" for key in _INFOS),
     "rateLimit.extractorFunc",
-    *(f"redirect.{key}" for key in ("entryPoint", "regex", "replacement", "permanent")),
-    *(
-        f"headers.{key}"
-        for key in _words(
-            """customRequestHeaders customResponseHeaders hostsProxyHeaders SSLTemporaryRedirect
-    SSLHost SSLProxyHeaders STSSeconds STSIncludeSubdomains STSPreload forceSTSHeader
-    frameDeny contentTypeNosniff browserXSSFilter isDevelopment customFrameOptionsValue
-    customBrowserXSSValue contentSecurityPolicy publicKey referrerPolicy"""
-        )
-    ),
+    "redirect.entryPoint",
 ]
 _FRONTEND_RESTRICTS = _words(
-    """auth.basic auth.basic.users auth.basic.usersFile auth.basic.removeHeader auth.digest.users
-    auth.digest.usersFile auth.digest.removeHeader auth.forward.address
+    """auth.basic.usersFile auth.digest.usersFile auth.forward.address
     auth.forward.authResponseHeaders auth.forward.trustForwardHeader auth.forward.tls.ca
     auth.forward.tls.caOptional auth.forward.tls.cert auth.forward.tls.key
-    auth.forward.tls.insecureSkipVerify auth.headerField whiteList.sourceRange
-    whiteList.useXForwardedFor whitelistSourceRange headers.allowedHosts headers.SSLRedirect
-    headers.SSLForceHost"""
+    auth.forward.tls.insecureSkipVerify"""
+)
+#: Used, and what they close stays closed where they can't be read.
+_FRONTEND_CLOSES = _words(
+    """auth.basic auth.basic.users auth.digest.users whiteList.sourceRange whitelistSourceRange
+    headers.allowedHosts headers.SSLRedirect headers.SSLForceHost"""
+)
+_FRONTEND_USED = _words(
+    """auth.basic.removeHeader auth.digest.removeHeader auth.headerField whiteList.useXForwardedFor
+    redirect.regex redirect.replacement redirect.permanent
+    headers.customRequestHeaders headers.customResponseHeaders headers.hostsProxyHeaders
+    headers.SSLTemporaryRedirect headers.SSLHost headers.SSLProxyHeaders headers.STSSeconds
+    headers.STSIncludeSubdomains headers.STSPreload headers.forceSTSHeader headers.frameDeny
+    headers.contentTypeNosniff headers.browserXSSFilter headers.isDevelopment
+    headers.customFrameOptionsValue headers.customBrowserXSSValue headers.contentSecurityPolicy
+    headers.publicKey headers.referrerPolicy"""
 )
 _BACKEND_LATER = _words(
     """circuitbreaker.expression healthcheck.path healthcheck.scheme healthcheck.port
@@ -75,7 +78,10 @@ V1: dict[str, str] = {
     **{f"backend.{key}": LATER for key in _BACKEND_LATER},
     **{f"frontend.{key}": LATER for key in _FRONTEND_LATER},
     **{f"frontend.{key}": RESTRICTS for key in _FRONTEND_RESTRICTS},
+    **{f"frontend.{key}": USED for key in (*_FRONTEND_USED, *_FRONTEND_CLOSES)},
 }
+#: v1 keys that keep requests out, and that this version obeys.
+V1_CLOSES = frozenset(f"frontend.{key}" for key in _FRONTEND_CLOSES)
 _V1_FOLDED = {key.lower(): key for key in V1}
 _V1_NAMED = re.compile(
     r"frontend\.(errors\.[^ .]+\.(status|backend|query)|ratelimit\.rateset\.[^ .]+\.(period|average|burst))",
@@ -139,7 +145,9 @@ def v1_key(rest: str) -> tuple[str, str] | None:
 def v1_restricts(rest: str) -> bool:
     """Whether a v1 key, well spelt or not, is about keeping requests out."""
     known = v1_key(rest)
-    return rest.lower().startswith(_V1_RESTRICTS) or (known is not None and known[1] == RESTRICTS)
+    return rest.lower().startswith(_V1_RESTRICTS) or (
+        known is not None and (known[1] == RESTRICTS or known[0] in V1_CLOSES)
+    )
 
 
 def v3_field(kind: str, field: str) -> str:

@@ -116,7 +116,7 @@ def test_the_first_of_a_pool_decides_about_the_host_header() -> None:
 
 
 def test_a_pool_is_closed_if_one_of_it_asks_for_protection() -> None:
-    found = together(v1("a"), v1("b", frontend__auth__basic__users="joe:x"), v1("c", "Host:c.example"))
+    found = together(v1("a"), v1("b", frontend__auth__forward__address="http://x"), v1("c", "Host:c.example"))
     assert [router.service for router in found.routers.values()] == ["c"]
     assert [item.verdict for item in found.items] == ["refused", "refused", "routed"]
     assert "is not opened" in found.items[0].why

@@ -69,5 +69,5 @@ def test_modifiers_run_in_the_order_of_v1(rule: str, modifiers: list[Modifier]) 
 
 
 def test_modifiers_know_the_call_they_were_written_as() -> None:
-    calls = [modifier.call for modifier in modifiers_of("PathPrefixStripRegex:/{x};AddPrefix:/y")]
-    assert calls == ["PathPrefixStripRegex", "AddPrefix"]
+    calls = [modifier.where for modifier in modifiers_of("PathPrefixStripRegex:/{x};AddPrefix:/y")]
+    assert calls == ["PathPrefixStripRegex in the rule", "AddPrefix in the rule"]

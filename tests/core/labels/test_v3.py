@@ -324,8 +324,9 @@ def test_a_middleware_of_two_types_is_left_out() -> None:
     ],
 )
 def test_a_router_that_may_be_protected_is_not_opened_without(labels: dict[str, str], refused: bool) -> None:
-    reading, _ = read({**RULE, **labels})
+    reading, findings = read({**RULE, **labels})
     assert [draft.refused for draft in reading.routers] == [refused]
+    assert not refused or findings.problems
 
 
 def test_a_service_with_middlewares_is_not_made() -> None:

@@ -94,3 +94,34 @@ def test_quotes_of_the_wrong_place_are_recognised() -> None:
     assert {problem.hint for problem in findings.problems} == {
         "leave out the quotes: in a list of labels they are part of the value"
     }
+
+
+@pytest.mark.parametrize(
+    "text, found",
+    [
+        ("X-A:1", {"X-A": "1"}),
+        (" x-a : b:c || content-TYPE:d ", {"X-A": "b:c", "Content-Type": "d"}),
+        ("X-A:", {"X-A": ""}),
+        ("X-A:1||||X-A:2", {"X-A": "2"}),
+        ("", {}),
+    ],
+)
+def test_pairs_of_names_and_values(text: str, found: dict[str, str]) -> None:
+    findings = Findings("a")
+    assert values.pairs(Label("k", text), findings) == found
+    assert findings.problems == []
+
+
+@pytest.mark.parametrize("text", ["Authorization s3cret", ":s3cret", "X-A:1||s3cret"])
+def test_what_is_no_pair_is_reported_and_not_shown(text: str) -> None:
+    findings = Findings("a")
+    assert "s3cret" not in str(values.pairs(Label("k", text), findings))
+    assert [problem.severity for problem in findings.problems] == ["warning"]
+    assert "s3cret" not in str(findings.problems)
+
+
+@pytest.mark.parametrize(
+    "text, known", [("true", True), ("F", True), ("0", True), ("yes", False), ("", False)]
+)
+def test_texts_that_are_a_boolean(text: str, known: bool) -> None:
+    assert values.is_boolean(text) is known
