@@ -131,7 +131,7 @@ def test_check_prints_problems_and_counts_them_in_its_exit_code(
     assert cli.main(["check", str(good), str(bad)]) == 2
     said = capsys.readouterr().out
     assert f"{good}: nothing wrong" in said
-    assert f"{bad}: router web@file" in said
+    assert f"{bad}, line 3: http.routers.web.rule" in said
 
 
 def test_check_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

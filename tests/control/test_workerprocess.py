@@ -267,7 +267,6 @@ class WorkerProcessTests(SynchronousTestCase):
         self.process.reopen_logs()
         assert self.reactor.sent() == [{"type": "reopen"}]
 
-
     def test_key_for_tickets_is_sent_once_there_is_a_channel(self) -> None:
         WorkerProcess(2, LAUNCH, self.reactor, self).share_tickets("0aff")
         self.reactor.sent()
