@@ -43,6 +43,8 @@ class Forwarding(Exchange):
     connection: UpstreamConnection | None = None
     over: bool = False
     tunnelling: bool = False
+    #: How many of the route's middlewares saw the request and let it pass; None is all of them.
+    reached: int | None = None
     _upstream: Upstream | None = None
     _candidates: Iterator[Upstream] | None = None
     _avoided: Sequence[Upstream] = ()
@@ -392,7 +394,7 @@ class Forwarding(Exchange):
         """False where one of them broke, now or before: the answer is then none of theirs."""
         if self._broken:
             return True
-        for middleware in reversed(self.route.middlewares if self.route is not None else ()):
+        for middleware in reversed(self.route.middlewares[: self.reached] if self.route is not None else ()):
             if middleware.on_response is None:
                 continue
             try:

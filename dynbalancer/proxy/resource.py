@@ -86,10 +86,13 @@ class ReverseProxyResource:
             try:
                 found = hook(exchange)
             except Exception:
+                exchange.reached = index
                 self._middleware_broke(exchange, middlewares[index])
                 return
             if found is None:
                 continue
+            # Until it lets the request pass: whoever stands behind it never saw it, and has no say in the answer.
+            exchange.reached = index
             if isinstance(found, Response):
                 exchange.answer(found)
                 return
@@ -116,6 +119,7 @@ class ReverseProxyResource:
             if response is not None:
                 exchange.answer(response)
             else:
+                exchange.reached = None
                 self._run(exchange, middlewares, index + 1)
 
         waiting.addCallback(go_on)

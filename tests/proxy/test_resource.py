@@ -96,12 +96,14 @@ class Passing(ProxyCase):
 
     def test_middleware_that_answers_keeps_servers_and_later_ones_out(self) -> None:
         order: list[str] = []
-        later = Hooks(on_request=calling(order, "request"), on_response=calling(order, "response"))
-        self.use({"m": returning(Response(401, b"who?", [(b"X-A", b"b")])), "later": later})
+        earlier = Hooks(on_response=calling(order, "earlier"))
+        later = Hooks(on_request=calling(order, "later"), on_response=calling(order, "later"))
+        answering = returning(Response(401, b"who?", [(b"X-A", b"b")]))
+        self.use({"earlier": earlier, "m": answering, "later": later})
         client = self.client()
         client.send(GET)
         assert client.read() == b"HTTP/1.1 401 Unauthorized\r\nX-A: b\r\nContent-Length: 4\r\n\r\nwho?"
-        assert order == ["response"]
+        assert order == ["earlier"]
         assert self.servers.attempts == []
         assert self.ended.outcomes == [(401, "refused")]
 
