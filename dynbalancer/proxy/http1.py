@@ -86,7 +86,7 @@ class ServerConnection(RequestReader, Protocol):
         self._body_checked = 0
         self._unsent = 0
         self._stalled = False
-        self._tunnelled = 0
+        self._moved = 0
         self.forwarded_for: tuple[bytes, bytes | None] | None = None
         self.forwarded: list[Field] = []
 
@@ -307,10 +307,10 @@ class ServerConnection(RequestReader, Protocol):
 
     def _check_body(self, exchange: ClientExchange) -> None:
         now = self.site.deadlines.now
-        came = self._body_seen - self._body_checked
-        elapsed = now - self._body_started
-        if self._paused or exchange.status:
-            # It is us who wait, or who have answered already: its time begins anew.
+        came, elapsed = self._body_seen - self._body_checked, now - self._body_started
+        if self._paused or exchange.bytes_out != self._moved:
+            # It is us who wait, or the answer is on its way already: its time begins anew.
+            self._moved = exchange.bytes_out
             self._body_started = self._body_moved = now
             self._body_seen = came = 0
         silence = now - self._body_moved
@@ -324,10 +324,10 @@ class ServerConnection(RequestReader, Protocol):
 
     def _check_tunnel(self, exchange: ClientExchange) -> None:
         moved = exchange.bytes_in + exchange.bytes_out
-        if moved == self._tunnelled:
+        if moved == self._moved:
             self.abort()
             return
-        self._tunnelled = moved
+        self._moved = moved
         self.site.deadlines.set(self, self.limits.tunnel_time)
 
     def reader_stalled(self) -> None:

@@ -320,6 +320,17 @@ class Patience(ProxyCase):
         self.wait(2)
         assert client.read() == TIMEOUT
 
+    def test_body_that_stalls_under_an_answer_is_cut_unless_the_answer_moves(self) -> None:
+        client, server = self.asking(post(b"", length=100_000))
+        server.send(BIG[:1000])
+        for _ in range(3):
+            self.wait(20)
+            assert client.state == "open"
+            server.send(b"x" * 100)
+        self.wait(61)
+        assert (client.state, server.state) == ("aborted", "aborted")
+        assert self.ended.outcomes == [(200, "refused")]
+
     def test_body_that_stalls_takes_too_long(self) -> None:
         client, server = self.asking(post(b"ab", length=9))
         self.wait(29)

@@ -96,6 +96,22 @@ def test_stalled_body_is_408_and_the_server_sees_no_whole_request(wire: NewWire)
     assert server.requests == []
 
 
+def test_body_that_stalls_under_an_answer_that_waits_for_it_ends_too(wire: NewWire) -> None:
+    """Each waits for the other: the server has begun to answer, and wants the rest first."""
+    target = wire()
+
+    def begin(peer: Peer) -> None:
+        peer.head()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegun")
+        peer.wait_for_end(12)
+
+    server = target.serve(begin)
+    with target.client() as client:
+        client.send(request(target.host, "/", "POST", "Content-Length: 100000"), b"a" * 10)
+        assert not client.reply().complete
+    assert server.peer().finished.wait(1)
+
+
 def test_body_of_one_byte_a_moment_is_cut_by_its_rate(wire: NewWire) -> None:
     """Ten seconds are granted to begin; then 240 bytes a second are wanted, however alive the client."""
     target = wire()
