@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from dynbalancer.core.references import bare
 from dynbalancer.errors import ConfigurationError
 
 #: Middlewares that one chain may stand for, and chains within each other. Doubling ones would grow without end.
@@ -20,28 +21,37 @@ def unfold(
     ``find(reference, owner)`` gives the full name of what a chain of that name refers to, and raises
     ConfigurationError where there is no such thing.
     """
-    unfolded: dict[str, tuple[str, ...]] = {}
+    unfolding = _Unfolding(chains, find)
     failed: dict[str, ConfigurationError] = {}
+    for name in chains:
+        try:
+            unfolding.leaves(name, ())
+        except ConfigurationError as error:
+            failed[name] = bare(error)
+    return unfolding.unfolded, failed
 
-    def leaves(name: str, above: tuple[str, ...]) -> tuple[str, ...]:
-        if name not in chains:
+
+class _Unfolding:
+    """One run of :func:`unfold`: an object, since a function that calls itself is garbage nobody sees for long."""
+
+    def __init__(self, chains: Members, find: Callable[[str, str], str]) -> None:
+        self.unfolded: dict[str, tuple[str, ...]] = {}
+        self._chains = chains
+        self._find = find
+
+    def leaves(self, name: str, above: tuple[str, ...]) -> tuple[str, ...]:
+        """What a name stands for within the chains ``above``."""
+        if name not in self._chains:
             return (name,)
         if name in above:
             raise ConfigurationError("", f"it leads back to itself: {' → '.join((*above, name))}")
         if len(above) == DEEPEST:
             raise ConfigurationError("", f"more than {DEEPEST} chains within each other")
-        if name not in unfolded:
+        if name not in self.unfolded:
             found: list[str] = []
-            for reference in chains[name]:
-                found += leaves(find(reference, name), (*above, name))
+            for reference in self._chains[name]:
+                found += self.leaves(self._find(reference, name), (*above, name))
                 if len(found) > MOST:
                     raise ConfigurationError("", f"more than {MOST} middlewares in one chain")
-            unfolded[name] = tuple(found)
-        return unfolded[name]
-
-    for name in chains:
-        try:
-            leaves(name, ())
-        except ConfigurationError as error:
-            failed[name] = error
-    return unfolded, failed
+            self.unfolded[name] = tuple(found)
+        return self.unfolded[name]

@@ -111,8 +111,10 @@ def _elsewhere(table: RoutingTable, exchange: Exchange, tried: set[Route]) -> It
 def _disabled(table: RoutingTable, exchange: Exchange) -> Iterator[Candidate]:
     """Those that are off, and would match or can't be read."""
     unreadable = 0
-    for name, reasons in table.disabled.items():
-        router = table.configuration.routers[name]
+    for name, router in table.configuration.routers.items():
+        reasons = table.disabled.get(name)
+        if reasons is None:
+            continue
         why = f"is off: {'; '.join(reasons)}"
         try:
             trace = read(router.rule, router.dialect).node.trace(exchange)

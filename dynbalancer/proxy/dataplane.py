@@ -203,15 +203,18 @@ class DataPlane:
         self.table = table
         if self._termination is not None and configuration.certificates != old.configuration.certificates:
             self._termination.use(configuration.certificates.values())
-        used = {id(upstream) for live in table.services.values() for upstream in live.upstreams}
-        for live in old.services.values():
-            for upstream in live.upstreams:
-                if id(upstream) not in used:
-                    upstream.retire()
-        for name in {*old.services, *table.services}:
-            now = table.services.get(name)
-            self._counting.follow(name, now.upstreams if now is not None else ())
+        for name in table.replaced:
+            self._follow(name, old.services.get(name), table.services.get(name))
         return tuple(table.problems)
+
+    def _follow(self, name: str, before: LiveService | None, now: LiveService | None) -> None:
+        """A service came, went or has other servers: those that are left over retire."""
+        upstreams = now.upstreams if now is not None else ()
+        used = {id(upstream) for upstream in upstreams}
+        for upstream in before.upstreams if before is not None else ():
+            if id(upstream) not in used:
+                upstream.retire()
+        self._counting.follow(name, upstreams)
 
     def _compile(
         self, configuration: Configuration, number: int, previous: RoutingTable | None = None

@@ -1,0 +1,162 @@
+"""The services, or the middlewares, of a table: what runs, what can't, and what the next table makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from dynbalancer.core import chains, model
+from dynbalancer.core.layered import Groups, Layered, moved
+from dynbalancer.core.references import MissingError, Said, found, plain
+from dynbalancer.core.routes import problem_of
+from dynbalancer.errors import ConfigurationError
+
+D = TypeVar("D", bound="model.Service | model.Middleware")
+
+#: Takes the problems that a definition of some kind has now.
+Say = Callable[[str, Any, list[Said]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """The services, or the middlewares, of a table: what runs, why others don't, and who uses what.
+
+    ``members`` are those of chains, as written, and ``unfolded`` what they come to. ``by_plain`` gives full names by
+    plain ones, ``users`` routers by the plain names of what they refer to.
+    """
+
+    live: Layered[str, Any] = field(default_factory=Layered)
+    failed: Mapping[str, str] = field(default_factory=dict)
+    members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unfolded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    by_plain: Layered[str, tuple[str, ...]] = field(default_factory=Layered)
+    users: Layered[str, tuple[str, ...]] = field(default_factory=Layered)
+
+
+class FamilyDraft(Generic[D]):
+    """A family on its way, from the definitions ``old`` to ``new``. ``say`` hears the problems of each looked at.
+
+    ``touched`` are the plain names of what is another now, ``replaced`` the full ones of what no longer runs as it did.
+    """
+
+    def __init__(
+        self, kind: str, before: Family, old: Mapping[str, D], new: Mapping[str, D], say: Say
+    ) -> None:
+        self.kind = kind
+        self.new = new
+        self.failed = dict(before.failed)
+        self.members = dict(before.members)
+        self.unfolded = before.unfolded
+        self.live = before.live.draft()
+        self.users = Groups(before.users, str)
+        self.touched: set[str] = set()
+        self.replaced: list[str] = []
+        self._say = say
+        self._before = before
+        self._old = old
+        self._changed, self._gone = moved(old, new)
+        self._plain = Groups(before.by_plain, str, str)
+
+    def making(self, make: Callable[[D, Any], Any], keeps: Callable[[D, D], bool]) -> Iterator[None]:
+        """Make what is new or failed before, one at each step.
+
+        ``make(definition, running)`` gets what runs under that name so far; ``keeps(old, new)`` says whether that can
+        stay though the definition is another.
+        """
+        for name in self._gone:
+            self._plain.remove(plain(name), name)
+            self._lose(name)
+            self._say(self.kind, self._old[name], [])
+            yield
+        again = [name for name in self._before.failed if name in self.new]
+        for name in dict.fromkeys([*self._changed, *again]):
+            self._renew(name, make, keeps)
+            yield
+        self.touched.update(plain(name) for name in self._changed)
+        yield from self._plain.closing()
+        self.by_plain = self._plain.done()
+        if self.touched and (self.members or self._before.members):
+            self._unfold_chains()
+
+    def _renew(self, name: str, make: Callable[[D, Any], Any], keeps: Callable[[D, D], bool]) -> None:
+        wanted, old, running = self.new[name], self._old.get(name), self.live.get(name)
+        if old is None:
+            self._plain.add(plain(name), name)
+        if running is None or old is None or not keeps(old, wanted):
+            self._make(name, make, running)
+        if name not in self.failed:
+            notices = getattr(self.live.get(name), "notices", ())
+            said = [Said(problem_of(self.kind, wanted, notice, "", "warning")) for notice in notices]
+            self._say(self.kind, wanted, said)
+
+    def _make(self, name: str, make: Callable[[D, Any], Any], running: Any) -> None:
+        try:
+            made = make(self.new[name], running)
+        except ConfigurationError as error:
+            self._fail(name, error)
+            return
+        self._lose(name)
+        self.live[name] = made
+        if hasattr(made, "members"):
+            self.members[name] = made.members
+
+    def _fail(self, name: str, error: ConfigurationError) -> None:
+        if self.failed.get(name) != error.why:
+            self._lose(name)
+        self.failed[name] = error.why
+        self._say(self.kind, self.new[name], [said_of(self.kind, self.new[name], error)])
+
+    def _unfold_chains(self) -> None:
+        """Learn what each one with ``members`` stands for."""
+        before = self.unfolded
+        self.unfolded, failed = chains.unfold(self.members, self._named)
+        for name, error in failed.items():
+            # Made anew next time: what it refers to may be there then.
+            self._fail(name, error)
+        for name, leaves in self.unfolded.items():
+            if leaves != before.get(name) or any(plain(leaf) in self.touched for leaf in leaves):
+                self.touched.add(plain(name))
+
+    def _lose(self, name: str) -> None:
+        self.failed.pop(name, None)
+        self.members.pop(name, None)
+        self.live.discard(name)
+        self.touched.add(plain(name))
+        self.replaced.append(name)
+
+    def find(self, reference: str, router: model.Router) -> str:
+        """The full name of what a router refers to. Raises ConfigurationError where that can't be used."""
+        name = self._named(reference, router.name)
+        self.check(name, router)
+        return name
+
+    def _named(self, reference: str, owner: str) -> str:
+        return found(self.kind, reference, owner, self.new, self.by_plain)
+
+    def check(self, name: str, router: model.Router) -> None:
+        """Raise ConfigurationError where this can't be used by a router."""
+        failure = self.failed.get(name)
+        if failure is not None:
+            origin = self.new[name].origin
+            whose = f" of {origin}" if origin not in ("", router.origin) else ""
+            raise ConfigurationError("", f'{self.kind} "{name}"{whose} can\'t be used: {failure}')
+
+    def done(self) -> Family:
+        """The family, when its users are in order."""
+        return Family(
+            self.live.done(), self.failed, self.members, self.unfolded, self.by_plain, self.users.done()
+        )
+
+    def affected(self) -> Iterator[str]:
+        """The routers that refer to something touched."""
+        for name in self.touched:
+            yield from self._before.users.get(name, ())
+
+
+def said_of(
+    kind: str, about: model.Router | model.Middleware | model.Service, error: ConfigurationError
+) -> Said:
+    """What is wrong with a definition, as it is remembered."""
+    missing = error.missing if isinstance(error, MissingError) else None
+    return Said(problem_of(kind, about, error.why, error.hint), missing)
