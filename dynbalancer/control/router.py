@@ -235,7 +235,7 @@ class RouterService(Service):
 
     def _update_problems(self, merged: Sequence[Problem]) -> None:
         stale = [
-            Problem(f"provider {status.name}", status.reason, "what it said last stays in force")
+            Problem(f"provider {status.name}", status.reason, _meanwhile(status))
             for status in self._statuses.values()
             if status.state == "stale"
         ]
@@ -265,6 +265,12 @@ class RouterService(Service):
         if self._delayed is not None and self._delayed.active():
             self._delayed.cancel()
         self._delayed = None
+
+
+def _meanwhile(status: ProviderStatus) -> str:
+    if not status.published:
+        return "it has said nothing yet, and is asked again and again"
+    return "what it said last stays in force"
 
 
 def joined(causes: Sequence[str]) -> str:

@@ -64,13 +64,19 @@ def read(
     return Reading(settings, tuple(notes))
 
 
+def _nearest_flag(word: str, vocabulary: Vocabulary) -> str:
+    named = word.lstrip("-").partition("=")[0]
+    near = did_you_mean(f"--{named}", [f"--{key}" for key in vocabulary.flags])
+    return near or "flags begin with two dashes: --docker"
+
+
 def in_arguments(argv: Sequence[str], vocabulary: Vocabulary) -> Iterator[Given]:
     """What the command line says: ``--a.b=c``, ``--a.b c``, and ``--a.b`` alone for a switch."""
     rest = list(argv)
     while rest:
         argument = rest.pop(0)
         if not argument.startswith("--") or len(argument) < 3:
-            raise ConfigurationError(argument, "not a flag", f"did you mean --{argument.lstrip('-')}?")
+            raise ConfigurationError(argument, "not a flag", _nearest_flag(argument, vocabulary))
         name, equals, text = argument[2:].partition("=")
         given = Given(name.lower(), text if equals else None, f"--{name}")
         if given.text is None and rest and _takes_next(given, rest[0], vocabulary):

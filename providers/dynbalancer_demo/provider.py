@@ -20,7 +20,7 @@ from dynbalancer_demo.whoami import make_site
 
 HOST = "whoami.docker.localhost"
 #: How many servers there are, one number for each period.
-SCENES = (1, 4, 2, 3)
+SCENES = (3, 5, 2, 4)
 #: A server that leaves gets no new requests for this long before it closes, in seconds.
 FAREWELL = 1.5
 
@@ -129,7 +129,7 @@ class DemoProvider(Service):
             server.state = "draining"
         if leaving:
             self._later(self._farewell, lambda: self._close(leaving))
-        self._publish(f"demo: {wanted} server{'s' if wanted > 1 else ''}")
+        self._publish(f"demo: {wanted} servers")
         self._later(self._period, self._next_scene)
 
     def _open(self) -> None:

@@ -208,6 +208,12 @@ class StatusTests(RouterCase):
             "provider docker: no such socket; what it said last stays in force"
         ]
 
+    def test_source_lost_before_it_said_anything_claims_nothing_in_force(self) -> None:
+        self.sink.lost("no such socket")
+        assert [problem.hint for problem in self.router.problems] == [
+            "it has said nothing yet, and is asked again and again"
+        ]
+
     def test_lost_again_for_the_same_reason_is_said_once(self) -> None:
         with capturedLogs() as logs:
             self.sink.lost("no such socket")

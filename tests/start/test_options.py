@@ -175,8 +175,9 @@ def test_what_changes_nothing_for_clients_is_a_note() -> None:
         (["--dokcer"], "--dokcer: no such flag; did you mean --docker?"),
         (["--docker.exposebydefault=false"], "did you mean --docker.exposedbydefault?"),
         (["--acme.email=a@example.com"], "--acme.email: Traefik has it, this version of dynbalancer has not"),
-        (["-d"], "-d: not a flag; did you mean --d?"),
-        (["web"], "web: not a flag"),
+        (["-d"], "-d: not a flag; flags begin with two dashes: --docker"),
+        (["-api.address=:80"], "not a flag; did you mean --api.address?"),
+        (["docker"], "docker: not a flag; did you mean --docker?"),
         (["--api.address"], "--api.address: needs a value"),
         (["--gracetimeout=soon"], "--gracetimeout: 'soon' is not a duration such as 10s or 1m30s"),
         (

@@ -62,27 +62,31 @@ class DemoTests(ProviderContract, SynchronousTestCase):
     def states(self) -> list[str]:
         return [server.state for server in self.servers()]
 
-    def test_it_begins_with_one_server_for_both_curls(self) -> None:
+    def test_it_begins_with_several_servers_so_that_the_first_curls_take_turns(self) -> None:
         self.provider.startService()
-        assert [server.url for server in self.servers()] == ["http://127.0.0.1:40000"]
+        assert [server.url for server in self.servers()] == [
+            "http://127.0.0.1:40000",
+            "http://127.0.0.1:40001",
+            "http://127.0.0.1:40002",
+        ]
         assert {router.rule for router in self.sink.last.routers.values()} == {
             "Host(`whoami.docker.localhost`)",
             "PathPrefix(`/`)",
         }
-        assert self.sink.causes == ["demo: 1 server"]
-        assert [item.name for item in self.sink.last.items] == ["demo-1"]
+        assert self.sink.causes == ["demo: 3 servers"]
+        assert [item.name for item in self.sink.last.items] == ["demo-1", "demo-2", "demo-3"]
 
     def test_it_scales_up_and_says_farewell_before_it_scales_down(self) -> None:
         self.provider.startService()
         self.reactor.advance(4)
-        assert self.states() == ["ready"] * 4
+        assert self.states() == ["ready"] * 5
         self.reactor.advance(4)
-        assert self.states() == ["draining", "draining", "ready", "ready"]
+        assert self.states() == ["draining"] * 3 + ["ready"] * 2
         assert not any(port.closed for port in self.reactor.ports)
         self.reactor.advance(FAREWELL)
         assert self.states() == ["ready", "ready"]
-        assert [port.closed for port in self.reactor.ports] == [True, True, False, False]
-        assert self.sink.causes[-1] == "demo: demo-1, demo-2 left"
+        assert [port.closed for port in self.reactor.ports] == [True, True, True, False, False]
+        assert self.sink.causes[-1] == "demo: demo-1, demo-2, demo-3 left"
 
     def test_it_goes_round(self) -> None:
         self.provider.startService()
