@@ -124,7 +124,7 @@ class AdminService(Service):
         self._unsubscribe = self._sources.router.subscribe(self._changed)
         self._seconds.start(1.0, now=True)
         host: Any = self._port.getHost()
-        self._log.info("API and dashboard on {host}:{port}", host=host.host, port=host.port)
+        self._log.debug("API and dashboard on {host}:{port}", host=host.host, port=host.port)
 
     def _listen(self, site: Site) -> IListeningPort:
         if self._sock is None:
