@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 
 from dynbalancer.control.channel import Channel
 from dynbalancer.control.statistics import checked_report
+from dynbalancer.control.workerlog import WorkerLog
 from dynbalancer.core.statistics import Report
 
 #: File descriptors of a worker: the channel to its parent, the counters, then the listening sockets.
@@ -103,6 +104,7 @@ class WorkerProcess(ProcessProtocol):
         self._launch = launch
         self._reactor = reactor
         self._owner = owner
+        self._written = WorkerLog(number)
         self._channel = Channel(self._received, self._channel_lost, LARGEST_FROM_WORKER)
         self._on_its_way: int | None = None
         self._next: Snapshot | None = None
@@ -122,7 +124,7 @@ class WorkerProcess(ProcessProtocol):
                 self._launch.executable,
                 self._launch.arguments,
                 env=dict(self._launch.environment),
-                childFDs={0: nothing.fileno(), 1: 1, 2: 2, **dict(enumerate(fds, CHANNEL_FD))},
+                childFDs={0: nothing.fileno(), 1: 1, 2: "r", **dict(enumerate(fds, CHANNEL_FD))},
             )
             self._limit(START_TIME, f"did not answer within {START_TIME:.0f} seconds")
             try:
@@ -136,6 +138,10 @@ class WorkerProcess(ProcessProtocol):
     def connectionMade(self) -> None:
         """It runs."""
         self.pid = self.transport.pid
+
+    def errReceived(self, data: bytes) -> None:
+        """It logged something."""
+        self._written.received(data)
 
     def offer(self, snapshot: Snapshot) -> None:
         """Send this table: now, or when the one on its way was taken and no newer one came."""
@@ -173,6 +179,7 @@ class WorkerProcess(ProcessProtocol):
     def processEnded(self, reason: Failure) -> None:
         """Tell the owner, and why."""
         self._cancel_deadline()
+        self._written.ended()
         self._ending = self._why or _how_it_ended(reason)
         # Its last statistics may still be on their way; the channel ends by itself now.
         if not self._connected:

@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -124,8 +125,16 @@ class WorkerProcessTests(SynchronousTestCase):
         assert spawned["env"] == {b"PATH": b"/bin"}
         fds = spawned["fds"]
         assert list(fds) == [0, 1, 2, 3, 4, 5, 6]
-        assert (fds[1], fds[2], fds[4], fds[5], fds[6]) == (1, 2, 70, 71, 72)
+        assert (fds[1], fds[2], fds[4], fds[5], fds[6]) == (1, "r", 70, 71, 72)
         assert self.process.pid == 1000
+
+    def test_what_it_writes_is_in_our_log_even_when_it_ends_in_the_middle_of_a_line(self) -> None:
+        with capturedLogs() as events:
+            self.os_process.protocol.childDataReceived(
+                2, b"2026-01-02T03:04:05+0000 [warn] worker 2: one\ncut"
+            )
+            self.os_process.end(signalled=signal.SIGSEGV)
+        assert [formatEvent(event) for event in events] == ["worker 2: one", "worker 2: cut"]
 
     def test_spawning_leaves_no_descriptor_open_here(self) -> None:
         for fd in (self.reactor.spawned[0]["fds"][0], self.reactor.spawned[0]["fds"][3]):
