@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import gc
 import socket
 import ssl
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -181,6 +183,22 @@ def test_ways_to_close(method: str, done: str) -> None:
     getattr(transport, method)()
     assert native.did == [done]
     assert transport.disconnecting
+
+
+def test_closed_connection_is_freed_without_the_collector() -> None:
+    """Were each of them garbage, the collector would have to look at a hundred thousand routers to free them."""
+    gc.disable()
+    try:
+        protocol = Plain()
+        transport, _ = connected(protocol)
+        transport.data_received(b"a")
+        transport.connection_lost(None)
+        assert protocol.told == ["made", b"a", error.ConnectionDone]
+        freed = weakref.ref(protocol)
+        del protocol, transport, _
+        assert freed() is None
+    finally:
+        gc.enable()
 
 
 def test_half_close_where_it_can_be_done() -> None:
