@@ -104,8 +104,8 @@ class NativeTransport(asyncio.Protocol):
         self.disconnecting = True
         self._producer = None
         protocol, self._protocol = self._protocol, _NOBODY
-        # Or this and the protocol would keep each other until the collector looks for such pairs, and holds up everybody.
-        self.data_received = _NOBODY.dataReceived  # type: ignore[assignment]
+        # Or this and the protocol would keep each other until the collector looks for such pairs.
+        self.data_received = _NOBODY.dataReceived
         protocol.connectionLost(_CLOSED if exc is None else Failure(error.ConnectionLost(str(exc))))
 
     def pause_writing(self) -> None:
