@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
 import os
 import sys
@@ -13,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from dynbalancer import version as package
-from dynbalancer.core.settings import ApiSettings
 from dynbalancer.errors import ConfigurationError
 from dynbalancer.lint import check
+from dynbalancer.start import commandline, health
 from dynbalancer.start.options import Options, read, read_text
 
 HELP = """Usage: dynbalancer COMMAND
@@ -29,9 +28,12 @@ HELP = """Usage: dynbalancer COMMAND
 `twistd dynbalancer` runs it as a daemon.
 """
 
-DEMO = ("--demo", "--api", "--accesslog", "--api.address=127.0.0.1:8080")
-DEMO_ENTRY_POINT = "--entrypoints.web.address=127.0.0.1:8000"
-HEALTH_TIME = 3.0
+HEALTH_HELP = """Usage: dynbalancer healthcheck [--flag[=value]]…
+
+Asks /ping of the API; where --api=false, or the balancer runs without one, the first entry point.
+The flags are those of the balancer. Without any they are taken from process 1, which is the balancer
+in a container, or from the environment alone. Exit code 0: well, 1: not well, 2: a flag is wrong.
+"""
 
 
 class RunOptions(Options):
@@ -74,10 +76,7 @@ def run(argv: list[str]) -> int:
 
 def demo(argv: list[str]) -> int:
     """Balance servers that come and go, to look at it."""
-    own = [*DEMO]
-    if not any(word.lower().startswith(("--entrypoints", "--configfile")) for word in argv):
-        own.append(DEMO_ENTRY_POINT)
-    return run([*own, *argv])
+    return run(commandline.demo_flags(argv))
 
 
 def until_the_end(
@@ -123,30 +122,21 @@ def version(argv: list[str]) -> int:
 
 
 def healthcheck(argv: list[str]) -> int:
-    """Ask the API of the balancer with these flags (or this environment) whether it is well."""
+    """Ask the balancer with these flags whether it is well; without any, the one that is process 1 here."""
+    if argv and argv[0] in ("--help", "-h"):
+        print(HEALTH_HELP, end="")
+        return 0
+    running = None if argv else commandline.flags_of_first_process(_read_bytes)
+    # Whoever gives flags, or none where nothing runs, means that there is an API; they only say where.
+    flags = ["--api", *argv] if running is None else running
     try:
-        # Whoever asks means that there is an API; the flags only say where.
-        settings = read(["--api", *argv], os.environ, read_text).settings
+        settings = read(flags, os.environ, read_text).settings
     except ConfigurationError as error:
         print(f"dynbalancer: {error}", file=sys.stderr)
         return 2
-    answer = ping(settings.api or ApiSettings())
+    answer = health.ask(settings)
     print(answer)
     return 0 if answer == "OK" else 1
-
-
-def ping(api: ApiSettings) -> str:
-    """``OK``, or a sentence that says why not."""
-    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(api.host, api.host)
-    connection = http.client.HTTPConnection(host, api.port, timeout=HEALTH_TIME)
-    try:
-        connection.request("GET", "/ping")
-        response = connection.getresponse()
-        return "OK" if response.status == 200 else f"{host}:{api.port} answers with status {response.status}"
-    except (OSError, http.client.HTTPException) as error:
-        return f"{host}:{api.port} does not answer: {error}"
-    finally:
-        connection.close()
 
 
 def check_files(argv: list[str]) -> int:
@@ -162,11 +152,18 @@ def check_files(argv: list[str]) -> int:
     found = [check.check_file(path, _read_bytes, names, os.environ) for path in wanted.files]
     if wanted.format == "json":
         problems = {one.path: [asdict(problem) for problem in one.problems] for one in found}
-        print(json.dumps(problems, indent=2))
+        _print(json.dumps(problems, indent=2))
     else:
-        for one in found:
-            print(one.as_text())
+        _print("\n".join(one.as_text() for one in found))
     return check.exit_code(found)
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # `| head` has seen enough; nothing must complain when the rest is flushed at the end either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _read_bytes(path: str) -> bytes:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import http.client
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dynbalancer import cli, tap
-from dynbalancer.core.settings import ApiSettings
+from dynbalancer.core.settings import ApiSettings, Settings
 from dynbalancer.errors import ConfigurationError
+from dynbalancer.start import commandline, health
 from dynbalancer.version import version
 
 GOOD = "http:\n  routers:\n    web: {rule: 'Host(`a.example`)', service: web}\n"
@@ -141,6 +143,18 @@ def test_check_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert [problem["severity"] for problem in found[str(path)]] == ["error"]
 
 
+def test_check_into_a_pipe_that_nobody_reads_any_more_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "good.yml"
+    path.write_text(GOOD)
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w", encoding="utf-8") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert cli.main(["check", str(path)]) == 0
+
+
 def test_check_against_named_entry_points(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "a.yml"
     path.write_text(GOOD.replace("service: web}", "service: web, entryPoints: [web]}"))
@@ -148,53 +162,51 @@ def test_check_against_named_entry_points(tmp_path: Path, capsys: pytest.Capture
     assert "other" in capsys.readouterr().out
 
 
-class Connection:
-    """An HTTP connection whose answer is known: a status, or an error to raise."""
-
-    answer: int | OSError = 200
-    asked: list[tuple[Any, ...]] = []
-
-    def __init__(self, host: str, port: int, timeout: float) -> None:
-        self.asked.append((host, port))
-
-    def request(self, method: str, path: str) -> None:
-        self.asked.append((method, path))
-        if isinstance(self.answer, OSError):
-            raise self.answer
-
-    def getresponse(self) -> Any:
-        return type("Answer", (), {"status": self.answer})
-
-    def close(self) -> None:
-        self.asked.append(("close",))
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+    """The settings whose health was asked for; nobody is process 1."""
+    found: list[Settings] = []
+    monkeypatch.setattr(health, "ask", lambda settings: found.append(settings) or "OK")
+    monkeypatch.setattr(commandline, "flags_of_first_process", lambda read_bytes: None)
+    return found
 
 
-@pytest.mark.parametrize(
-    "answer, code, said",
-    [
-        (200, 0, "OK"),
-        (503, 1, "127.0.0.1:9 answers with status 503"),
-        (ConnectionRefusedError(111, "Connection refused"), 1, "127.0.0.1:9 does not answer"),
-    ],
-)
-def test_healthcheck(
-    answer: Any, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_healthcheck_with_flags_asks_the_api_they_name(asked: list[Settings]) -> None:
+    assert cli.main(["healthcheck", "--api.address=:9"]) == 0
+    assert [settings.api for settings in asked] == [ApiSettings("", 9)]
+
+
+def test_healthcheck_without_anything_asks_where_the_api_is_by_default(asked: list[Settings]) -> None:
+    assert cli.main(["healthcheck"]) == 0
+    assert [settings.api for settings in asked] == [ApiSettings()]
+
+
+def test_healthcheck_takes_the_flags_of_process_1_where_that_is_the_balancer(
+    asked: list[Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kind = type("Known", (Connection,), {"answer": answer, "asked": []})
-    monkeypatch.setattr(http.client, "HTTPConnection", kind)
-    assert cli.main(["healthcheck", "--api.address=:9"]) == code
-    assert capsys.readouterr().out.startswith(said)
-    assert kind.asked == [("127.0.0.1", 9), ("GET", "/ping"), ("close",)]
+    flags = ["--docker", "--entrypoints.web.address=:8000"]
+    monkeypatch.setattr(commandline, "flags_of_first_process", lambda read_bytes: flags)
+    assert cli.main(["healthcheck"]) == 0
+    assert [(settings.api, settings.entry_points[0].port) for settings in asked] == [(None, 8000)]
 
 
-@pytest.mark.parametrize("host, asked", [("::", "::1"), ("0.0.0.0", "127.0.0.1"), ("192.0.2.1", "192.0.2.1")])
-def test_healthcheck_asks_where_the_api_can_be_reached(
-    host: str, asked: str, monkeypatch: pytest.MonkeyPatch
+def test_healthcheck_of_an_api_that_is_off_asks_the_entry_point(asked: list[Settings]) -> None:
+    assert cli.main(["healthcheck", "--api=false"]) == 0
+    assert asked[0].api is None
+
+
+def test_healthcheck_says_why_it_is_not_well(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kind = type("Known", (Connection,), {"asked": []})
-    monkeypatch.setattr(http.client, "HTTPConnection", kind)
-    assert cli.ping(ApiSettings(host, 9)) == "OK"
-    assert kind.asked[0] == (asked, 9)
+    monkeypatch.setattr(health, "ask", lambda settings: "127.0.0.1:9 answers with status 503")
+    assert cli.main(["healthcheck", "--api.address=:9"]) == 1
+    assert capsys.readouterr().out == "127.0.0.1:9 answers with status 503\n"
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["-h"]])
+def test_healthcheck_explains_itself(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["healthcheck", *argv]) == 0
+    assert "Exit code 0: well" in capsys.readouterr().out
 
 
 def test_healthcheck_with_wrong_flags_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
