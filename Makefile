@@ -74,18 +74,18 @@ $(VENV)/docs: $(VENV)/made setup.cfg
 
 # --- run --------------------------------------------------------------------------------------------------------------
 
-# Whether an engine answers on the socket, or DOCKER_HOST names one.
+# Whether an engine listens where the provider would look for it; says why not.
 engine = "$(BIN)/python" -c 'import os, socket, sys; \
-	host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock"); \
+	host = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"; \
 	sys.exit(0) if not host.startswith("unix://") else None; \
-	s = socket.socket(socket.AF_UNIX); s.settimeout(2); s.connect(host[7:])' 2>/dev/null
+	s = socket.socket(socket.AF_UNIX); s.settimeout(2); error = s.connect_ex(host[7:]); \
+	sys.exit(f"No Docker engine at {host} ({os.strerror(error)}), so this is the demo." if error else 0)'
 listen = --entrypoints.http.address=:$(PORT) --api --api.address=127.0.0.1:$(API_PORT)
 
 run: $(VENV)/run ## Balance the containers of your Docker engine; without one, the demo
 	@if $(engine); then \
 		exec "$(BIN)/python" -m dynbalancer.cli run $(listen) --docker --docker.exposedbydefault=false $(ARGS); \
 	else \
-		echo "No Docker engine can be reached, so this is the demo"; \
 		exec "$(BIN)/python" -m dynbalancer.cli run $(listen) --demo $(ARGS); \
 	fi
 
