@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from dynbalancer.core.merge import diff, merge, only_removes_servers
+from dynbalancer.core.merge import Merging, diff, only_removes_servers
 from dynbalancer.core.model import Change, Configuration, ProviderStatus
 from dynbalancer.errors import ConfigurationError, Problem
 from dynbalancer.interfaces import IConfigurationSink, IRouter
@@ -76,6 +76,7 @@ class RouterService(Service):
         self._throttle = throttle
         self._wall_time = wall_time
         self._statuses: dict[str, ProviderStatus] = {}
+        self._merging = Merging()
         self._listeners: list[Listener] = []
         self._causes: list[str] = []
         self._delayed: IDelayedCall | None = None
@@ -231,7 +232,7 @@ class RouterService(Service):
         self._tell(self.table)
 
     def _merged(self) -> Configuration:
-        return merge((status.name, status.configuration) for status in self._statuses.values())
+        return self._merging.merge((status.name, status.configuration) for status in self._statuses.values())
 
     def _update_problems(self, merged: Sequence[Problem]) -> None:
         stale = [

@@ -7,7 +7,9 @@ that of the change.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from itertools import compress, repeat
 from math import isqrt
+from operator import is_not
 from typing import Any, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -22,9 +24,8 @@ def moved(old: Mapping[K, V], new: Mapping[K, V]) -> tuple[list[K], list[K]]:
     """The keys that came or have another value, and those that went. What is the same object isn't compared."""
     if old is new:
         return [], []
-    before = old.get
     # Two passes: the first is as fast as Python gets, and leaves next to nothing to the second.
-    others = [key for key, value in new.items() if before(key, _MISSING) is not value]
+    others = list(compress(new, map(is_not, new.values(), map(old.get, new, repeat(_MISSING)))))
     changed = [key for key in others if key not in old or old[key] != new[key]]
     came = sum(key not in old for key in changed)
     if len(old) + came == len(new):

@@ -6,14 +6,20 @@ can't take each other's names. References stay as written: a plain one means "of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from operator import is_
+from typing import Any, TypeVar
 
+from dynbalancer.core.layered import moved
 from dynbalancer.core.model import Certificate, Configuration, Item, Middleware, Router, Server, Service
 from dynbalancer.errors import Problem
 
 Definition = TypeVar("Definition", Router, Service, Middleware, Certificate)
+
+#: The families of definitions, and what one of each is called.
+_FAMILIES = ("routers", "services", "middlewares", "certificates")
+_KINDS = ("router", "service", "middleware", "certificate")
 
 #: States in which a server gets no new requests.
 OUT_OF_ROTATION = ("draining", "down")
@@ -30,24 +36,105 @@ class Difference:
 
 def merge(found: Iterable[tuple[str, Configuration]]) -> Configuration:
     """One configuration out of ``(provider, configuration)`` pairs, in the order of the pairs."""
-    routers: dict[str, Router] = {}
-    services: dict[str, Service] = {}
-    middlewares: dict[str, Middleware] = {}
-    certificates: dict[str, Certificate] = {}
-    problems: list[Problem] = []
-    items: list[Item] = []
-    for provider, configuration in found:
-        problems.extend(configuration.problems)
-        routers.update(_qualified("router", provider, configuration.routers, problems))
-        services.update(_qualified("service", provider, configuration.services, problems))
-        middlewares.update(_qualified("middleware", provider, configuration.middlewares, problems))
-        certificates.update(_qualified("certificate", provider, configuration.certificates, problems))
-        items.extend(
-            replace(item, gave=tuple(f"{name}@{provider}" for name in item.gave))
-            for item in configuration.items
-        )
-    certificates = _with_one_default(certificates, problems)
-    return Configuration(routers, services, middlewares, tuple(problems), tuple(items), certificates)
+    return Merging().merge(found)
+
+
+class Merging:
+    """Merges again and again. What was the same the last time is the same object: comparing it costs nothing."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, _Part] = {}
+        self._whole: dict[str, tuple[tuple[Mapping[str, Any], ...], dict[str, Any] | None]] = {}
+
+    def merge(self, found: Iterable[tuple[str, Configuration]]) -> Configuration:
+        """See :func:`merge`."""
+        parts = {name: _part(name, given, self._parts.get(name, _NOTHING)) for name, given in found}
+        self._parts = parts
+        problems = [problem for part in parts.values() for problem in part.problems]
+        items = tuple(item for part in parts.values() for item in part.items)
+        routers, services, middlewares = (self._joined(family) for family in _FAMILIES[:3])
+        certificates = _with_one_default(self._joined("certificates"), problems)
+        return Configuration(routers, services, middlewares, tuple(problems), items, certificates)
+
+    def _joined(self, family: str) -> dict[str, Any]:
+        pieces = tuple(found for part in self._parts.values() if (found := part.families[family].found))
+        before, whole = self._whole.get(family, ((), None))
+        if whole is not None and len(before) == len(pieces) and all(map(is_, before, pieces)):
+            return whole
+        joined: dict[str, Any] = {}
+        for piece in pieces:
+            joined.update(piece)
+        self._whole[family] = pieces, joined
+        return joined
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """What one provider said of one family, and what it is merged: its definitions by their full names."""
+
+    given: Mapping[str, Any]
+    found: Mapping[str, Any]
+    refused: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one provider said, and what it is merged."""
+
+    source: Configuration
+    families: Mapping[str, _Family]
+    items: tuple[Item, ...]
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return (*self.source.problems, *(one for family in self.families.values() for one in family.refused))
+
+
+_NOTHING = _Part(Configuration(), {family: _Family({}, {}) for family in _FAMILIES}, ())
+
+
+def _part(provider: str, source: Configuration, before: _Part) -> _Part:
+    families = {
+        family: _qualified(kind, provider, getattr(source, family), before.families[family])
+        for family, kind in zip(_FAMILIES, _KINDS, strict=True)
+    }
+    return _Part(source, families, _items(provider, source.items, before))
+
+
+def _qualified(kind: str, provider: str, given: Mapping[str, Definition], before: _Family) -> _Family:
+    """The definitions by their full names; those that are as they were ``before`` are the same objects."""
+    if given is before.given:
+        return before
+    changed, gone = moved(before.given, given)
+    if not gone and len(given) == len(before.given):
+        # The usual change: others under the same names.
+        found = dict(before.found)
+        for name in changed:
+            if "@" not in name:
+                full_name = f"{name}@{provider}"
+                found[full_name] = replace(given[name], name=full_name)
+        return _Family(given, found if changed else before.found, before.refused)
+    found, refused, others = {}, [], set(changed)
+    for name, definition in given.items():
+        if "@" in name:
+            refused.append(_refused(kind, provider, name))
+            continue
+        full_name = f"{name}@{provider}"
+        found[full_name] = replace(definition, name=full_name) if name in others else before.found[full_name]
+    return _Family(given, found, tuple(refused))
+
+
+def _items(provider: str, items: tuple[Item, ...], before: _Part) -> tuple[Item, ...]:
+    if items is before.source.items:
+        return before.items
+    known = {id(source): item for source, item in zip(before.source.items, before.items, strict=True)}
+    return tuple(known.get(id(item)) or _qualified_item(provider, item) for item in items)
+
+
+def _qualified_item(provider: str, item: Item) -> Item:
+    if not item.gave:
+        return item
+    return replace(item, gave=tuple(f"{name}@{provider}" for name in item.gave))
 
 
 def _with_one_default(
@@ -65,17 +152,6 @@ def _with_one_default(
     }
 
 
-def _qualified(
-    kind: str, provider: str, definitions: Mapping[str, Definition], problems: list[Problem]
-) -> Iterator[tuple[str, Definition]]:
-    for name, definition in definitions.items():
-        if "@" in name:
-            problems.append(_refused(kind, provider, name))
-            continue
-        full_name = f"{name}@{provider}"
-        yield full_name, replace(definition, name=full_name)
-
-
 def _refused(kind: str, provider: str, name: str) -> Problem:
     return Problem(
         f"{kind} {name} of provider {provider}",
@@ -86,23 +162,28 @@ def _refused(kind: str, provider: str, name: str) -> Problem:
 
 def diff(old: Configuration, new: Configuration) -> Difference:
     """What came, went or changed. Servers are named where their service is in both."""
-    before, after = _named(old, new), _named(new, old)
-    return Difference(
-        added=tuple(name for name in after if name not in before),
-        removed=tuple(name for name in before if name not in after),
-        changed=tuple(name for name in after if name in before and before[name] != after[name]),
-    )
+    difference: tuple[list[str], list[str], list[str]] = [], [], []
+    for family, kind in zip(_FAMILIES, _KINDS, strict=True):
+        before, after = getattr(old, family), getattr(new, family)
+        changed, gone = moved(before, after)
+        for name in changed:
+            if name in before and family == "services":
+                _compare(before[name], after[name], *difference)
+            else:
+                difference[2 if name in before else 0].append(f"{kind} {name}")
+        difference[1].extend(f"{kind} {name}" for name in gone)
+    added, removed, altered = difference
+    return Difference(tuple(added), tuple(removed), tuple(altered))
 
 
-def _named(configuration: Configuration, other: Configuration) -> dict[str, object]:
-    found: dict[str, object] = {f"router {name}": router for name, router in configuration.routers.items()}
-    for name, service in configuration.services.items():
-        found[f"service {name}"] = replace(service, servers=())
-        if name in other.services and service.servers != other.services[name].servers:
-            found.update(_servers(service))
-    found.update((f"middleware {name}", middleware) for name, middleware in configuration.middlewares.items())
-    found.update((f"certificate {name}", one) for name, one in configuration.certificates.items())
-    return found
+def _compare(old: Service, new: Service, added: list[str], removed: list[str], changed: list[str]) -> None:
+    """What happened to a service that stayed."""
+    if replace(old, servers=()) != replace(new, servers=()):
+        changed.append(f"service {new.name}")
+    before, after = _servers(old), _servers(new)
+    added += [name for name in after if name not in before]
+    removed += [name for name in before if name not in after]
+    changed += [name for name in after if name in before and before[name] != after[name]]
 
 
 def _servers(service: Service) -> dict[str, tuple[Server, ...]]:
@@ -117,14 +198,13 @@ def only_removes_servers(old: Configuration, new: Configuration) -> bool:
     """Whether servers left, or were set to draining or down, and nothing else happened."""
     if (old.routers, old.middlewares, old.certificates) != (new.routers, new.middlewares, new.certificates):
         return False
-    if old.services.keys() != new.services.keys():
+    changed, gone = moved(old.services, new.services)
+    if gone or any(name not in old.services for name in changed):
         return False
-    return all(_only_loses(old.services[name], service) for name, service in new.services.items())
+    return all(_only_loses(old.services[name], new.services[name]) for name in changed)
 
 
 def _only_loses(old: Service, new: Service) -> bool:
-    if old == new:
-        return True
     if replace(old, servers=()) != replace(new, servers=()):
         return False
     remaining = iter(old.servers)

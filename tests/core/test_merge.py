@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from dynbalancer.core.merge import Difference, diff, merge, only_removes_servers
+from dynbalancer.core.merge import Difference, Merging, diff, merge, only_removes_servers
 from dynbalancer.core.model import Certificate, Configuration, Item, Middleware, Router, Server, Service
 from dynbalancer.errors import Problem
 
@@ -54,6 +56,50 @@ def test_problems_and_items_are_collected_in_the_order_of_providers() -> None:
     merged = merge([("docker", first), ("file", second)])
     assert [problem.where for problem in merged.problems] == ["b", "a"]
     assert [(item.name, item.gave) for item in merged.items] == [("web-1", ("web@docker",)), ("web-2", ())]
+
+
+definitions = st.dictionaries(
+    st.sampled_from(["a", "b", "c", "d@x"]), st.sampled_from(["", "here", "there"]), max_size=3
+)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(["docker", "file", "kv"]), definitions), max_size=5))
+def test_merging_again_is_merging_anew(steps: list[dict[str, dict[str, str]]]) -> None:
+    merging = Merging()
+    for step in steps:
+        given_now = [
+            (
+                provider,
+                Configuration(
+                    {name: Router(name, "Path(`/`)", "s", origin=origin) for name, origin in found.items()},
+                    {name: Service(name, origin=origin) for name, origin in found.items()},
+                    problems=(Problem(provider, "wrong"),),
+                    items=tuple(Item(name, origin, gave=(name,)) for name, origin in found.items()),
+                    certificates={
+                        name: Certificate(name, default=origin == "here") for name, origin in found.items()
+                    },
+                ),
+            )
+            for provider, found in step.items()
+        ]
+        again, anew = merging.merge(given_now), merge(given_now)
+        assert again.routing == anew.routing
+        assert again.items == anew.items
+        assert sorted(map(str, again.problems)) == sorted(map(str, anew.problems))
+
+
+def test_what_was_said_before_is_the_same_object() -> None:
+    merging, first, other = Merging(), routing(A), routing(B)
+    item = Item("1", "web-1", gave=("web",))
+    before = merging.merge([("docker", replace(first, items=(item,))), ("file", other)])
+    equal = replace(routing(A), items=(item,), problems=(Problem("a", "new"),))
+    after = merging.merge([("docker", equal), ("file", other)])
+    assert all(new is old for new, old in zip(after.routing, before.routing, strict=True))
+    assert after.items[0] is before.items[0]
+    changed = merging.merge([("docker", replace(first, services={"web": Service("web")})), ("file", other)])
+    assert changed.routers is before.routers
+    assert changed.services["web@file"] is before.services["web@file"]
+    assert changed.services["web@docker"].servers == ()
 
 
 def certificates(*names: str, default: bool = False) -> Configuration:
