@@ -141,7 +141,7 @@ def _with_one_default(
     certificates: dict[str, Certificate], problems: list[Problem]
 ) -> dict[str, Certificate]:
     """The same where at most one is the default; several cancel each other out, as in Traefik."""
-    defaults = [name for name, certificate in certificates.items() if certificate.default]
+    defaults = sorted(name for name, certificate in certificates.items() if certificate.default)
     if len(defaults) < 2:
         return certificates
     why = f"more than one is said to be the default: {', '.join(defaults)}; none of them is"
