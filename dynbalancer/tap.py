@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from dynbalancer.control.router import RouterService
     from dynbalancer.core.table import RoutingTable
+    from dynbalancer.proxy.watchdog import Watchdog
 
 __all__ = ["Options", "makeService"]
 
@@ -87,6 +88,7 @@ def assemble(
 ) -> Balancer:
     """All parts, joined. Raises ConfigurationError or PortError; then no port stays bound."""
     from dynbalancer.control.router import RouterService
+    from dynbalancer.proxy.watchdog import Watchdog
     from dynbalancer.proxy.dataplane import fetch
 
     plan = _plan(settings, environ)
@@ -104,7 +106,10 @@ def assemble(
         if settings.certificates:
             sink = router.sink_for(GivenCertificates.name)
             providers.append(GivenCertificates(settings.certificates, sink, reactor))
-        balancer = Balancer(settings, notes, router, providers, reactor, plan=plan, observer=observer)
+        watchdog = Watchdog(settings.stall, reactor)
+        balancer = Balancer(
+            settings, notes, router, providers, reactor, plan=plan, observer=observer, watchdog=watchdog
+        )
         _add_forwarding(balancer, bound, plan)
         _add_admin(balancer, bound)
     except BaseException:
@@ -173,13 +178,15 @@ def _add_forwarding(balancer: Balancer, bound: Bound, plan: privileges.Plan | No
 
         termination = Termination(settings.default_certificate)
         data_plane = DataPlane(settings, reactor, LocalCounters(), termination)
-        balancer.statistics = Statistics(reactor, data_plane.report)
+        if balancer.watchdog is not None:
+            data_plane.watched_by(balancer.watchdog)
+        balancer.statistics = Statistics(reactor, data_plane.report, stalls=balancer.stalls)
         balancer.forwarding = InProcess(settings, balancer.router, bound.sockets, data_plane)
         return
     from dynbalancer.control.counters import Counters
     from dynbalancer.control.supervisor import Supervisor
 
-    balancer.statistics = Statistics(reactor)
+    balancer.statistics = Statistics(reactor, stalls=balancer.stalls)
     balancer.forwarding = Supervisor(
         settings,
         balancer.router,
@@ -276,6 +283,7 @@ class Balancer(MultiService):
         plan: privileges.Plan | None = None,
         observer: ILogObserver | None = None,
         become: Callable[[privileges.Plan], None] = privileges.become_parent,
+        watchdog: Watchdog | None = None,
         signals: Signals | None = None,
     ) -> None:
         super().__init__()
@@ -287,6 +295,7 @@ class Balancer(MultiService):
         self._notes = notes
         self._plan = plan
         self._observer = observer
+        self.watchdog = watchdog
         self._become = become
         self._signals = Signals(reactor, self.reload, self.reopen_logs) if signals is None else signals
         self._unsubscribe: Callable[[], None] = lambda: None
@@ -323,6 +332,8 @@ class Balancer(MultiService):
         """Drain, while everything else still runs; then end the rest."""
         self._log.info("Ending; requests in flight have {grace:g} seconds", grace=self.settings.grace)
         self._signals.remove()
+        if self.watchdog is not None:
+            self.watchdog.stop()
         self._stop_waiting()
         if self.admin is not None:
             self.admin.stopping = True
@@ -336,6 +347,10 @@ class Balancer(MultiService):
         stopped = maybeDeferred(partial(super().stopService))
         return stopped.addCallback(lambda ignored: self._log.info("Ended"))
 
+
+    def stalls(self) -> int:
+        """How often the event loop of this process stood still too long."""
+        return self.watchdog.stalls if self.watchdog is not None else 0
     def reload(self) -> None:
         """Read every source again, and go on in new log files (SIGHUP)."""
         self._log.info("Reading everything again")
@@ -358,6 +373,8 @@ class Balancer(MultiService):
             self._stop_waiting()
             self.forwarding.setServiceParent(self)
 
+            if self.watchdog is not None:
+                self.reactor.callWhenRunning(self.watchdog.start)
     def _stop_waiting(self) -> None:
         self._unsubscribe()
         if self._impatient is not None and self._impatient.active():

@@ -63,7 +63,8 @@ class Worker:
     """What a worker does with what its parent tells it.
 
     ``make_data_plane(settings, counters)`` gives the DataPlane; ``become(privileges)`` gives up rights for good;
-    ``adopt_socket(fd)`` makes a socket of an inherited descriptor; ``begin_log(number, level)`` sets the log up.
+    ``adopt_socket(fd)`` makes a socket of an inherited descriptor; ``begin_log(number, level)`` sets the log up;
+    ``make_watchdog(stall)`` gives the Watchdog of this process.
     """
 
     _log = Logger("dynbalancer.worker")
@@ -77,6 +78,7 @@ class Worker:
         become: Callable[[Mapping[str, Any]], None],
         adopt_socket: Callable[[int], socket.socket],
         begin_log: Callable[[int, str], None],
+        make_watchdog: Callable[[float], Any],
     ) -> None:
         self.exit_code = 0
         self.channel = Channel(self._told, self._parent_lost)
@@ -86,6 +88,8 @@ class Worker:
         self._become = become
         self._adopt_socket = adopt_socket
         self._begin_log = begin_log
+        self._make_watchdog = make_watchdog
+        self._watchdog: Any = None
         self._settings = Settings()
         self._data_plane: Any = None
         self._unused: list[tuple[Any, socket.socket]] = []
@@ -141,6 +145,8 @@ class Worker:
             self._exit(1)
             return
         self._data_plane = data_plane
+        self._watchdog = self._make_watchdog(self._settings.stall)
+        data_plane.watched_by(self._watchdog)
         self._reports.start(REPORT_TIME, now=False)
         # What is there now stays for good: the collector need not look at it again.
         gc.collect()
@@ -161,6 +167,8 @@ class Worker:
             self._log.failure("Table {number} can't be used; the one before stays in force", number=number)
             self.channel.send({"type": "ack", "number": number, "error": repr(error)})
             return
+        # Until now nobody waited for this process.
+        self._watchdog.start()
         unused, self._unused = self._unused, []
         for entry_point, listening in unused:
             if not self._stopping:
@@ -181,7 +189,9 @@ class Worker:
             self._part = self._reactor.callLater(PART_TIME, self._report_part)
 
     def _send_report(self) -> None:
-        self.channel.send({"type": "statistics", "report": self._data_plane.report().as_dict()})
+        report = self._data_plane.report()
+        report.stalls = self._watchdog.stalls
+        self.channel.send({"type": "statistics", "report": report.as_dict()})
 
     def _say_farewell(self) -> None:
         self._reports.stop()
@@ -215,6 +225,8 @@ class Worker:
         if not self._exiting:
             self._exiting = True
             self.exit_code = code
+            if self._watchdog is not None:
+                self._watchdog.stop()
             self._reactor.stop()
 
 
@@ -313,6 +325,12 @@ def _data_plane(reactor: Any) -> Callable[[Settings, Any], Any]:
     return make
 
 
+def _watchdog(reactor: Any) -> Callable[[float], Any]:
+    from dynbalancer.proxy.watchdog import Watchdog
+
+    return lambda stall: Watchdog(stall, reactor)
+
+
 def _become(privileges: Mapping[str, Any]) -> None:
     from dynbalancer.control.privileges import become_worker
 
@@ -332,6 +350,7 @@ def main() -> int:
         become=_become,
         adopt_socket=adopted,
         begin_log=log.begin,
+        make_watchdog=_watchdog(reactor),
     )
     with adopted(CHANNEL_FD) as channel:
         reactor.adoptStreamConnection(channel.fileno(), socket.AF_UNIX, OneChannel(worker.channel))

@@ -97,6 +97,20 @@ class Diary(Service):
 
 class NoSignals:
     """Notes that signals were taken over and given back."""
+class Dog:
+    """A watchdog that notes when it watches."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.stalls = 3
+
+    def start(self) -> None:
+        self.told.append("start")
+
+    def stop(self) -> None:
+        self.told.append("stop")
+
+
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -196,6 +210,19 @@ class BalancerTests(SynchronousTestCase):
     def test_an_end_before_anything_was_forwarded(self) -> None:
         self.balancer.startService()
         self.successResultOf(self.balancer.stopService())
+    def test_the_loop_is_watched_while_something_is_forwarded(self) -> None:
+        dog: Any = Dog()
+        balancer = self.make(watchdog=dog)
+        assert balancer.stalls() == 3
+        self.reactor.running = True
+        balancer.startService()
+        assert dog.told == []
+        self.reactor.advance(tap.PATIENCE)
+        assert dog.told == ["start"]
+        balancer.stopService()
+        assert dog.told == ["start", "stop"]
+        assert self.balancer.stalls() == 0
+
         assert "stop forwarding" not in self.diary
         assert self.reactor.getDelayedCalls() == []
 
@@ -316,6 +343,7 @@ class AssembleTests(SynchronousTestCase):
         with self.assertRaises(ConfigurationError):
             self.assemble(providers={"demo": {"period": 0.1}}, api=ApiSettings())
         assert [sock.closed for sock in self.opener.sockets] == [True, True]
+        assert alone.forwarding._data_plane.resource.watchdog is alone.watchdog
 
 
 class MakeServiceTests(SynchronousTestCase):

@@ -48,6 +48,9 @@ class FakeDataPlane:
     def start(self) -> None:
         self.log.append("started")
 
+    def watched_by(self, watchdog: object) -> None:
+        self.watchdog = watchdog
+
     def share_tickets(self, key: bytes) -> None:
         self.log.append(("shares", key))
 
@@ -74,6 +77,20 @@ class FakeDataPlane:
         return report
 
 
+class Dog:
+    """A watchdog that notes when it watches."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.stalls = 0
+
+    def start(self) -> None:
+        self.told.append("start")
+
+    def stop(self) -> None:
+        self.told.append("stop")
+
+
 class WorkerCase(SynchronousTestCase):
     """A worker on a clock, its parent a transport in memory. ``log`` holds what it did, in order."""
 
@@ -86,6 +103,7 @@ class WorkerCase(SynchronousTestCase):
         self.reactor.running = True
         self.plane = FakeDataPlane(self.log)
         self.refusal: Exception | None = None
+        self.dog = Dog()
         self.worker = Worker(
             self.reactor,
             self,
@@ -93,6 +111,7 @@ class WorkerCase(SynchronousTestCase):
             become=self.become,
             adopt_socket=lambda fd: fd,  # type: ignore[arg-type, return-value]
             begin_log=lambda number, level: self.log.append(("logs", number, level)),
+            make_watchdog=self.make_watchdog,
         )
         self.pipe = StringTransport()
         OneChannel(self.worker.channel).buildProtocol(None).makeConnection(self.pipe)
@@ -101,6 +120,10 @@ class WorkerCase(SynchronousTestCase):
         assert settings == SETTINGS
         assert counters is self
         return self.plane
+
+    def make_watchdog(self, stall: float) -> Any:
+        assert stall == SETTINGS.stall
+        return self.dog
 
     def become(self, privileges: object) -> None:
         if self.refusal:
@@ -207,6 +230,20 @@ class ServingTests(WorkerCase):
         self.plane.served = 5
         self.reactor.pump([1, 1])
         assert self.reported() == [5, 5]
+
+    def test_loop_is_watched_from_the_first_table_on_and_its_stalls_are_reported(self) -> None:
+        self.told(**START)
+        assert (self.dog.told, self.plane.watchdog) == ([], self.dog)
+        self.table(1)
+        assert self.dog.told[0] == "start"
+        self.said()
+        self.dog.stalls = 2
+        self.reactor.advance(1)
+        assert [m["report"]["stalls"] for m in self.said()] == [2]
+        self.told(type="stop", grace=0)
+        self.plane.drained.callback(None)
+        self.reactor.advance(1)
+        assert self.dog.told[-1] == "stop"
 
     def test_many_statistics_are_sent_in_parts_one_after_the_other(self) -> None:
         self.start()

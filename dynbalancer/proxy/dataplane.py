@@ -25,7 +25,7 @@ from dynbalancer.proxy.accesslog import AccessLog
 from dynbalancer.proxy.deadlines import Deadlines
 from dynbalancer.proxy.encryption import EncryptedSite, PlainSite
 from dynbalancer.proxy.http1 import LINGER_TIME, Site
-from dynbalancer.proxy.resource import ReverseProxyResource
+from dynbalancer.proxy.resource import ReverseProxyResource, Watchful
 from dynbalancer.proxy.statistics import REPORTED, Counting
 from dynbalancer.proxy.transports import Encryption, clock_of, encrypt, listen
 from dynbalancer.proxy.upstream import Connecting, LiveService, Upstream
@@ -155,6 +155,10 @@ class DataPlane:
                 upstream.retire()
         if self._access_log is not None:
             self._access_log.stop()
+
+    def watched_by(self, watchdog: Watchful) -> None:
+        """Wake it, should it doze, when a request comes."""
+        self.resource.watchdog = watchdog
 
     def reopen_logs(self) -> None:
         """Log files were moved away: go on in new ones."""

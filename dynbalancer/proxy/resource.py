@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from copy import copy
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -29,6 +29,27 @@ NO_SERVER = b"no available server\n"
 
 
 @implementer(IResource)
+class Watchful(Protocol):
+    """Who watches the event loop, and wants to be woken when there is something to do."""
+
+    dozing: bool
+
+    def wake(self) -> None:
+        """A request came."""
+
+
+class Nobody:
+    """Nobody watches."""
+
+    dozing = False
+
+    def wake(self) -> None:
+        """Never called."""
+
+
+NOBODY = Nobody()
+
+
 class ReverseProxyResource:
     """Answers every request with what the router's table says, through the servers it names."""
 
@@ -49,6 +70,7 @@ class ReverseProxyResource:
         self._observers = tuple(observer.exchange_ended for observer in observers)
         self.clock = clock
         self.retries = retries
+        self.watchdog: Watchful = NOBODY
         self.refusals = {} if refusals is None else refusals
         self._server_name = server_name.encode("ascii", "replace")
         self._log = Logger()
@@ -60,6 +82,8 @@ class ReverseProxyResource:
         head = exchange.head
         table = exchange.table = self._router.table
         if head.path == b"*":
+        if self.watchdog.dozing:
+            self.watchdog.wake()
             exchange.answer(Response(204))
             return
         route = exchange.route = table.route(exchange)

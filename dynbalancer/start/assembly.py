@@ -55,6 +55,7 @@ class Assembly:
             limits=self._limits(),
             grace=self._get("gracetimeout", DEFAULTS.grace),
             throttle=self._get("providersthrottleduration", DEFAULTS.throttle),
+            stall=self._get("watchdog.stall", DEFAULTS.stall),
             retries=self._retries(),
             verify_upstream_tls=not self._get("serverstransport.insecureskipverify", False),
             upstream_ca=self._get("serverstransport.rootcas", ""),

@@ -41,9 +41,28 @@ def raising(*_: object) -> None:
 
 
 class Passing(ProxyCase):
+class Dog:
+    """A watchdog that dozes until it is woken."""
+
+    dozing = True
+    woken = 0
+
+    def wake(self) -> None:
+        self.dozing = False
+        self.woken += 1
+
+
     """Requests on their way through middlewares."""
 
     def test_hooks_run_in_order_and_back_in_reverse(self) -> None:
+    def test_request_wakes_a_watchdog_that_dozes(self) -> None:
+        self.resource.watchdog = dog = Dog()
+        self.client().send(GET + GET)
+        assert dog.woken == 1
+        dog.dozing = True
+        self.client().send(GET)
+        assert dog.woken == 2
+
         order: list[str] = []
 
         def noting(name: str) -> Hooks:
