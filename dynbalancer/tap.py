@@ -88,8 +88,8 @@ def assemble(
 ) -> Balancer:
     """All parts, joined. Raises ConfigurationError or PortError; then no port stays bound."""
     from dynbalancer.control.router import RouterService
-    from dynbalancer.proxy.watchdog import Watchdog
     from dynbalancer.proxy.dataplane import fetch
+    from dynbalancer.proxy.watchdog import Watchdog
 
     plan = _plan(settings, environ)
     bound = Bound.open(settings, open_listening)
@@ -283,8 +283,8 @@ class Balancer(MultiService):
         plan: privileges.Plan | None = None,
         observer: ILogObserver | None = None,
         become: Callable[[privileges.Plan], None] = privileges.become_parent,
-        watchdog: Watchdog | None = None,
         signals: Signals | None = None,
+        watchdog: Watchdog | None = None,
     ) -> None:
         super().__init__()
         self.settings = settings
@@ -295,8 +295,8 @@ class Balancer(MultiService):
         self._notes = notes
         self._plan = plan
         self._observer = observer
-        self.watchdog = watchdog
         self._become = become
+        self.watchdog = watchdog
         self._signals = Signals(reactor, self.reload, self.reopen_logs) if signals is None else signals
         self._unsubscribe: Callable[[], None] = lambda: None
         self._impatient: Any = None
@@ -332,9 +332,9 @@ class Balancer(MultiService):
         """Drain, while everything else still runs; then end the rest."""
         self._log.info("Ending; requests in flight have {grace:g} seconds", grace=self.settings.grace)
         self._signals.remove()
+        self._stop_waiting()
         if self.watchdog is not None:
             self.watchdog.stop()
-        self._stop_waiting()
         if self.admin is not None:
             self.admin.stopping = True
         if self.forwarding.parent is None:
@@ -347,10 +347,6 @@ class Balancer(MultiService):
         stopped = maybeDeferred(partial(super().stopService))
         return stopped.addCallback(lambda ignored: self._log.info("Ended"))
 
-
-    def stalls(self) -> int:
-        """How often the event loop of this process stood still too long."""
-        return self.watchdog.stalls if self.watchdog is not None else 0
     def reload(self) -> None:
         """Read every source again, and go on in new log files (SIGHUP)."""
         self._log.info("Reading everything again")
@@ -363,6 +359,10 @@ class Balancer(MultiService):
         """Log files were moved away: go on in new ones (SIGUSR1)."""
         self.forwarding.reopen_logs()
 
+    def stalls(self) -> int:
+        """How often the event loop of this process stood still too long."""
+        return self.watchdog.stalls if self.watchdog is not None else 0
+
     def _forward_when_ready(self) -> None:
         if all(status.state != "waiting" for status in self.router.providers):
             self._forward()
@@ -372,9 +372,9 @@ class Balancer(MultiService):
         if self.forwarding.parent is None:
             self._stop_waiting()
             self.forwarding.setServiceParent(self)
-
             if self.watchdog is not None:
                 self.reactor.callWhenRunning(self.watchdog.start)
+
     def _stop_waiting(self) -> None:
         self._unsubscribe()
         if self._impatient is not None and self._impatient.active():

@@ -95,8 +95,6 @@ class Diary(Service):
         self.diary.append("reopen logs")
 
 
-class NoSignals:
-    """Notes that signals were taken over and given back."""
 class Dog:
     """A watchdog that notes when it watches."""
 
@@ -111,6 +109,8 @@ class Dog:
         self.told.append("stop")
 
 
+class NoSignals:
+    """Notes that signals were taken over and given back."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -199,17 +199,6 @@ class BalancerTests(SynchronousTestCase):
         assert self.diary[1:] == ["stop b", "stop a", "stop admin", "stop statistics"]
         assert self.signals.told == ["install", "remove"]
 
-    def test_the_end_comes_even_where_draining_fails(self) -> None:
-        self.balancer.forwarding.end = fail(ValueError("a bug"))
-        self.balancer.startService()
-        self.reactor.advance(tap.PATIENCE)
-        self.successResultOf(self.balancer.stopService())
-        assert self.diary[-1] == "stop statistics"
-        assert len(self.flushLoggedErrors(ValueError)) == 1
-
-    def test_an_end_before_anything_was_forwarded(self) -> None:
-        self.balancer.startService()
-        self.successResultOf(self.balancer.stopService())
     def test_the_loop_is_watched_while_something_is_forwarded(self) -> None:
         dog: Any = Dog()
         balancer = self.make(watchdog=dog)
@@ -223,6 +212,17 @@ class BalancerTests(SynchronousTestCase):
         assert dog.told == ["start", "stop"]
         assert self.balancer.stalls() == 0
 
+    def test_the_end_comes_even_where_draining_fails(self) -> None:
+        self.balancer.forwarding.end = fail(ValueError("a bug"))
+        self.balancer.startService()
+        self.reactor.advance(tap.PATIENCE)
+        self.successResultOf(self.balancer.stopService())
+        assert self.diary[-1] == "stop statistics"
+        assert len(self.flushLoggedErrors(ValueError)) == 1
+
+    def test_an_end_before_anything_was_forwarded(self) -> None:
+        self.balancer.startService()
+        self.successResultOf(self.balancer.stopService())
         assert "stop forwarding" not in self.diary
         assert self.reactor.getDelayedCalls() == []
 
@@ -332,6 +332,7 @@ class AssembleTests(SynchronousTestCase):
         alone = self.assemble(workers=0)
         assert isinstance(alone.forwarding, tap.InProcess)
         assert alone.statistics.totals().count == 0
+        assert alone.forwarding._data_plane.resource.watchdog is alone.watchdog
 
     def test_a_port_that_is_taken_gives_the_others_back(self) -> None:
         self.opener.refused = "--api.address"
@@ -343,7 +344,6 @@ class AssembleTests(SynchronousTestCase):
         with self.assertRaises(ConfigurationError):
             self.assemble(providers={"demo": {"period": 0.1}}, api=ApiSettings())
         assert [sock.closed for sock in self.opener.sockets] == [True, True]
-        assert alone.forwarding._data_plane.resource.watchdog is alone.watchdog
 
 
 class MakeServiceTests(SynchronousTestCase):

@@ -28,7 +28,6 @@ NOT_FOUND = b"404 page not found\n"
 NO_SERVER = b"no available server\n"
 
 
-@implementer(IResource)
 class Watchful(Protocol):
     """Who watches the event loop, and wants to be woken when there is something to do."""
 
@@ -50,6 +49,7 @@ class Nobody:
 NOBODY = Nobody()
 
 
+@implementer(IResource)
 class ReverseProxyResource:
     """Answers every request with what the router's table says, through the servers it names."""
 
@@ -69,8 +69,8 @@ class ReverseProxyResource:
         self._router = router
         self._observers = tuple(observer.exchange_ended for observer in observers)
         self.clock = clock
-        self.retries = retries
         self.watchdog: Watchful = NOBODY
+        self.retries = retries
         self.refusals = {} if refusals is None else refusals
         self._server_name = server_name.encode("ascii", "replace")
         self._log = Logger()
@@ -79,11 +79,11 @@ class ReverseProxyResource:
 
     def handle(self, exchange: Forwarding) -> None:
         """Carry the exchange out: route, middlewares, server. It ends by itself."""
+        if self.watchdog.dozing:
+            self.watchdog.wake()
         head = exchange.head
         table = exchange.table = self._router.table
         if head.path == b"*":
-        if self.watchdog.dozing:
-            self.watchdog.wake()
             exchange.answer(Response(204))
             return
         route = exchange.route = table.route(exchange)

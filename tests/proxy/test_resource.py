@@ -40,7 +40,6 @@ def raising(*_: object) -> None:
     raise ZeroDivisionError("a defect")
 
 
-class Passing(ProxyCase):
 class Dog:
     """A watchdog that dozes until it is woken."""
 
@@ -52,9 +51,9 @@ class Dog:
         self.woken += 1
 
 
+class Passing(ProxyCase):
     """Requests on their way through middlewares."""
 
-    def test_hooks_run_in_order_and_back_in_reverse(self) -> None:
     def test_request_wakes_a_watchdog_that_dozes(self) -> None:
         self.resource.watchdog = dog = Dog()
         self.client().send(GET + GET)
@@ -63,6 +62,7 @@ class Dog:
         self.client().send(GET)
         assert dog.woken == 2
 
+    def test_hooks_run_in_order_and_back_in_reverse(self) -> None:
         order: list[str] = []
 
         def noting(name: str) -> Hooks:
