@@ -134,7 +134,12 @@ def _masked(mode: str) -> Callable[[bytes], bytes]:
         return lambda query: b""
     if mode == "redact":
         return lambda query: b"?" + _VALUES.sub(rb"\1REDACTED", query)
-    return lambda query: b"?" + without_secrets(query)
+    hinted = _HINTS.search
+
+    def masked(query: bytes) -> bytes:
+        return b"?" + (without_secrets(query) if hinted(query.lower()) else query)
+
+    return masked
 
 
 def without_secrets(query: bytes) -> bytes:
@@ -191,20 +196,28 @@ def _usual_line(query: str) -> Line:
         for lower, value, _ in head.headers.fields:
             if lower == b"user-agent":
                 agent = value
+                if referer is not None:
+                    break
             elif lower == b"referer":
                 referer = value
+                if agent is not None:
+                    break
         path, query = exchange.asked or (head.path, head.query)
         route = exchange.route
         server = exchange.server
         seconds = exchange.finished - exchange.started
         client = exchange.client if not exchange.trusted else _word(client_host(exchange))
         user = _word(exchange.user) if exchange.user else "-"
-        asked = escaped(path if query is None else path + query_of(query))
+        asked = path if query is None else path + query_of(query)
+        # The same as escaped(), without the call: this is what differs in every line.
+        asked_text = asked.decode("latin-1")
+        if asked.translate(None, _PLAIN):
+            asked_text = asked_text.translate(_UNPRINTABLE)
         router = texts[route.name] if route is not None else "-"
         url = texts[server.server.url] if server is not None else "-"
         # "!s": half the time that numbers take without it.
         return (
-            f'{client} - {user} [{stamps[int(now - seconds)]}] "{texts[head.method]} {asked} '
+            f'{client} - {user} [{stamps[int(now - seconds)]}] "{texts[head.method]} {asked_text} '
             f'{_PROTOCOLS[head.version]}" {exchange.status!s} {exchange.bytes_out!s} '
             f'"{texts[referer] if referer else "-"}" "{texts[agent] if agent else "-"}" '
             f'{count!s} "{router}" "{url}" {int(seconds * 1000)!s}ms\n'
