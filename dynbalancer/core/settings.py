@@ -82,9 +82,9 @@ class Settings:
 
     ``providers`` maps the names of those switched on to their options. ``workers`` 0 means: forward in this process.
     ``user`` is ``user[:group]`` to become after the ports are bound, empty to stay; ``worker_user`` the one of the
-    workers. ``grace`` is how long requests in
-    flight may go on after SIGTERM, ``throttle`` the least time between two routing tables, both in seconds. ``stall`` is
-    how long the event loop of a process may stand still before that is logged, in seconds; 0 is for ever.
+    workers. ``grace`` is how long requests in flight may go on after SIGTERM, ``throttle`` the least time between two
+    routing tables, both in seconds. ``stall`` is how long the event loop of a process may stand still before that is
+    logged, in seconds; 0 is for ever.
     ``secret`` is drawn at start, in hexadecimal: what workers sign and know again by it counts in all of them.
     ``certificates`` are pairs of files (or PEM texts), the certificate and its key; ``default_certificate`` is made at
     start, for names that no other certificate has.
