@@ -201,7 +201,9 @@ FIXED = (
     Flag("workers", workers, "auto", "Processes that forward; auto: one for each CPU; 0: this one.", PROCESS),
     Flag("gracetimeout", duration, "10s", "How long requests may go on after SIGTERM.", PROCESS),
     Flag("providersthrottleduration", duration, "100ms", "Least time between two tables of routes.", PROCESS),
-    Flag("watchdog.stall", duration, "50ms", "Log where an event loop stood still for longer; 0: off.", PROCESS),
+    Flag(
+        "watchdog.stall", duration, "50ms", "Log where an event loop stood still for longer; 0: off.", PROCESS
+    ),
     Flag("user", plain, "", "user[:group] to become once the ports are bound (start as root).", PROCESS),
     Flag("workeruser", plain, "", "User of the workers (<user>-worker where there is one).", PROCESS),
     Flag("loglevel", level, "info", "debug, info, warn, error or critical.", LOGS),
