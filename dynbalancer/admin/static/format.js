@@ -42,6 +42,11 @@ export function count(number) {
   return String(number);
 }
 
+/** "1 router", "2 routers". */
+export function some(number, word) {
+  return `${count(number)} ${word}${number === 1 ? "" : "s"}`;
+}
+
 /** Octets as "1.2 MB". */
 export function size(octets) {
   for (const [step, unit] of [[1e12, "TB"], [1e9, "GB"], [1e6, "MB"], [1e3, "kB"]]) {

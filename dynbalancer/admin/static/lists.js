@@ -72,7 +72,7 @@ function router(entry) {
       el("td", { data: { label: "Status" } }, chip(entry.status)),
       el("th", { scope: "row", data: { label: "Rule" } }, opener(el("code", { class: "rule" }, entry.rule || "(empty rule)"), `Details of router ${entry.name}`),
         el("div", { class: "sub" }, el("span", { class: "faint" }, entry.name),
-          middlewares.length ? el("span", { class: "faint" }, ` · ${middlewares.length} middleware${middlewares.length > 1 ? "s" : ""}`) : null),
+          middlewares.length ? el("span", { class: "faint" }, ` · ${format.some(middlewares.length, "middleware")}`) : null),
         entry.error ? el("div", { class: `sub ${entry.status === "disabled" ? "bad" : "warn"}` }, entry.error[0]) : null),
       el("td", { data: { label: "Service" } }, entry.serviceName ? link("services", entry.serviceName) : "–"),
       el("td", { data: { label: "On" } }, (entry.using || entry.entryPoints).map((name) => el("span", { class: "tag" }, name))),
@@ -101,7 +101,7 @@ function service(entry) {
     el("header", {},
       el("h3", {}, entry.name),
       chip(entry.status !== "enabled" ? entry.status : ready ? "ready" : "down", entry.status !== "enabled" ? entry.status : `${ready} of ${entry.servers.length} ready`),
-      el("span", { class: "right number" }, counted("services", entry.name), " requests · p95 ", timed("services", entry.name))),
+      el("span", { class: "right number" }, "requests ", counted("services", entry.name), " · p95 ", timed("services", entry.name))),
     errors(entry),
     el("table", { class: "servers" },
       el("thead", {}, el("tr", {}, ["State", "URL", "Container"].map((text) => el("th", { scope: "col" }, text)),
@@ -151,7 +151,7 @@ function provider(entry) {
     el("header", {}, el("h3", {}, entry.name), chip(entry.state)),
     el("p", {}, when(entry.state === "waiting" ? entry.since : entry.published, freshness[entry.state] || "")),
     entry.reason ? el("p", { class: "bad" }, `${entry.state}: ${entry.reason}`) : null,
-    el("p", { class: "sub faint" }, `${entry.items} discovered · ${entry.routers} routers · ${entry.services} services · ${entry.middlewares} middlewares · ${entry.problems} problems`));
+    el("p", { class: "sub faint" }, [`${entry.items} discovered`, ...["router", "service", "middleware", "problem"].map((word) => format.some(entry[`${word}s`], word))].join(" · ")));
 }
 
 function change(entry) {
@@ -189,6 +189,8 @@ function recent(entry) {
 
 const rank = { disabled: 0, warning: 1, enabled: 2 };
 const byStatus = (a, b) => rank[a.status] - rank[b.status] || (a.name < b.name ? -1 : 1);
+const verdicts = { refused: 0, ignored: 1, routed: 2 };
+const byVerdict = (a, b) => verdicts[a.verdict] - verdicts[b.verdict] || (a.name < b.name ? -1 : 1);
 const ofState = (name) => (state) => state[name];
 const sorted = (name) => (state) => [...state[name]].sort(byStatus);
 
@@ -198,7 +200,7 @@ export const lists = [
   { section: "routers", items: sorted("routers"), key: (entry) => entry.name, build: router, none: "No router yet: no container or file asks for one." },
   { section: "services", items: sorted("services"), key: (entry) => entry.name, build: service, none: "No service yet." },
   { section: "middlewares", items: sorted("middlewares"), key: (entry) => entry.name, build: middleware, none: "No middleware." },
-  { section: "containers", items: ofState("items"), key: (entry) => `${entry.provider} ${entry.id}`, build: container, none: "Nothing was discovered yet." },
+  { section: "containers", items: (state) => [...state.items].sort(byVerdict), key: (entry) => `${entry.provider} ${entry.id}`, build: container, none: "Nothing was discovered yet." },
   { section: "providers", items: ofState("providers"), key: (entry) => entry.name, build: provider, none: "No provider is switched on." },
   { section: "history", items: ofState("history"), key: (entry) => String(entry.number), build: change, none: "No change yet." },
   { section: "errors", items: ofState("errors"), key: (entry) => JSON.stringify(entry), build: recent, none: "No error was answered." },
