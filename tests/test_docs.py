@@ -17,7 +17,7 @@ TARGETS = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)")
 #: A flag at the start of a code span, as in `--docker.network=` or ``--api``.
 FLAGS = re.compile(r"`(--[a-z][\w.]*[a-z])", re.IGNORECASE)
 #: Flags of other programs that the pages mention.
-FOREIGN = {"--help"}
+FOREIGN = {"--help", "--syslog", "--logger"}
 
 #: SHA-256 of the compose files.
 ARTICLE = {
