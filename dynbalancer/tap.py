@@ -52,7 +52,7 @@ def makeService(options: Options) -> Balancer:
     from twisted.internet import reactor
 
     try:
-        observer = terminal_observer(options)
+        observer = chosen_observer(options)
         opener = sockets.open_listening
         return assemble(options.settings, options.notes, reactor, open_listening=opener, observer=observer)
     except ConfigurationError as error:
@@ -67,14 +67,13 @@ def _give_up(error: DynbalancerError, code: int) -> None:
     raise SystemExit(code)
 
 
-def terminal_observer(options: Options) -> ILogObserver | None:
-    """Our own lines where twistd would write to the terminal; what it was told of files and syslog stays."""
+def chosen_observer(options: Options) -> ILogObserver | None:
+    """Our own lines, where twistd was told to write; None where it writes itself, or is not there.
+
+    Raises ConfigurationError where a file can't be written.
+    """
     told = getattr(options, "parent", None)
-    if told is None or not told.get("nodaemon") or told.get("syslog") or told.get("logger"):
-        return None
-    if told.get("logfile") not in (None, "", "-"):
-        return None
-    return logs.observer(options.settings.log_level, sys.stdout)
+    return None if told is None else logs.under_twistd(told, options.settings.log_level)
 
 
 def assemble(
@@ -358,6 +357,8 @@ class Balancer(MultiService):
     def reopen_logs(self) -> None:
         """Log files were moved away: go on in new ones (SIGUSR1)."""
         self.forwarding.reopen_logs()
+        if isinstance(self._observer, logs.LogFile):
+            self._observer.reopen()
 
     def stalls(self) -> int:
         """How often the event loop of this process stood still too long."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Application, IService, Service
@@ -23,6 +24,7 @@ from dynbalancer.core.settings import ApiSettings, Settings
 from dynbalancer.core.table import compile_table
 from dynbalancer.errors import ConfigurationError, Problem
 from dynbalancer.interfaces import IWorkforce
+from dynbalancer.start import logs
 from dynbalancer.start.options import Options
 from dynbalancer.start.sockets import PortError
 
@@ -152,6 +154,15 @@ class BalancerTests(SynchronousTestCase):
         made.forwarding = Diary("forwarding", self.diary)
         made.admin = Diary("admin", self.diary)
         return made
+
+    def test_a_log_file_is_opened_anew_with_the_others(self) -> None:
+        path = Path(self.mktemp())
+        observer = logs.LogFile("info", str(path))
+        self.addCleanup(observer.close)
+        balancer = self.make(observer=observer)
+        path.unlink()
+        balancer.reopen_logs()
+        assert path.exists()
 
     def test_nothing_starts_when_it_is_made(self) -> None:
         assert self.diary == []
@@ -371,16 +382,10 @@ class MakeServiceTests(SynchronousTestCase):
         assert code == 2
         assert said.startswith("dynbalancer: --demo.period: 0.1s is too short")
 
-    def test_our_lines_are_for_the_terminal_only(self) -> None:
+    def test_our_lines_go_where_twistd_was_told_to_write(self) -> None:
         options: Any = Options()
-        assert tap.terminal_observer(options) is None
-        for told, expected in (
-            ({"nodaemon": True}, True),
-            ({"nodaemon": True, "logfile": "-"}, True),
-            ({"nodaemon": True, "logfile": "x.log"}, False),
-            ({"nodaemon": True, "syslog": True}, False),
-            ({"nodaemon": True, "logger": object()}, False),
-            ({"nodaemon": False}, False),
-        ):
-            options.parent = told
-            assert (tap.terminal_observer(options) is not None) == expected, told
+        assert tap.chosen_observer(options) is None
+        options.parent = {"nodaemon": True}
+        assert tap.chosen_observer(options) is not None
+        options.parent = {"nodaemon": True, "syslog": True}
+        assert tap.chosen_observer(options) is None

@@ -20,6 +20,7 @@ from zope.interface import implementer
 from dynbalancer.core.exchange import Response
 from dynbalancer.core.forwarded import merge_forwarded
 from dynbalancer.core.http1 import write_request_head
+from dynbalancer.core.repeats import Repeats
 from dynbalancer.errors import NoServer, RequestError, UpstreamError
 from dynbalancer.proxy.forwarding import Forwarding, plain_response
 from dynbalancer.proxy.upstream import Upstream
@@ -74,6 +75,8 @@ class ReverseProxyResource:
         self.refusals = {} if refusals is None else refusals
         self._server_name = server_name.encode("ascii", "replace")
         self._log = Logger()
+        # A dead server or an attacker must not fill the disk.
+        self._repeats = Repeats()
 
     # The streaming door.
 
@@ -182,16 +185,20 @@ class ReverseProxyResource:
         return plain_response(error.status)
 
     def note_failure(self, exchange: Forwarding, error: UpstreamError) -> None:
-        """Keep the reason where people look for it."""
+        """Keep the reason where people look for it; a few of the same are enough."""
+        unsaid = self._repeats.passes((error.reason, error.why), self.clock())
+        if unsaid is None:
+            return
         route = exchange.route
         self._log.warn(
-            "{reason}: {why} (router {router}, {method} {host}{path})",
+            "{reason}: {why} (router {router}, {method} {host}{path}){more}",
             reason=error.reason,
             why=error.why,
             router=route.name if route is not None else "",
             method=exchange.head.method.decode("ascii", "replace"),
             host=exchange.head.host.decode("ascii", "replace"),
             path=exchange.head.path.decode("ascii", "replace")[:200],
+            more=_more(unsaid),
         )
 
     def note_defect(self, middleware: Any, failure: Any = None) -> None:
@@ -204,14 +211,18 @@ class ReverseProxyResource:
         return plain_response(error.status)
 
     def note_refusal(self, error: RequestError, sample: bytes = b"") -> None:
-        """One more request was refused: count the reason, log it with the first octets of what was wrong."""
+        """One more request was refused: count the reason, log a few with the first octets of what was wrong."""
         self.refusals[error.reason] = self.refusals.get(error.reason, 0) + 1
+        unsaid = self._repeats.passes(error.reason, self.clock())
+        if unsaid is None:
+            return
         self._log.info(
-            "Refused with {status} {reason}: {why} {sample}",
+            "Refused with {status} {reason}: {why} {sample}{more}",
             status=error.status,
             reason=error.reason,
             why=error.why,
             sample=repr(sample[:128]),
+            more=_more(unsaid),
         )
 
     def exchange_over(self, exchange: Forwarding) -> None:
@@ -244,6 +255,10 @@ class ReverseProxyResource:
     def putChild(self, path: bytes, child: Any) -> None:
         """See IResource. Raises TypeError: what is where is for the router to say."""
         raise TypeError("a ReverseProxyResource has no children")
+
+
+def _more(unsaid: int) -> str:
+    return f"; {unsaid} more like it since the last line" if unsaid else ""
 
 
 async def _as_coroutine(found: Awaitable[Response | None]) -> Response | None:

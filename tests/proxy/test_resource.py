@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionRefusedError as Refused
+from twisted.logger import capturedLogs, formatEvent
 from twisted.web.resource import IResource
 from zope.interface.verify import verifyObject
 
@@ -303,6 +304,23 @@ class Asked(ProxyCase):
             answer = self.resource.refused_early(RequestError(431, "head-too-long"), b"GET")
         assert self.resource.refusals == {"head-too-long": 2}
         assert (answer.status, answer.headers.get(b"content-type")) == (431, b"text/plain; charset=utf-8")
+
+    def test_like_refusals_are_logged_a_few_times_and_all_counted(self) -> None:
+        with capturedLogs() as logs:
+            for seconds in (0,) * 50 + (11,):
+                self.clock.advance(seconds)
+                self.resource.refused_early(RequestError(431, "head-too-long"), b"GET")
+        assert self.resource.refusals == {"head-too-long": 51}
+        assert len(logs) == 6
+        assert formatEvent(logs[-1]).endswith("; 45 more like it since the last line")
+
+    def test_failures_of_a_server_are_logged_a_few_times(self) -> None:
+        self.servers.broken["one"] = Refused()
+        with capturedLogs() as logs:
+            for _ in range(20):
+                self.client().send(GET)
+        assert self.ended.outcomes == [(502, "connect")] * 20
+        assert len([event for event in logs if formatEvent(event).startswith("connect: ")]) == 5
 
     def test_it_is_a_leaf_of_twisted_web(self) -> None:
         assert verifyObject(IResource, self.resource)
