@@ -184,7 +184,8 @@ def _sort_field(sheet: Sheet, label: Label, kind: str, name: str, key: str, find
             label.key, "middlewares of a service are not supported in this version; it is not opened"
         )
         sheet.restricted_services.setdefault(name.lower(), label.key)
-    elif use == words.LATER and not is_false(label.value):
+    elif use == words.LATER and (key.startswith("observability.") or not is_false(label.value)):
+        # What is switched off is as good as not there, but for what would otherwise be on.
         findings.label(label.key, NOT_YET, severity="warning")
     fields.setdefault(key, label)
 

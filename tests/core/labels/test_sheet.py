@@ -97,6 +97,11 @@ def test_a_later_feature_that_is_switched_off_is_no_problem() -> None:
     assert findings.problems == []
 
 
+def test_what_would_be_on_and_can_not_be_switched_off_is_a_problem() -> None:
+    _, findings = read({"traefik.http.routers.a.observability.accesslogs": "false"})
+    assert [problem.severity for problem in findings.problems] == ["warning"]
+
+
 def test_v1_labels_in_another_case_are_read() -> None:
     found, findings = read({"Traefik.Frontend.Rule": "Host:a", "traefik.frontend.rule": "Host:b"})
     assert found.v1["frontend.rule"].value == "Host:b"
