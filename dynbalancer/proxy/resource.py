@@ -211,18 +211,14 @@ class ReverseProxyResource:
         return plain_response(error.status)
 
     def note_refusal(self, error: RequestError, sample: bytes = b"") -> None:
-        """One more request was refused: count the reason, log a few with the first octets of what was wrong."""
+        """One more request was refused: count the reason, log it with the first octets of what was wrong."""
         self.refusals[error.reason] = self.refusals.get(error.reason, 0) + 1
-        unsaid = self._repeats.passes(error.reason, self.clock())
-        if unsaid is None:
-            return
         self._log.info(
-            "Refused with {status} {reason}: {why} {sample}{more}",
+            "Refused with {status} {reason}: {why} {sample}",
             status=error.status,
             reason=error.reason,
             why=error.why,
             sample=repr(sample[:128]),
-            more=_more(unsaid),
         )
 
     def exchange_over(self, exchange: Forwarding) -> None:
