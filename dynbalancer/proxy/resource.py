@@ -75,7 +75,7 @@ class ReverseProxyResource:
         self.refusals = {} if refusals is None else refusals
         self._server_name = server_name.encode("ascii", "replace")
         self._log = Logger()
-        # A dead server or an attacker must not fill the disk.
+        # A dead server must not fill the disk.
         self._repeats = Repeats()
 
     # The streaming door.
