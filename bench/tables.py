@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import NamedTuple, TypeVar
 
 from twisted.internet.testing import MemoryReactorClock
 
@@ -16,9 +16,12 @@ from bench import machine, report
 from bench.load import host
 from dynbalancer.control.counters import LocalCounters
 from dynbalancer.control.router import RouterService
-from dynbalancer.core import codec, frames
+from dynbalancer.control.slices import SLICE, Building
+from dynbalancer.control.snapshots import Snapshot
+from dynbalancer.core import frames, transfer
 from dynbalancer.core.model import Configuration, EntryPoint, Router, Server, Service
 from dynbalancer.core.settings import Settings
+from dynbalancer.core.table import RoutingTable
 from dynbalancer.proxy.dataplane import DataPlane, fetch
 from dynbalancer.start.compiling import compiler
 
@@ -26,7 +29,7 @@ HEADING = "Routing tables"
 SIZES = (10_000, 100_000)
 CHANGES = 5
 ENTRY_POINTS = (EntryPoint("web", 80),)
-STEPS = ("merge and compile", "snapshot", "read it", "compile and swap")
+STEPS = ("merge and compile", "encode", "read", "compile and swap", "longest stall")
 
 T = TypeVar("T")
 
@@ -64,50 +67,90 @@ class Pipeline:
         self.sink = self.router.sink_for("bench")
         self.router.startService()
         self.worker = DataPlane(Settings(entry_points=ENTRY_POINTS), clock, LocalCounters())
+        self.sent: Snapshot | None = None
+        self.held = transfer.Held()
 
-    def take(self, wanted: Configuration) -> list[float]:
-        """How long each of STEPS takes. The first two are the parent's, the last two hold up a worker."""
+    def take(self, wanted: Configuration) -> Taken:
+        """How long each step takes. The first two are the parent's; the others a worker's, between requests."""
         compiling, _ = timed(lambda: self.sink.publish(wanted))
         table = self.router.table
-        assert len(table.routes) == len(wanted.routers), f"only {len(table.routes)} routes"
-        encoding, frame = timed(lambda: self._frame(table))
-        reading, received = timed(lambda: self._read(frame))
-        taking, _ = timed(lambda: self.worker.take(received, table.number))
-        assert len(self.worker.table.routes) == len(wanted.routers), "the worker lost some"
-        return [compiling, encoding, reading, taking]
+        assert len(table.compiled.routes) == len(wanted.routers), "some routers are off"
+        encoding, snapshot = timed(lambda: self._snapshot(table))
+        building = Building()
+        building.begin()
+        turns = [timed(lambda frame=frame: self._read(frame)) for frame in snapshot.frames(self.sent)]
+        reading = [seconds for seconds, _ in turns]
+        applying, self.held = timed(lambda: transfer.applied(self.held, [part for _, part in turns]))
+        taking = slices(self.worker.taking(self.held.configuration, table.number))
+        ending, _ = timed(lambda: building.end(table.changes))
+        assert len(self.worker.table.compiled.routes) == len(wanted.routers), "the worker lost some"
+        self.sent = snapshot
+        # Parts are read in turns of their own; the last one is applied, and the first slice begun, in its turn.
+        stalls = [*reading[:-1], reading[-1] + applying + taking[0], *taking[1:-1], taking[-1] + ending]
+        return Taken(compiling, encoding, sum(reading) + applying, sum(taking) + ending, max(stalls))
+
+    def _snapshot(self, table: RoutingTable) -> Snapshot:
+        snapshot = Snapshot(table.number, transfer.Held(table.configuration))
+        snapshot.frames(self.sent)
+        return snapshot
 
     @staticmethod
-    def _frame(table: Any) -> bytes:
-        snapshot = codec.snapshot(table.configuration)
-        return frames.encode(
-            {"type": "table", "number": table.number, "configuration": snapshot, "slots": {}}
-        )
-
-    @staticmethod
-    def _read(frame: bytes) -> Configuration:
+    def _read(frame: bytes) -> transfer.Part:
         (message,) = frames.FrameDecoder().feed(frame)
-        return codec.from_snapshot(message["configuration"])
+        return transfer.read(message)
+
+
+class Taken(NamedTuple):
+    """Seconds that a table took in each step, and the longest time for which a worker served nobody."""
+
+    compiling: float
+    encoding: float
+    reading: float
+    taking: float
+    stall: float
+
+
+def slices(steps: Iterator[None]) -> list[float]:
+    """How long each slice took, as a worker does them."""
+    found: list[float] = []
+    began = time.perf_counter()
+    for _ in steps:
+        now = time.perf_counter()
+        if now - began >= SLICE:
+            found.append(now - began)
+            began = time.perf_counter()
+    return [*found, time.perf_counter() - began]
 
 
 def measure(count: int, changes: int) -> list[list[str]]:
-    """Two lines of the table: building, and changing one."""
+    """Lines of the table: building, changing one, and changing all."""
     pipeline, now = Pipeline(), configuration(count)
-    built = pipeline.take(now)
+    rows = [_row(f"{count:,} routers: build", pipeline.take(now))]
     changed = []
     for number in range(changes):
         now = with_one_changed(now, number)
         changed.append(pipeline.take(now))
-    slowest = [max(step) for step in zip(*changed, strict=True)]
     middle = [sorted(step)[len(step) // 2] for step in zip(*changed, strict=True)]
-    return [
-        _row(f"{count:,} routers: build", built),
-        _row(f"{count:,} routers: change one, median of {changes}", middle),
-        _row(f"{count:,} routers: change one, slowest", slowest),
-    ]
+    slowest = [max(step) for step in zip(*changed, strict=True)]
+    rows.append(_row(f"{count:,} routers: change one, median of {changes}", middle))
+    rows.append(_row(f"{count:,} routers: change one, slowest", slowest))
+    rows.append(_row(f"{count:,} routers: change all", pipeline.take(with_all_changed(now))))
+    return rows
+
+
+def with_all_changed(before: Configuration) -> Configuration:
+    """The same with another rule for every router, and another server for every service."""
+    return Configuration(
+        {name: replace(one, rule=f"{one.rule} && Method(`GET`)") for name, one in before.routers.items()},
+        {
+            name: replace(one, servers=(Server("http://192.0.2.1:80"),))
+            for name, one in before.services.items()
+        },
+    )
 
 
 def _row(what: str, seconds: Sequence[float]) -> list[str]:
-    return [what, *(f"{value * 1000:,.1f}" for value in seconds), f"{sum(seconds[2:]) * 1000:,.1f}"]
+    return [what, *(f"{value * 1000:,.1f}" for value in seconds)]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -118,13 +161,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=machine.ROOT / "bench")
     wanted = parser.parse_args(argv)
     busy = machine.warn_if_busy()
-    table = [["milliseconds", *STEPS, "a worker's stall"]]
+    table = [["milliseconds", *STEPS]]
     for size in wanted.sizes:
         table += measure(size, wanted.changes)
     print(report.aligned(table))
     text = [
         report.measured_on(f"dynbalancer {machine.own_version()}"),
-        "The first two columns are the parent's work for a table, the next two a worker's: it serves nobody meanwhile.",
+        (
+            "The first two columns are the parent's work for a table, the next two a worker's, in slices between "
+            "requests. The last is the longest time for which it served nobody."
+        ),
         busy,
         report.markdown(table),
     ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 from twisted.plugin import IPlugin, getPlugins
@@ -108,9 +109,15 @@ def _by(attribute: str, found: Iterable[T]) -> dict[str, T]:
     return {getattr(maker, attribute).lower(): maker for maker in found}
 
 
+@cache
+def _named(dotted: str) -> Any:
+    # Looking for a name tries to import it as a module first, and a table may ask for ten thousand balancers.
+    return namedAny(dotted)
+
+
 def _load(dotted: str, where: str, extra: str) -> Any:
     try:
-        return namedAny(dotted)
+        return _named(dotted)
     except ModuleNotFoundError as error:
         hint = f"pip install 'dynbalancer[{extra}]'" if extra else ""
         raise ConfigurationError(

@@ -21,6 +21,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
@@ -39,12 +40,15 @@ from twisted.logger import (
     LogLevelFilterPredicate,
     globalLogBeginner,
 )
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dynbalancer.control.channel import Channel
 from dynbalancer.control.counters import Counters
+from dynbalancer.control.slices import SLICE, Building, Slices
 from dynbalancer.control.workerprocess import CHANNEL_FD, COUNTERS_FD
-from dynbalancer.core import codec
+from dynbalancer.core import transfer
+from dynbalancer.core.model import Configuration
 from dynbalancer.core.settings import Settings
 from dynbalancer.core.settings_codec import in_worker
 from dynbalancer.errors import DynbalancerError
@@ -79,6 +83,7 @@ class Worker:
         adopt_socket: Callable[[int], socket.socket],
         begin_log: Callable[[int, str], None],
         make_watchdog: Callable[[float], Any],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.exit_code = 0
         self.channel = Channel(self._told, self._parent_lost)
@@ -89,6 +94,7 @@ class Worker:
         self._adopt_socket = adopt_socket
         self._begin_log = begin_log
         self._make_watchdog = make_watchdog
+        self._clock = clock
         self._watchdog: Any = None
         self._settings = Settings()
         self._data_plane: Any = None
@@ -98,6 +104,12 @@ class Worker:
         self._reports = LoopingCall(self._report)
         self._reports.clock = reactor
         self._part: IDelayedCall | None = None
+        self._building = Building()
+        self._parts: list[transfer.Part] = []
+        # The last table is not held here but in the data plane, which lets it go little by little.
+        self._held = transfer.Held()
+        self._unread: DynbalancerError | None = None
+        self._table: int | None = None
 
     def drain(self, grace: float | None = None) -> None:
         """Accept no more, finish what there is within ``grace`` seconds (default: as in the settings), and exit."""
@@ -117,6 +129,8 @@ class Worker:
             self._start(message)
         elif kind == "stop":
             self.drain(float(message["grace"]))
+        elif kind == "part" and self._data_plane is not None:
+            self._read(message)
         elif kind == "table" and self._data_plane is not None:
             self._take(message)
         elif kind == "reopen" and self._data_plane is not None:
@@ -157,16 +171,44 @@ class Worker:
         by_name = {entry_point.name: entry_point for entry_point in self._settings.entry_points}
         return [(by_name[wanted["name"]], self._adopt_socket(wanted["fd"])) for wanted in found]
 
-    def _take(self, message: Mapping[str, Any]) -> None:
-        number = message["number"]
+    def _read(self, message: Mapping[str, Any]) -> None:
+        # Each part as it comes, with requests in between: all of a large table together would hold them up.
+        self._building.begin()
         try:
-            self._counters.use(message["slots"])
-            self._data_plane.take(codec.from_snapshot(message["configuration"]), number)
-        except Exception as error:
-            # A bug, ours or a plugin's. The last good table goes on, and the parent learns of it.
-            self._log.failure("Table {number} can't be used; the one before stays in force", number=number)
-            self.channel.send({"type": "ack", "number": number, "error": repr(error)})
+            self._parts.append(transfer.read(message))
+        except DynbalancerError as error:
+            self._unread = error
+
+    def _take(self, message: Mapping[str, Any]) -> None:
+        number, slots = message["number"], self._held.slots
+        self._read(message)
+        try:
+            steps = self._data_plane.taking(self._new_configuration(message["base"]), number)
+        except Exception:
+            self._could_not_take(number, slots, Failure())
             return
+        taking = Slices(self._reactor, self._clock, steps).run(0.0 if self._unused else SLICE)
+        taking.addCallbacks(
+            lambda _: self._took(number), lambda failure: self._could_not_take(number, slots, failure)
+        )
+        taking.addErrback(lambda failure: self._log.failure("What follows a table failed", failure))
+
+    def _new_configuration(self, base: int | None) -> Configuration:
+        parts, self._parts = self._parts, []
+        unread, self._unread = self._unread, None
+        if unread is not None:
+            raise unread
+        if base not in (None, self._table):
+            raise ValueError(f"it is made of table {base}, and here is table {self._table}")
+        self._held = transfer.applied(transfer.Held() if base is None else self._held, parts)
+        self._counters.use(
+            self._held.slots, {name: row for part in parts for name, row in part.slots.items()}
+        )
+        return self._held.configuration
+
+    def _took(self, number: int) -> None:
+        self._building.end(self._data_plane.table.changes)
+        self._table = number
         # Until now nobody waited for this process.
         self._watchdog.start()
         unused, self._unused = self._unused, []
@@ -174,6 +216,16 @@ class Worker:
             if not self._stopping:
                 self._data_plane.listen(entry_point, listening)
         self.channel.send({"type": "ack", "number": number})
+
+    def _could_not_take(self, number: int, slots: Mapping[str, int], failure: Failure) -> None:
+        # A bug, ours or a plugin's. The last good table goes on, and the parent learns of it.
+        self._building.end()
+        self._log.failure(
+            "Table {number} can't be used; the one before stays in force", failure, number=number
+        )
+        self._held = transfer.Held(self._data_plane.table.configuration, slots)
+        self._counters.use(slots, {})
+        self.channel.send({"type": "ack", "number": number, "error": repr(failure.value)})
 
     def _report(self) -> None:
         if self._part is None:

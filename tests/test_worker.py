@@ -8,6 +8,9 @@ import io
 import os
 import signal
 import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -15,7 +18,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 
-from dynbalancer.core import codec
+from dynbalancer.core import transfer
 from dynbalancer.core.frames import FrameDecoder, encode
 from dynbalancer.core.model import Configuration, EntryPoint, Service
 from dynbalancer.core.settings import Settings
@@ -44,6 +47,7 @@ class FakeDataPlane:
         self.fails: Exception | None = None
         self.served = 0
         self.unreported = 0
+        self.table = SimpleNamespace(configuration=Configuration(), changes=0)
 
     def start(self) -> None:
         self.log.append("started")
@@ -54,11 +58,13 @@ class FakeDataPlane:
     def share_tickets(self, key: bytes) -> None:
         self.log.append(("shares", key))
 
-    def take(self, configuration: Configuration, number: int) -> tuple[()]:
+    def taking(self, configuration: Configuration, number: int) -> Iterator[None]:
+        yield
         if self.fails:
             raise self.fails
+        self.table.configuration, self.table.changes = configuration, len(configuration.services)
         self.log.append(("took", number, list(configuration.services)))
-        return ()
+        yield
 
     def listen(self, entry_point: EntryPoint, sock: Any) -> None:
         self.log.append(("listens", entry_point.name, sock))
@@ -104,6 +110,7 @@ class WorkerCase(SynchronousTestCase):
         self.plane = FakeDataPlane(self.log)
         self.refusal: Exception | None = None
         self.dog = Dog()
+        self.now: Callable[[], float] = self.reactor.seconds
         self.worker = Worker(
             self.reactor,
             self,
@@ -112,6 +119,7 @@ class WorkerCase(SynchronousTestCase):
             adopt_socket=lambda fd: fd,  # type: ignore[arg-type, return-value]
             begin_log=lambda number, level: self.log.append(("logs", number, level)),
             make_watchdog=self.make_watchdog,
+            clock=lambda: self.now(),
         )
         self.pipe = StringTransport()
         OneChannel(self.worker.channel).buildProtocol(None).makeConnection(self.pipe)
@@ -130,23 +138,20 @@ class WorkerCase(SynchronousTestCase):
             raise self.refusal
         self.log.append(("became", privileges))
 
-    def use(self, slots: object) -> None:
+    def use(self, slots: Mapping[str, int], changed: Mapping[str, int]) -> None:
         """The counters are this test case, too."""
-        self.log.append(("uses", slots))
+        self.log.append(("uses", dict(slots)))
 
     def told(self, **message: Any) -> None:
         """The parent says something."""
         self.worker.channel.dataReceived(encode(message))
 
-    def table(self, number: int) -> None:
-        """The parent sends a table with one service."""
-        configuration = Configuration(services={"web@docker": Service("web@docker")})
-        self.told(
-            type="table",
-            number=number,
-            configuration=codec.snapshot(configuration),
-            slots={"web@docker": 4},
-        )
+    def table(self, number: int, base: int | None = None, *services: str, gone: Sequence[str] = ()) -> None:
+        """The parent sends a table with one service, or with these on top of another."""
+        names = services or ("web@docker",)
+        configuration = Configuration(services={name: Service(name) for name in names})
+        for part in transfer.parts(transfer.Held(configuration, dict.fromkeys(names, 4)), transfer.Held()):
+            self.told(type="table", number=number, base=base, **part, gone={"services": gone, "slots": gone})
 
     def said(self) -> list[dict[str, Any]]:
         """What the worker said since the last look."""
@@ -175,7 +180,7 @@ class StartTests(WorkerCase):
         self.told(**START)
         self.log.clear()
         self.table(1)
-        self.table(2)
+        self.table(2, 1)
         assert self.log == [
             ("uses", {"web@docker": 4}),
             ("took", 1, ["web@docker"]),
@@ -216,10 +221,72 @@ class ServingTests(WorkerCase):
     def test_table_that_cannot_be_used_leaves_the_last_one(self) -> None:
         self.start()
         self.plane.fails = ZeroDivisionError("oops")
-        self.table(2)
+        self.table(2, 1, "api@docker")
         assert self.said() == [{"type": "ack", "number": 2, "error": "ZeroDivisionError('oops')"}]
         assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
         assert not self.reactor.hasStopped
+
+    def test_table_is_made_of_the_last_one_taken(self) -> None:
+        self.start()
+        self.table(2, 1, "api@docker")
+        self.plane.fails = ZeroDivisionError("oops")
+        self.table(3, 2, "lost@docker")
+        self.plane.fails = None
+        self.table(4, 2, "db@docker", gone=["web@docker"])
+        assert [entry for entry in self.log if entry[0] == "took"] == [
+            ("took", 2, ["web@docker", "api@docker"]),
+            ("took", 4, ["api@docker", "db@docker"]),
+        ]
+        # Table 3 was given up: its rows, too.
+        assert [list(entry[1]) for entry in self.log if entry[0] == "uses"] == [
+            ["web@docker", "api@docker"],
+            ["web@docker", "api@docker", "lost@docker"],
+            ["web@docker", "api@docker"],
+            ["api@docker", "db@docker"],
+        ]
+        assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
+
+    def test_table_made_of_another_than_the_last_is_refused(self) -> None:
+        self.start()
+        self.table(7, 6)
+        (ack,) = self.said()
+        assert "it is made of table 6, and here is table 1" in ack["error"]
+        assert len(self.flushLoggedErrors(ValueError)) == 1
+
+    def test_table_that_can_not_be_read_is_refused_and_the_next_one_taken(self) -> None:
+        self.start()
+        self.told(type="part", number=2, set={"routers": {"r": {"rule": {}, "colour": "red"}}})
+        self.table(2, 1)
+        self.table(3, 1)
+        assert [(ack["number"], "error" in ack) for ack in self.said()] == [(2, True), (3, False)]
+        assert len(self.flushLoggedErrors(ConfigurationError)) == 1
+
+    def test_large_table_comes_in_parts_and_is_taken_in_slices(self) -> None:
+        self.told(**START)
+        self.said()
+        self.log.clear()
+        held = transfer.Held(Configuration(services={f"s{n}": Service(f"s{n}") for n in range(1200)}))
+        *first, last = transfer.parts(held, transfer.Held())
+        assert len(first) == 2
+        for part in first:
+            self.told(type="part", number=1, **part)
+        assert not gc.isenabled()
+        self.frozen.clear()
+        self.now = count(0.0, 1.0).__next__
+        self.told(type="table", number=1, base=None, **last)
+        assert self.said() == []
+        self.reactor.advance(0)
+        assert [ack["number"] for ack in self.said()] == [1]
+        assert [entry[0] for entry in self.log] == ["uses", "took", "listens", "listens"]
+        assert self.log[1][2] == list(held.configuration.services)
+        assert (gc.isenabled(), self.frozen) == (True, [True])
+
+    def test_collector_works_again_after_a_table_that_can_not_be_used(self) -> None:
+        self.start()
+        self.plane.fails = ZeroDivisionError("oops")
+        self.table(2, 1)
+        assert gc.isenabled()
+        assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
 
     def reported(self) -> list[int]:
         """The counts that were told since the last look."""

@@ -63,12 +63,15 @@ class Counters:
         """How many there are."""
         return len(self._rows)
 
-    def use(self, slots: Mapping[str, int]) -> None:
-        """Rows by service name, from now on. Raises ValueError on what can't be a row."""
-        for name, index in slots.items():
+    def use(self, slots: Mapping[str, int], changed: Mapping[str, int] | None = None) -> None:
+        """Rows by service name, from now on. Raises ValueError on what can't be a row.
+
+        Only those that ``changed`` are looked at, where that is given.
+        """
+        for name, index in (slots if changed is None else changed).items():
             if type(index) is not int or not 0 <= index < len(self._rows):
                 raise ValueError(f"slot {index!r} of service {name}: there are {len(self._rows)} rows")
-        self._slots = dict(slots)
+        self._slots = slots
 
     def clear(self, index: int) -> None:
         """Start a row again at 0."""

@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from dynbalancer.control.slices import Building
 from dynbalancer.core.merge import Merging, diff, only_removes_servers
 from dynbalancer.core.model import Change, Configuration, ProviderStatus
 from dynbalancer.errors import ConfigurationError, Problem
@@ -183,6 +184,8 @@ class RouterService(Service):
 
     def _compiled(self, configuration: Configuration) -> RoutingTable | None:
         number = self.table.number + 1
+        building, table = Building(), None
+        building.begin()
         try:
             table = self._compile(configuration, number, self.table)
         except ConfigurationError as error:
@@ -197,6 +200,8 @@ class RouterService(Service):
                 f"routing table {number}", f"could not be built ({error!r}); the one before stays in force"
             )
             return None
+        finally:
+            building.end(0 if table is None else table.changes)
         self._failure = None
         return table
 

@@ -22,15 +22,15 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from dynbalancer.control.counters import Counters, SlotNumbers
+from dynbalancer.control.snapshots import Snapshot
 from dynbalancer.control.statistics import Statistics
-from dynbalancer.control.workerprocess import Launch, Snapshot, WorkerProcess, worker_environment
-from dynbalancer.core import codec
+from dynbalancer.control.workerprocess import Launch, WorkerProcess, worker_environment
 from dynbalancer.core.certificates import TICKET_KEY_SIZE
-from dynbalancer.core.frames import encode
 from dynbalancer.core.model import WorkerStatus
 from dynbalancer.core.settings import Settings
 from dynbalancer.core.settings_codec import for_worker
 from dynbalancer.core.statistics import Report
+from dynbalancer.core.transfer import Held
 from dynbalancer.interfaces import IWorkforce
 
 if TYPE_CHECKING:
@@ -238,19 +238,19 @@ class Supervisor(Service):
                 worker.process.offer(self.snapshot)
 
     def _take(self, table: RoutingTable) -> None:
-        configuration = table.configuration
-        slots = self._slots.assign(configuration.services)
+        configuration, before = table.configuration, self.snapshot
+        if before is not None and before.held.configuration.services is configuration.services:
+            slots = before.held.slots
+        else:
+            slots = self._slots.assign(configuration.services)
         self.statistics.forget(configuration.routers, configuration.services)
+        snapshot = Snapshot(table.number, Held(configuration, slots))
         try:
-            frame = encode(
-                {
-                    "type": "table",
-                    "number": table.number,
-                    "configuration": codec.snapshot(configuration),
-                    "slots": slots,
-                }
-            )
+            # What most workers will need. Where it can't be sent, those that start get the one before.
+            snapshot.frames(before)
         except ValueError as error:
             self._log.error("Table {number} can't be sent: {why}", number=table.number, why=error)
             return
-        self.snapshot = Snapshot(table.number, frame)
+        if before is not None:
+            before.outdated()
+        self.snapshot = snapshot

@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from dynbalancer.control.channel import Channel
+from dynbalancer.control.snapshots import Snapshot
 from dynbalancer.control.statistics import checked_report
 from dynbalancer.control.workerlog import WorkerLog
 from dynbalancer.core.statistics import Report
@@ -64,14 +65,6 @@ class Launch:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A routing table on its way to the workers, encoded once for all of them."""
-
-    number: int
-    frame: bytes
-
-
 class Owner(Protocol):
     """Who hears what becomes of a process."""
 
@@ -106,7 +99,8 @@ class WorkerProcess(ProcessProtocol):
         self._owner = owner
         self._written = WorkerLog(number)
         self._channel = Channel(self._received, self._channel_lost, LARGEST_FROM_WORKER)
-        self._on_its_way: int | None = None
+        self._has: Snapshot | None = None
+        self._on_its_way: Snapshot | None = None
         self._next: Snapshot | None = None
         self._deadline: IDelayedCall | None = None
         self._why = ""
@@ -199,10 +193,17 @@ class WorkerProcess(ProcessProtocol):
         self._deadline = None
 
     def _send_next(self) -> None:
-        if self._next is not None and self._on_its_way is None:
-            self._on_its_way = self._next.number
-            self._channel.send_frame(self._next.frame)
-            self._next = None
+        if self._next is None or self._on_its_way is not None:
+            return
+        snapshot, self._next = self._next, None
+        try:
+            frames = snapshot.frames(self._has)
+        except ValueError as error:
+            self._log.error("Table {number} can't be sent: {why}", number=snapshot.number, why=error)
+            return
+        self._on_its_way = snapshot
+        for frame in frames:
+            self._channel.send_frame(frame)
 
     def _received(self, message: Mapping[str, Any]) -> None:
         kind = message.get("type")
@@ -217,7 +218,8 @@ class WorkerProcess(ProcessProtocol):
             raise ValueError(f"an unexpected message of type {str(kind)[:40]!r}")
 
     def _took(self, number: object, error: object) -> None:
-        if self._on_its_way is None or type(number) is not int or number != self._on_its_way:
+        sent = self._on_its_way
+        if sent is None or type(number) is not int or number != sent.number:
             raise ValueError(f"it acknowledged table {str(number)[:40]}, which was not on its way")
         self._on_its_way = None
         if error:
@@ -228,7 +230,7 @@ class WorkerProcess(ProcessProtocol):
                 why=str(error)[:1000],
             )
         else:
-            self.table = number
+            self._has, self.table = sent, number
             self._owner.process_took_table(self)
         self._send_next()
 

@@ -55,22 +55,24 @@ def from_snapshot(found: Mapping[str, Any]) -> Configuration:
 
 def _record(value: Router | Service | Middleware | Certificate | Server) -> dict[str, Any]:
     """The attributes that don't have their default. The name of a definition is its key already."""
-    named = not isinstance(value, Server)
     record: dict[str, Any] = {}
-    for attribute in fields(value):
-        found = getattr(value, attribute.name)
-        if (named and attribute.name == "name") or _is_default(attribute, found):
-            continue
-        record[attribute.name] = (
-            [_record(server) for server in found] if attribute.name == "servers" else plain(found)
-        )
+    for name, default in _DEFAULTS[type(value)]:
+        found = getattr(value, name)
+        if found is not default and found != default:
+            record[name] = [_record(server) for server in found] if name == "servers" else plain(found)
     return record
 
 
-def _is_default(attribute: Any, found: object) -> bool:
-    if attribute.default_factory is not MISSING:
-        return bool(attribute.default_factory() == found)
-    return attribute.default is not MISSING and bool(attribute.default == found)
+def _defaults(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
+    """The attributes of a record with their defaults; what has none is never equal to it."""
+    return tuple(
+        (one.name, one.default_factory() if one.default_factory is not MISSING else one.default)
+        for one in fields(kind)
+        if one.name != "name" or kind is Server
+    )
+
+
+_DEFAULTS = {kind: _defaults(kind) for kind in (*_KINDS.values(), Server)}
 
 
 def _made(kind: type[T], name: str, record: Mapping[str, Any]) -> T:

@@ -37,7 +37,10 @@ _Shadows = Layered[tuple[str, Node], tuple[tuple[Route, Problem], ...]]
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """The parts of a table. ``replaced`` names the services whose live object is another than before."""
+    """The parts of a table. ``replaced`` names the services whose live object is another than before.
+
+    ``changes`` is the number of routers and services that came, went or were made anew.
+    """
 
     services: Family = field(default_factory=Family)
     middlewares: Family = field(default_factory=Family)
@@ -49,6 +52,7 @@ class Compiled:
     indexes: Mapping[str, tuple[HostIndex[Route], HostIndex[Route]]] = field(default_factory=dict)
     asking: Mapping[str, int] = field(default_factory=dict)
     replaced: tuple[str, ...] = ()
+    changes: int = 0
 
 
 def compiling(
@@ -121,6 +125,7 @@ class _Compiler:
         self._twins: Groups[tuple[str, Node], Route] = Groups(before.twins, _name_of, _order_of)
         self._indexes: dict[Place, IndexDraft[Route]] = {}
         self._asking = dict(before.asking)
+        self._changes = 0
 
     def routing(self) -> Iterator[None]:
         """Compile the routers that changed, and those for which something else did."""
@@ -150,6 +155,7 @@ class _Compiler:
 
     def _drop(self, router: model.Router) -> None:
         """Forget what the last table had of a router."""
+        self._changes += 1
         self._disabled.discard(router.name)
         self._complaints.say("router", router, [])
         route = self._routes.get(router.name)
@@ -291,6 +297,7 @@ class _Compiler:
             else:
                 shadows.discard(key)
             yield
+        replaced = tuple(dict.fromkeys(self.services.replaced))
         services = self.services.done()
         yield
         middlewares = self.middlewares.done()
@@ -311,7 +318,8 @@ class _Compiler:
             shadows.done(),
             indexes,
             self._asking,
-            tuple(dict.fromkeys(self.services.replaced)),
+            replaced,
+            self._changes + len(replaced),
         )
 
 

@@ -27,14 +27,23 @@ from dynbalancer.core.references import with_hints
 from dynbalancer.core.routes import Route, priority_of
 from dynbalancer.errors import Problem
 
-__all__ = ["HIGHEST_PRIORITY", "Route", "RoutingTable", "compile_table", "compiling_table", "priority_of"]
+__all__ = [
+    "HIGHEST_PRIORITY",
+    "Route",
+    "RoutingTable",
+    "compile_table",
+    "compiling_table",
+    "completed",
+    "priority_of",
+]
 
 
 class RoutingTable:
     """What :func:`compile_table` makes. Read it once per exchange, and keep it for that exchange.
 
     ``services`` and ``middlewares`` map names to live objects, ``disabled`` the routers that can't be used to
-    the reasons why. ``replaced`` names the services whose live object came, went or is another than before.
+    the reasons why. ``replaced`` names the services whose live object came, went or is another than before, ``changes``
+    says how many routers and services were looked at.
     """
 
     __slots__ = (
@@ -42,6 +51,7 @@ class RoutingTable:
         "_indexes",
         "_problems",
         "_routes",
+        "changes",
         "compiled",
         "configuration",
         "disabled",
@@ -67,6 +77,7 @@ class RoutingTable:
         self.middlewares: Mapping[str, Any] = compiled.middlewares.live
         self.disabled: Mapping[str, tuple[str, ...]] = compiled.disabled
         self.replaced = compiled.replaced
+        self.changes = compiled.changes
         self._indexes = compiled.indexes
         self._routes: tuple[Route, ...] | None = None
         self._problems: tuple[Problem, ...] | None = None
@@ -136,14 +147,20 @@ def compile_table(
     ``make_service`` gets the service and the live object that had its name before, if any. What can't be used
     is in ``problems``, and only that is off.
     """
-    steps = compiling_table(
-        configuration,
-        entry_points,
-        number=number,
-        previous=previous,
-        make_middleware=make_middleware,
-        make_service=make_service,
+    return completed(
+        compiling_table(
+            configuration,
+            entry_points,
+            number=number,
+            previous=previous,
+            make_middleware=make_middleware,
+            make_service=make_service,
+        )
     )
+
+
+def completed(steps: Generator[None, None, RoutingTable]) -> RoutingTable:
+    """The table, when all steps are taken."""
     while True:
         try:
             next(steps)

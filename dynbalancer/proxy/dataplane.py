@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from itertools import chain
 from random import random
 from secrets import token_bytes
 from typing import Any, TypeVar
@@ -18,7 +19,7 @@ from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Servic
 from dynbalancer.core.schema import no_such_type
 from dynbalancer.core.settings import Settings
 from dynbalancer.core.statistics import Report, Totals
-from dynbalancer.core.table import RoutingTable, compile_table
+from dynbalancer.core.table import RoutingTable, compiling_table, completed
 from dynbalancer.errors import ConfigurationError, Problem, did_you_mean
 from dynbalancer.plugins import balancer_makers, middleware_makers
 from dynbalancer.proxy.accesslog import AccessLog
@@ -34,6 +35,9 @@ AnySite = TypeVar("AnySite", bound=Site)
 
 #: How many slow functions run beside the reactor at a time. They share its processors; more would take its turns.
 THREADS = 2
+
+#: Where more than so many routers and services changed at once, the old ones are let go little by little.
+MANY = 500
 
 
 class DataPlane:
@@ -73,7 +77,7 @@ class DataPlane:
         self._sites: list[Site] = []
         self._listeners: list[Any] = []
         self._refusals: dict[str, int] = {}
-        self.table: RoutingTable = self._compile(Configuration(), 0)
+        self.table: RoutingTable = completed(self._compiling(Configuration(), 0))
         observers: list[Any] = [self._counting]
         if self._access_log is not None:
             observers.append(self._access_log)
@@ -202,14 +206,29 @@ class DataPlane:
 
     def take(self, configuration: Configuration, number: int) -> tuple[Problem, ...]:
         """Compile a merged configuration and route by it from the next request on. Gives the compiler's problems."""
+        for _ in self.taking(configuration, number):
+            pass
+        return self.table.problems
+
+    def taking(self, configuration: Configuration, number: int) -> Generator[None, None, None]:
+        """What :meth:`take` does, in steps of some microseconds; another one must not begin before the end."""
         old = self.table
-        table = self._compile(configuration, number, old)
+        table = yield from self._compiling(configuration, number, old)
+        for name in table.replaced:
+            live = table.services.get(name)
+            if live is not None:
+                self._counting.meet(name, live.upstreams)
+                yield
         self.table = table
         if self._termination is not None and configuration.certificates != old.configuration.certificates:
             self._termination.use(configuration.certificates.values())
         for name in table.replaced:
             self._follow(name, old.services.get(name), table.services.get(name))
-        return tuple(table.problems)
+            yield
+        if table.changes > MANY:
+            freeing = _freeing(old)
+            del old
+            yield from freeing
 
     def _follow(self, name: str, before: LiveService | None, now: LiveService | None) -> None:
         """A service came, went or has other servers: those that are left over retire."""
@@ -220,10 +239,10 @@ class DataPlane:
                 upstream.retire()
         self._counting.follow(name, upstreams)
 
-    def _compile(
+    def _compiling(
         self, configuration: Configuration, number: int, previous: RoutingTable | None = None
-    ) -> RoutingTable:
-        return compile_table(
+    ) -> Generator[None, None, RoutingTable]:
+        return compiling_table(
             configuration,
             self._settings.entry_points,
             number=number,
@@ -265,6 +284,20 @@ class DataPlane:
         rotating = [upstream for upstream in upstreams if upstream.up]
         balancer = maker.make_balancer(rotating, {}, counter, random)
         return LiveService(service, tuple(upstreams), balancer)
+
+
+def _freeing(table: RoutingTable) -> Generator[None, None, None]:
+    """Let go of a table's parts one after the other: of all at once that would take a while."""
+    whole = table.configuration.routers, table.configuration.services, table.compiled.routes, table.services
+    del table
+    parts: list[object] = []
+    for part in chain.from_iterable(mapping.values() for mapping in whole):
+        parts.append(part)
+        yield
+    part = whole = None  # type: ignore[assignment]
+    while parts:
+        parts.pop()
+        yield
 
 
 def fetch(method: str, url: str, headers: Any = None, body: bytes = b"") -> Deferred[Response]:

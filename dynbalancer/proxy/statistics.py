@@ -97,18 +97,23 @@ class Counting:
             }
         )
 
+    def meet(self, service: str, upstreams: tuple[Upstream, ...]) -> None:
+        """These will be servers of a service: before the first request to one of them."""
+        for upstream in upstreams:
+            if upstream not in self._keys:
+                key = self._keys[upstream] = f"{service} {upstream.server.url}"
+                self._servers.setdefault(key, []).append(upstream)
+
     def follow(self, service: str, upstreams: tuple[Upstream, ...]) -> None:
         """These are the servers of a service now; the counts of those that left are kept."""
+        self.meet(service, upstreams)
         before = self._present.pop(service, {})
         now = dict.fromkeys(upstreams)
         if now:
             self._present[service] = now
-        for upstream in now:
-            if upstream not in self._keys:
-                key = self._keys[upstream] = f"{service} {upstream.server.url}"
-                self._servers.setdefault(key, []).append(upstream)
-        self._leaving += [upstream for upstream in before if upstream not in now]
-        self._used.update(self._leaving)
+        left = [upstream for upstream in before if upstream not in now]
+        self._leaving += left
+        self._used.update(left)
 
     def _settle(self) -> None:
         """Take over the counts of servers that left and have finished what they had."""

@@ -74,6 +74,13 @@ def test_slot_beyond_the_memory_is_refused(counters: Counters, index: int) -> No
         counters.use({"web": index})
 
 
+def test_only_new_slots_are_looked_at_where_they_are_known(counters: Counters) -> None:
+    slots = {"web": 1, "api": 8}
+    counters.use(slots, {"web": 1})
+    with pytest.raises(ValueError, match="slot 8 of service api"):
+        counters.use(slots, {"api": 8})
+
+
 def test_memory_cannot_be_cut_short(counters: Counters) -> None:
     with pytest.raises(PermissionError):
         os.ftruncate(counters.fd, 0)

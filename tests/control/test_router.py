@@ -24,6 +24,7 @@ class FakeTable:
     configuration: Configuration
     previous: FakeTable | None
     problems: tuple[Problem, ...] = ()
+    changes: int = 0
 
 
 def web(*hosts: str, state: str = "ready") -> Configuration:

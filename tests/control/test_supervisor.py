@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
@@ -15,7 +15,7 @@ from zope.interface.verify import verifyObject
 
 from dynbalancer.control.statistics import Statistics
 from dynbalancer.control.supervisor import TICKET_TIME, Supervisor
-from dynbalancer.core import codec
+from dynbalancer.core import transfer
 from dynbalancer.core.frames import FrameDecoder, encode
 from dynbalancer.core.model import Configuration, EntryPoint, Router, Server, Service
 from dynbalancer.core.settings import Settings
@@ -193,8 +193,9 @@ class SupervisorTests(SynchronousTestCase):
             start, table = worker.told()
             assert in_worker(start["settings"]) == self.settings
             assert start["entryPoints"] == [{"name": "web", "fd": 5}]
-            assert codec.from_snapshot(table["configuration"]).routing == web("10.0.0.1").routing
-            assert (table["number"], table["slots"]) == (1, {"web@docker": 0})
+            held = transfer.applied(transfer.Held(), [transfer.read(table)])
+            assert held.configuration.routing == web("10.0.0.1").routing
+            assert (table["number"], table["base"], held.slots) == (1, None, {"web@docker": 0})
 
     def test_workers_share_a_key_for_tickets_that_changes_twice_a_day(self) -> None:
         self.supervisor.startService()
@@ -221,6 +222,23 @@ class SupervisorTests(SynchronousTestCase):
         workers[0].says(type="ack", number=1)
         assert [worker.table for worker in self.supervisor.workers] == [1, 0]
 
+    def test_worker_is_told_what_differs_from_what_it_has(self) -> None:
+        first, second = self.start()
+        one = web("10.0.0.1")
+        self.router.swap(one)
+        first.says(type="ack", number=1)
+        for worker in (first, second):
+            worker.told()
+        self.router.swap(replace(one, services={**one.services, "api@file": Service("api@file")}))
+        second.says(type="ack", number=1, error="oops")
+        (small,), (large,) = first.told(), second.told()
+        assert (small["base"], list(small["set"]), list(small["set"]["services"])) == (
+            1,
+            ["services", "slots"],
+            ["api@file"],
+        )
+        assert (large["base"], sorted(large["set"]["services"])) == (0, ["api@file", "web@docker"])
+
     def test_news_that_is_no_new_table_is_not_sent(self) -> None:
         first, _ = self.start()
         for listener in self.router.listeners:
@@ -233,7 +251,12 @@ class SupervisorTests(SynchronousTestCase):
         self.router.swap(Configuration())
         self.router.swap(Configuration(services={"api@file": Service("api@file")}))
         first.says(type="ack", number=1)
-        assert first.told()[-1]["slots"] == {"api@file": 0}
+        last = first.told()[-1]
+        assert (last["base"], last["set"]["slots"], last["gone"]["slots"]) == (
+            1,
+            {"api@file": 0},
+            ["web@docker"],
+        )
         assert self.counters.cleared == [0, 0]
 
     def test_table_that_cannot_be_sent_leaves_the_last_one(self) -> None:

@@ -14,9 +14,12 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from dynbalancer.control.workerprocess import Launch, Snapshot, WorkerProcess, worker_environment
+from dynbalancer.control.snapshots import Snapshot
+from dynbalancer.control.workerprocess import Launch, WorkerProcess, worker_environment
 from dynbalancer.core.frames import FrameDecoder, encode
+from dynbalancer.core.model import Configuration, Router, Service
 from dynbalancer.core.statistics import Report
+from dynbalancer.core.transfer import Held
 
 LAUNCH = Launch(
     {"grace": 10.0}, {"web": 71, "alt": 72}, 70, {b"PATH": b"/bin"}, {"user": "www"}, executable="/python"
@@ -90,8 +93,8 @@ class FakeReactor(MemoryReactorClock):
 
 
 def table(number: int) -> Snapshot:
-    """A table as the supervisor encodes it."""
-    return Snapshot(number, encode({"type": "table", "number": number}))
+    """A table with one service of its own."""
+    return Snapshot(number, Held(Configuration(services={f"s{number}": Service(f"s{number}")})))
 
 
 class WorkerProcessTests(SynchronousTestCase):
@@ -162,6 +165,26 @@ class WorkerProcessTests(SynchronousTestCase):
         self.reactor.says(type="ack", number=49)
         assert self.reactor.sent() == []
         assert self.taken == [1, 49]
+
+    def test_table_is_sent_as_what_differs_from_the_last_one_taken(self) -> None:
+        self.reactor.sent()
+        for number, error in ((1, None), (2, "oops"), (3, None)):
+            self.process.offer(table(number))
+            self.reactor.says(type="ack", number=number, error=error)
+        assert [(m["base"], list(m["set"]["services"]), m.get("gone")) for m in self.reactor.sent()] == [
+            (None, ["s1"], None),
+            (1, ["s2"], {"services": ["s1"]}),
+            (1, ["s3"], {"services": ["s1"]}),
+        ]
+
+    def test_table_that_cannot_be_sent_is_logged_and_the_next_one_sent(self) -> None:
+        self.reactor.sent()
+        bad: Any = Router("r", object(), "s")  # type: ignore[arg-type]
+        with capturedLogs() as events:
+            self.process.offer(Snapshot(1, Held(Configuration({"r": bad}))))
+            self.process.offer(table(2))
+        assert "Table 1 can't be sent" in str(formatEvent(events[0]))
+        assert [m["number"] for m in self.reactor.sent()] == [2]
 
     def test_table_it_cannot_use_is_logged_and_the_next_one_sent(self) -> None:
         self.process.offer(table(1))

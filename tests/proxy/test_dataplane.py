@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ from dynbalancer.proxy import dataplane, transports
 from dynbalancer.proxy.dataplane import DataPlane, fetch
 from dynbalancer.proxy.encryption import EncryptedSite
 from dynbalancer.proxy.transports import Encryption
-from dynbalancer.proxy.upstream import Upstream
+from dynbalancer.proxy.upstream import LiveService, Upstream
 
 sys.path.insert(0, str(Path(__file__).parent))
 from wires import GET, OK, Servers, Wire
@@ -44,6 +47,12 @@ def configuration(*hosts: str, **about: Any) -> Configuration:
     servers = about.pop("servers", tuple(Server(f"http://{host}:80") for host in hosts))
     service = Service("web@x", servers, **about)
     return Configuration({"web@x": Router("web@x", "Host(`a.example`)", "web@x")}, {"web@x": service})
+
+
+class Referenced(LiveService):
+    """One that can be followed to its end."""
+
+    __slots__ = ("__weakref__",)
 
 
 class PlaneCase(SynchronousTestCase):
@@ -150,6 +159,46 @@ class Tables(PlaneCase):
         assert self.servers.wires[0].state == "aborted"
         assert self.answered() == "one"
         assert len(self.servers.wires) == 2
+
+    def test_table_is_taken_in_steps_and_the_old_one_serves_until_it_is_swapped(self) -> None:
+        self.plane.take(configuration("one"), 1)
+        assert self.answered() == "one"
+        answers, numbers = [], []
+        for _ in self.plane.taking(configuration("two"), 2):
+            numbers.append(self.plane.table.number)
+            answers.append(self.answered())
+        assert len(answers) > 5
+        assert answers == [{1: "one", 2: "two"}[number] for number in numbers]
+        assert numbers == sorted(numbers)
+        assert set(numbers) == {1, 2}
+        report = self.plane.report()
+        served = {key: tally.count for key, tally in report.servers.items()}
+        assert served == {
+            "web@x http://one:80": 1 + answers.count("one"),
+            "web@x http://two:80": answers.count("two"),
+        }
+
+    def test_large_table_is_let_go_in_steps(self) -> None:
+        def many(word: str) -> Configuration:
+            names = [f"r{number}@x" for number in range(600)]
+            return Configuration(
+                {name: Router(name, f"Host(`{name[:-2]}.{word}`)", name) for name in names},
+                {name: Service(name, (Server(f"http://{word}"),)) for name in names},
+            )
+
+        self.patch(dataplane, "LiveService", Referenced)
+        self.plane.take(many("one"), 1)
+        live = weakref.WeakSet(self.plane.table.services.values())
+        left = []
+        gc.disable()
+        try:
+            for _ in self.plane.taking(many("two"), 2):
+                left.append(len(live))
+        finally:
+            gc.enable()
+        assert (left[0], left[-1]) == (600, 0)
+        assert max(before - after for before, after in pairwise(left)) <= 1
+        assert self.plane.table.number == 2
 
     def test_middlewares_are_made_and_kept(self) -> None:
         wanted = configuration("one")
