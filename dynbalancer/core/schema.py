@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from dynbalancer.core.durations import seconds_of
 from dynbalancer.errors import ConfigurationError, did_you_mean
 
 #: Schemes a server can be spoken to in, and the port each has where none is written.
@@ -107,6 +108,16 @@ def switch(value: object) -> bool:
     raise WrongValueError("true or false")
 
 
+def duration(value: object) -> float:
+    """Seconds, from a number of them or a text such as ``1m30s``."""
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            return seconds_of(str(value))
+        except ValueError:
+            pass
+    raise WrongValueError("a duration such as 10s or 1m30s")
+
+
 def section(value: object) -> Mapping[str, Any]:
     """A mapping; nothing at all counts as an empty one."""
     if value is None:
@@ -161,6 +172,7 @@ READERS: Mapping[str, Callable[[object], Any]] = {
     "number": whole_number,
     "weight": weight,
     "switch": switch,
+    "duration": duration,
     "section": section,
     "sections": sections,
     "dialect": dialect,

@@ -32,6 +32,22 @@ HOP_BY_HOP = frozenset(
 _member = re.compile(r"(\w+)\[([0-9]{1,4})\]").fullmatch
 
 
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One setting of a middleware: what its reader takes, and a row of its page in the reference.
+
+    ``kind`` is ``text``, ``list``, ``number``, ``switch``, ``duration`` (seconds once read) or ``section``, whose
+    options are ``members`` (none: the keys are the user's). ``default`` is None where there is none.
+    """
+
+    name: str
+    kind: str
+    meaning: str
+    default: Any = None
+    required: bool = False
+    members: tuple[Option, ...] = ()
+
+
 @implementer(IMiddleware)
 class Middleware:
     """No hook at all. Define the ones you need: the others stay None and are never called."""
@@ -47,13 +63,15 @@ class SettingsReader:
     """The settings of one middleware, option by option. Whatever can't be used raises ConfigurationError."""
 
     def __init__(
-        self, name: str, settings: Mapping[str, Any], known: Iterable[str], section: str = ""
+        self, name: str, settings: Mapping[str, Any], known: Iterable[str | Option], section: str = ""
     ) -> None:
+        """``known``: the options, or only their names where their defaults are said at each reading."""
         self.where = f"middleware {name}"
         self._name = name
         self._section = section
         self._found: dict[str, Any] = {}
-        options = tuple(known)
+        self._declared = {option.name: option for option in known if isinstance(option, Option)}
+        options = tuple(option.name if isinstance(option, Option) else option for option in known)
         spelling = {option.lower(): option for option in options}
         for key, value in _listed(settings).items():
             option = spelling.get(key.lower())
@@ -77,20 +95,27 @@ class SettingsReader:
         """The error to raise for one option; ``why`` follows its name."""
         return self.refuse(f"option {self._section}{option}{why if why[0] == ':' else ' ' + why}", hint)
 
-    def below(self, option: str, known: Iterable[str]) -> SettingsReader | None:
+    def below(self, option: str, known: Iterable[str | Option] = ()) -> SettingsReader | None:
         """The reader of a section in these settings, or None where there is none."""
         if self._found.get(option) is None:
             return None
+        known = known or self._declared[option].members
         found = self._read("section", option, self._found[option], {})
         return SettingsReader(self._name, found, known, f"{self._section}{option}.")
 
-    def number(self, option: str, default: int, low: int, high: int) -> int:
-        """A whole number from ``low`` to ``high``."""
+    def number(self, option: str, default: int | None = None, low: int = 0, high: int = 2**63 - 1) -> int:
+        """A whole number from ``low`` to ``high``; without a default that of its declaration."""
         value = self._found.get(option)
+        default = self._default(option, default)
         found = default if value == "" else int(self._read("number", option, value, default))
         if found != default and not low <= found <= high:
             raise self.wrong(option, f": expected a number from {low} to {high}, got {found}")
         return found
+
+    def duration(self, option: str) -> float:
+        """Seconds; the default of its declaration where it is not given."""
+        value = self._found.get(option)
+        return float(self._read("duration", option, None if value == "" else value, self._default(option)))
 
     def text(self, option: str, default: str | None = None) -> str:
         """A text, the default where it is empty. Without a default the option is required.
@@ -98,6 +123,7 @@ class SettingsReader:
         Whole numbers are taken as they are written.
         """
         value = self._found.get(option)
+        default = self._default(option, default)
         if value == "" and default is not None:
             return default
         if isinstance(value, int) and not isinstance(value, bool):
@@ -106,11 +132,17 @@ class SettingsReader:
 
     def switch(self, option: str, *, default: bool = False) -> bool:
         """True or false, the default where it is not given."""
+        declared = self._default(option)
+        default = default if declared is None else declared
         return bool(self._read("switch", option, self._found.get(option), default))
 
-    def words(self, option: str, *, required: bool = True) -> tuple[str, ...]:
-        """A list, or one text with commas; at least one word where it is required."""
+    def words(self, option: str, *, required: bool | None = None) -> tuple[str, ...]:
+        """A list, or one text with commas. Where it is required (unless declared otherwise, it is): at least one word."""
         value = self._found.get(option)
+        if required is None:
+            required = option not in self._declared or self._declared[option].required
+        if value is None and not required and self._default(option):
+            return tuple(self._default(option))
         if not required and value in ("", None):
             return ()
         found = self._read("list", option, value, None)
@@ -131,6 +163,11 @@ class SettingsReader:
             raise self.wrong(option, f": {error.why}", error.hint) from error
         except ValueError as error:
             raise self.wrong(option, f": {error}") from error
+
+    def _default(self, option: str, given: Any = None) -> Any:
+        """What was given, or what its declaration says."""
+        declared = self._declared.get(option)
+        return given if given is not None or declared is None or declared.required else declared.default
 
     def _pair(self, option: str, key: str, value: object) -> str:
         if isinstance(value, bool):

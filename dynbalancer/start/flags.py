@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from dynbalancer.core.durations import seconds_of
 from dynbalancer.core.settings import Limits
 from dynbalancer.errors import ConfigurationError, did_you_mean
 from dynbalancer.start import accesslog
 from dynbalancer.start.accesslog import field_mode, header_mode, log_format, statuses
 from dynbalancer.start.traefik_flags import instead_of
 
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _TRUE = frozenset({"1", "t", "true", "yes", "on", "enable"})
 _FALSE = frozenset({"0", "f", "false", "no", "off", "disable"})
 _LEVELS = {
@@ -81,21 +81,6 @@ def boolean(text: str) -> bool:
 def is_boolean_word(text: str) -> bool:
     """Whether this can only be the value of a switch."""
     return text.strip().lower() in _TRUE | _FALSE
-
-
-def duration(text: str) -> float:
-    """Seconds: ``10s``, ``1m30s``, ``500ms``; a number alone means seconds."""
-    word = text.strip().lower()
-    try:
-        seconds = float(word)
-    except ValueError:
-        parts = re.findall(r"(\d+(?:\.\d+)?|\.\d+)(ns|us|µs|ms|s|m|h)", word)
-        if not parts or "".join(number + unit for number, unit in parts) != word:
-            raise ValueError(f"{text!r} is not a duration such as 10s or 1m30s") from None
-        seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
-    if not 0 <= seconds < 1e9:
-        raise ValueError(f"{text!r} is not a duration that can be waited for")
-    return seconds
 
 
 def size(text: str) -> int:
@@ -199,10 +184,16 @@ FIXED = (
     Flag("entrypoints", plain, "", "As in Traefik 1: 'Name:http Address::80 …'. Repeatable.", ENTRY),
     Flag("defaultentrypoints", plain, "", "Entry points of routers that name none (all).", ENTRY, many=True),
     Flag("workers", workers, "auto", "Processes that forward; auto: one for each CPU; 0: this one.", PROCESS),
-    Flag("gracetimeout", duration, "10s", "How long requests may go on after SIGTERM.", PROCESS),
-    Flag("providersthrottleduration", duration, "100ms", "Least time between two tables of routes.", PROCESS),
+    Flag("gracetimeout", seconds_of, "10s", "How long requests may go on after SIGTERM.", PROCESS),
     Flag(
-        "watchdog.stall", duration, "50ms", "Log where an event loop stood still for longer; 0: off.", PROCESS
+        "providersthrottleduration", seconds_of, "100ms", "Least time between two tables of routes.", PROCESS
+    ),
+    Flag(
+        "watchdog.stall",
+        seconds_of,
+        "50ms",
+        "Log where an event loop stood still for longer; 0: off.",
+        PROCESS,
     ),
     Flag("user", plain, "", "user[:group] to become once the ports are bound (start as root).", PROCESS),
     Flag("workeruser", plain, "", "User of the workers (<user>-worker where there is one).", PROCESS),
@@ -214,7 +205,7 @@ FIXED = (
     Flag("accesslog.bufferingsize", size, "0", "Lines written together; 0: 256, or those of a second.", LOGS),
     Flag("accesslog.filters.statuscodes", statuses, "", "Write those, e.g. 404,500-599.", LOGS, many=True),
     Flag("accesslog.filters.retryattempts", boolean, "false", "Write those tried on several servers.", LOGS),
-    Flag("accesslog.filters.minduration", duration, "0s", "Write those that took longer.", LOGS),
+    Flag("accesslog.filters.minduration", seconds_of, "0s", "Write those that took longer.", LOGS),
     Flag("accesslog.fields.defaultmode", field_mode, "keep", "keep or drop fields.", LOGS),
     Flag(
         "accesslog.fields.headers.defaultmode", header_mode, "", "keep, drop or redact header fields.", LOGS
@@ -296,7 +287,7 @@ def limit_flags() -> Iterator[Flag]:
     for field in fields(Limits):
         key, meaning = f"limits.{field.name.replace('_', '')}", _LIMIT_MEANINGS.get(field.name, field.name)
         if isinstance(field.default, float):
-            yield Flag(key, duration, f"{field.default:g}s", meaning, LIMITS)
+            yield Flag(key, seconds_of, f"{field.default:g}s", meaning, LIMITS)
         else:
             yield Flag(key, size, str(field.default), meaning, LIMITS)
 
@@ -310,7 +301,7 @@ def provider_flags(makers: Mapping[str, Any]) -> Iterator[Flag]:
 
 
 def _provider_flag(name: str, option: str, default: Any, meaning: str) -> Flag:
-    converters: Mapping[type, Callable[[str], Any]] = {bool: boolean, int: whole, float: duration}
+    converters: Mapping[type, Callable[[str], Any]] = {bool: boolean, int: whole, float: seconds_of}
     shown = ",".join(default) if isinstance(default, tuple) else str(default)
     if isinstance(default, bool):
         shown = shown.lower()

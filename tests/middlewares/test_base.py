@@ -9,7 +9,7 @@ import pytest
 from dynbalancer.core.exchange import Headers
 from dynbalancer.errors import ConfigurationError
 from dynbalancer.interfaces import IMiddleware
-from dynbalancer.middlewares.base import FieldEdits, Middleware, SettingsReader, folded
+from dynbalancer.middlewares.base import FieldEdits, Middleware, Option, SettingsReader, folded
 
 KNOWN = ("prefix", "prefixes", "permanent", "customHeaders")
 
@@ -108,3 +108,52 @@ def test_of_two_edits_of_one_field_the_last_one_counts() -> None:
 
 def test_names_that_servers_confuse_fold_to_one() -> None:
     assert folded(b"X_Forwarded-Prefix") == b"x-forwarded-prefix"
+
+
+DECLARED = (
+    Option("average", "number", "How many.", 0),
+    Option("period", "duration", "In which time.", 1.0),
+    Option("words", "list", "Some.", ("a", "b")),
+    Option("names", "list", "Which.", required=True),
+    Option("on", "switch", "Whether.", default=True),
+    Option("query", "text", "What for.", "/"),
+    Option("inside", "section", "More.", members=(Option("depth", "number", "How deep.", 7),)),
+)
+
+
+def test_what_is_not_given_has_the_default_of_its_declaration() -> None:
+    found = SettingsReader("m@file", {"inside": {}}, DECLARED)
+    assert (found.number("average"), found.duration("period"), found.words("words")) == (0, 1.0, ("a", "b"))
+    assert (found.switch("on"), found.text("query")) == (True, "/")
+    inside = found.below("inside")
+    assert inside is not None
+    assert inside.number("depth") == 7
+
+
+def test_what_is_given_goes_before_the_declaration() -> None:
+    given = {
+        "average": "5",
+        "period": "1m30s",
+        "words": "x",
+        "on": "false",
+        "query": "q",
+        "inside": {"depth": 2},
+    }
+    found = SettingsReader("m@file", given, DECLARED)
+    assert (found.number("average"), found.duration("period"), found.words("words")) == (5, 90.0, ("x",))
+    assert (found.switch("on"), found.text("query")) == (False, "q")
+    inside = found.below("inside")
+    assert inside is not None
+    assert inside.number("depth") == 2
+
+
+def test_what_is_declared_as_required_must_be_there() -> None:
+    with pytest.raises(ConfigurationError, match="names is missing"):
+        SettingsReader("m@file", {}, DECLARED).words("names")
+
+
+def test_a_duration_must_be_one() -> None:
+    with pytest.raises(
+        ConfigurationError, match="expected a duration such as 10s or 1m30s, got the text 'soon'"
+    ):
+        SettingsReader("m@file", {"period": "soon"}, DECLARED).duration("period")
