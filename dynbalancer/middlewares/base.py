@@ -137,7 +137,7 @@ class SettingsReader:
         return bool(self._read("switch", option, self._found.get(option), default))
 
     def words(self, option: str, *, required: bool | None = None) -> tuple[str, ...]:
-        """A list, or one text with commas. Where it is required (unless declared otherwise, it is): at least one word."""
+        """A list, or one text with commas; at least one word where required, as it is unless declared otherwise."""
         value = self._found.get(option)
         if required is None:
             required = option not in self._declared or self._declared[option].required
