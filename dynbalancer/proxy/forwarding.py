@@ -26,7 +26,8 @@ from dynbalancer.errors import (
 if TYPE_CHECKING:
     from dynbalancer.core.model import EntryPoint
     from dynbalancer.proxy.resource import ReverseProxyResource
-    from dynbalancer.proxy.upstream import LiveService, Upstream, UpstreamConnection
+    from dynbalancer.proxy.upstream import LiveService, Upstream
+    from dynbalancer.proxy.upstream_connection import UpstreamConnection
 
 #: Of a body, what may be held to send it again to another server, in bytes.
 REPLAYED = 65536

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dynbalancer.core.model import EntryPoint
 from dynbalancer.core.settings import Limits
-from dynbalancer.proxy.http1 import LINGER_SIZE
+from dynbalancer.proxy.client_exchange import LINGER_SIZE
 
 sys.path.insert(0, str(Path(__file__).parent))
 from wires import FORWARDED, GET, GOT, OK, ProxyCase, own, post
@@ -43,11 +43,6 @@ class Requests(ProxyCase):
         assert self.ended.outcomes == [(404, "refused")] * 2
         assert self.servers.attempts == []
 
-    def test_head_of_what_is_not_there_has_no_body(self) -> None:
-        client = self.client()
-        client.send(ELSEWHERE.replace(b"GET", b"HEAD"))
-        assert client.read() == NOT_FOUND.removesuffix(b"404 page not found\n")
-
     def test_asking_for_the_options_of_the_whole_is_answered_here(self) -> None:
         client = self.client()
         client.send(GET.replace(b"GET /", b"OPTIONS *"))
@@ -82,45 +77,6 @@ class Requests(ProxyCase):
         for octet in GET:
             client.send(bytes((octet,)))
         assert self.server.read() == GOT
-
-    def test_client_that_asks_to_close_is_closed(self) -> None:
-        client, server = self.asking(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
-        assert server.read() == GOT
-        server.send(OK)
-        assert client.read() == OK_AND_CLOSE
-        assert (client.state, server.state) == ("closed", "open")
-        self.assert_quiet()
-
-    def test_old_client_gets_its_body_until_the_connection_closes(self) -> None:
-        client, server = self.asking(b"GET / HTTP/1.0\r\nHost: a.example\r\n\r\n")
-        assert server.read() == GOT
-        server.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
-        server.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n")
-        assert client.read() == b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nab"
-        assert client.state == "closed"
-
-    def test_old_client_whose_answer_is_cut_gets_no_ordinary_end(self) -> None:
-        client, server = self.asking(b"GET / HTTP/1.0\r\nHost: a.example\r\n\r\n")
-        server.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n")
-        server.finish()
-        assert client.state == "aborted"
-
-    def test_reset_completes_no_answer_without_a_length(self) -> None:
-        client, server = self.asking(GET)
-        server.send(b"HTTP/1.1 200 OK\r\n\r\nab")
-        server.reset()
-        assert client.read() == b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n"
-        assert client.state == "closed"
-
-    def test_old_client_may_keep_its_connection(self) -> None:
-        request = b"GET / HTTP/1.0\r\nHost: a.example\r\nConnection: keep-alive\r\n\r\n"
-        client, server = self.asking(request)
-        server.send(OK)
-        assert client.read() == OK.replace(b"\r\n\r\n", b"\r\nConnection: keep-alive\r\n\r\n")
-        client.send(request)
-        server.send(OK.replace(b"Content-Length: 2\r\n", b"Content-Length: 3\r\n") + b"!")
-        assert client.read().endswith(b"ok!")
-        assert client.state == "open"
 
     def test_body_nobody_wanted_is_thrown_away(self) -> None:
         client = self.client()
