@@ -229,10 +229,7 @@ class RouterService(Service):
     def _refresh_problems(self) -> None:
         """Take over what changed beside the routing: problems, items, states of providers."""
         merged = self._merged()
-        routers, services, middlewares, certificates = self.configuration.routing
-        self.configuration = replace(
-            merged, routers=routers, services=services, middlewares=middlewares, certificates=certificates
-        )
+        self.configuration = replace(self.configuration, problems=merged.problems, items=merged.items)
         self._update_problems(merged.problems)
         self._tell(self.table)
 

@@ -1,7 +1,7 @@
 """The model as data: exact snapshots between our own processes, Traefik's dynamic document for all others.
 
-A snapshot is JSON-able and holds the routing: routers, services, middlewares, and certificates with their keys, so
-it is for our own processes alone. Attributes that have their default are left out. Problems
+A snapshot is JSON-able and holds the routing: routers, services, middlewares, and certificates and transports with
+their keys, so it is for our own processes alone. Attributes that have their default are left out. Problems
 and items stay where they were found.
 """
 
@@ -9,22 +9,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from typing import Any, TypeVar
+from typing import Any
 
 from dynbalancer.core.documents import from_document, frozen, plain, to_document
-from dynbalancer.core.model import Certificate, Configuration, Middleware, Router, Server, Service
+from dynbalancer.core.model import (
+    Certificate,
+    Configuration,
+    Member,
+    Middleware,
+    PassiveHealth,
+    Router,
+    Server,
+    ServersTransport,
+    Service,
+    Sticky,
+)
 from dynbalancer.core.schema import WrongValueError
 from dynbalancer.errors import ConfigurationError
 
 __all__ = ["from_document", "from_snapshot", "snapshot", "to_document"]
 
-T = TypeVar("T", Router, Service, Middleware, Certificate, Server)
-
-_KINDS: Mapping[str, type[Router | Service | Middleware | Certificate]] = {
+#: The families of definitions in a configuration.
+KINDS: Mapping[str, type[Any]] = {
     "routers": Router,
     "services": Service,
     "middlewares": Middleware,
     "certificates": Certificate,
+    "transports": ServersTransport,
+}
+
+#: Attributes that are values of ours, or a tuple of them.
+_NESTED: Mapping[str, type[Any]] = {
+    "servers": Server,
+    "members": Member,
+    "sticky": Sticky,
+    "passive_health": PassiveHealth,
 }
 
 
@@ -32,35 +51,34 @@ def snapshot(configuration: Configuration) -> dict[str, Any]:
     """The routing, whole and JSON-able."""
     return {
         family: {name: _record(value) for name, value in getattr(configuration, family).items()}
-        for family in _KINDS
+        for family in KINDS
     }
 
 
 def from_snapshot(found: Mapping[str, Any]) -> Configuration:
     """The routing out of what :func:`snapshot` gave. Raises ConfigurationError on anything else."""
     try:
-        return Configuration(
-            routers={name: _made(Router, name, record) for name, record in found["routers"].items()},
-            services={name: _service(name, record) for name, record in found["services"].items()},
-            middlewares={
-                name: _made(Middleware, name, record) for name, record in found["middlewares"].items()
-            },
-            certificates={
-                name: _made(Certificate, name, record) for name, record in found["certificates"].items()
-            },
-        )
+        families: dict[str, Any] = {
+            family: {name: _made(kind, name, record) for name, record in found[family].items()}
+            for family, kind in KINDS.items()
+        }
     except (KeyError, TypeError, AttributeError, WrongValueError) as error:
         raise ConfigurationError("snapshot", f"not readable: {error!r}") from error
+    return Configuration(**families)
 
 
-def _record(value: Router | Service | Middleware | Certificate | Server) -> dict[str, Any]:
+def _record(value: Any) -> dict[str, Any]:
     """The attributes that don't have their default. The name of a definition is its key already."""
     record: dict[str, Any] = {}
     for name, default in _DEFAULTS[type(value)]:
         found = getattr(value, name)
         if found is not default and found != default:
-            record[name] = [_record(server) for server in found] if name == "servers" else plain(found)
+            record[name] = _plain(found) if name in _NESTED else plain(found)
     return record
+
+
+def _plain(found: Any) -> Any:
+    return [_record(value) for value in found] if isinstance(found, tuple) else _record(found)
 
 
 def _defaults(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
@@ -68,18 +86,21 @@ def _defaults(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
     return tuple(
         (one.name, one.default_factory() if one.default_factory is not MISSING else one.default)
         for one in fields(kind)
-        if one.name != "name" or kind is Server
+        if one.name != "name" or kind not in KINDS.values()
     )
 
 
-_DEFAULTS = {kind: _defaults(kind) for kind in (*_KINDS.values(), Server)}
+_DEFAULTS = {kind: _defaults(kind) for kind in (*KINDS.values(), *_NESTED.values())}
 
 
-def _made(kind: type[T], name: str, record: Mapping[str, Any]) -> T:
-    return kind(name=name, **{attribute: frozen(found) for attribute, found in record.items()})
+def _made(kind: type[Any], name: str, record: Mapping[str, Any]) -> Any:
+    return kind(name=name, **{attribute: _value(attribute, found) for attribute, found in record.items()})
 
 
-def _service(name: str, record: Mapping[str, Any]) -> Service:
-    plain_attributes = {attribute: found for attribute, found in record.items() if attribute != "servers"}
-    servers = tuple(Server(**server) for server in record.get("servers", ()))
-    return Service(name=name, servers=servers, **plain_attributes)
+def _value(attribute: str, found: Any) -> Any:
+    nested = _NESTED.get(attribute)
+    if nested is None:
+        return frozen(found)
+    if isinstance(found, Mapping):
+        return nested(**found)
+    return tuple(nested(**member) for member in found)

@@ -12,17 +12,27 @@ from operator import is_
 from typing import Any, TypeVar
 
 from dynbalancer.core.layered import moved
-from dynbalancer.core.model import Certificate, Configuration, Item, Middleware, Router, Server, Service
+from dynbalancer.core.model import (
+    NOTHING,
+    Certificate,
+    Configuration,
+    Item,
+    Middleware,
+    Router,
+    Server,
+    ServersTransport,
+    Service,
+)
 from dynbalancer.errors import Problem
 
-Definition = TypeVar("Definition", Router, Service, Middleware, Certificate)
+Definition = TypeVar("Definition", Router, Service, Middleware, Certificate, ServersTransport)
 
 #: The families of definitions, and what one of each is called.
-_FAMILIES = ("routers", "services", "middlewares", "certificates")
-_KINDS = ("router", "service", "middleware", "certificate")
+_FAMILIES = ("routers", "services", "middlewares", "certificates", "transports")
+_KINDS = ("router", "service", "middleware", "certificate", "serversTransport")
 
 #: States in which a server gets no new requests.
-OUT_OF_ROTATION = ("draining", "down")
+OUT_OF_ROTATION = ("draining", "down", "maintenance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +62,9 @@ class Merging:
         self._parts = parts
         problems = [problem for part in parts.values() for problem in part.problems]
         items = tuple(item for part in parts.values() for item in part.items)
-        routers, services, middlewares = (self._joined(family) for family in _FAMILIES[:3])
-        certificates = _with_one_default(self._joined("certificates"), problems)
-        return Configuration(routers, services, middlewares, tuple(problems), items, certificates)
+        joined = {family: self._joined(family) for family in _FAMILIES}
+        joined["certificates"] = _with_one_default(joined["certificates"], problems)
+        return Configuration(problems=tuple(problems), items=items, **joined)
 
     def _joined(self, family: str) -> dict[str, Any]:
         pieces = tuple(found for part in self._parts.values() if (found := part.families[family].found))
@@ -196,7 +206,7 @@ def _servers(service: Service) -> dict[str, tuple[Server, ...]]:
 
 def only_removes_servers(old: Configuration, new: Configuration) -> bool:
     """Whether servers left, or were set to draining or down, and nothing else happened."""
-    if (old.routers, old.middlewares, old.certificates) != (new.routers, new.middlewares, new.certificates):
+    if replace(old, services=NOTHING).routing != replace(new, services=NOTHING).routing:
         return False
     changed, gone = moved(old.services, new.services)
     if gone or any(name not in old.services for name in changed):

@@ -14,8 +14,11 @@ from typing import Any
 
 from dynbalancer.errors import Problem
 
-#: What a server may be: taking requests, finishing the ones it has, not to be used, or not yet there.
-SERVER_STATES = ("ready", "draining", "down", "starting")
+#: What a server may be: taking requests, finishing the ones it has, not to be used, not yet there, taken out by hand.
+SERVER_STATES = ("ready", "draining", "down", "starting", "maintenance")
+
+#: Servers of its own, or other services in turn, with copies, in order, or by the client's address.
+SERVICE_KINDS = ("loadBalancer", "weighted", "mirroring", "failover", "highestRandomWeight")
 
 #: Which manner of Traefik's a definition was written in; a definition behaves as its own version did.
 DIALECTS = ("v1", "v2", "v3")
@@ -62,14 +65,91 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class Sticky:
+    """A cookie that keeps a client with its server, or with its member of a weighted service.
+
+    ``name`` empty: one is made of the service's name. ``same_site`` is ``none``, ``lax``, ``strict`` or empty.
+    ``max_age`` in seconds; 0: until the browser is closed, below 0: forgotten at once.
+    """
+
+    name: str = ""
+    secure: bool = False
+    http_only: bool = False
+    same_site: str = ""
+    max_age: int = 0
+    path: str = "/"
+    domain: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PassiveHealth:
+    """A server with so many failures (no answer, or 5xx) in a window of seconds is left out for as long."""
+
+    failure_window: float = 10.0
+    max_failed_attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A service that another one is made of. ``percent`` of the requests are copied to a mirror."""
+
+    name: str
+    weight: int = 1
+    percent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
-    """Servers, and how to balance between them. ``strategy`` names a balancer (``wrr``)."""
+    """Servers and how to balance between them, or ``members``: other services and how to choose among those.
+
+    ``strategy`` names a balancer (``wrr``). Which fields count depends on ``kind``: ``loadBalancer`` has servers;
+    ``weighted`` and ``highestRandomWeight`` have members with weights; of ``mirroring`` the first member answers and
+    the others get copies, of ``failover`` the second is asked where the first can't or answers with one of
+    ``error_statuses`` (``500-599``). ``max_body`` is how much of a body is kept for a copy or the second one, in bytes;
+    -1 is no limit. ``transport`` names a :class:`ServersTransport`. ``follows_health``: it is down when its members
+    are. ``flush_interval`` is in seconds; below 0: at each write.
+    """
 
     name: str
     servers: tuple[Server, ...] = ()
     strategy: str = "wrr"
     pass_host_header: bool = True
     dialect: str = "v3"
+    origin: str = ""
+    kind: str = "loadBalancer"
+    sticky: Sticky | None = None
+    passive_health: PassiveHealth | None = None
+    transport: str = ""
+    members: tuple[Member, ...] = ()
+    middlewares: tuple[str, ...] = ()
+    flush_interval: float = 0.1
+    mirror_body: bool = True
+    max_body: int = -1
+    error_statuses: tuple[str, ...] = ()
+    follows_health: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServersTransport:
+    """How the servers of a service are connected to. What is None is as the settings say. Times in seconds.
+
+    ``root_cas``, and the chains and keys of ``certificates`` (shown to servers that ask for one), are PEM texts.
+    ``server_name`` is asked for by SNI, and checked; ``peer_uri`` must be among the names of a server's certificate.
+    """
+
+    name: str
+    server_name: str = ""
+    insecure: bool = False
+    root_cas: tuple[str, ...] = ()
+    certificates: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    cipher_suites: tuple[str, ...] = ()
+    min_version: str = ""
+    max_version: str = ""
+    max_idle: int | None = None
+    dial_time: float | None = None
+    response_time: float | None = None
+    idle_time: float | None = None
+    peer_uri: str = ""
     origin: str = ""
 
 
@@ -152,11 +232,12 @@ class Configuration:
     problems: tuple[Problem, ...] = ()
     items: tuple[Item, ...] = ()
     certificates: Mapping[str, Certificate] = field(default_factory=lambda: NOTHING)
+    transports: Mapping[str, ServersTransport] = field(default_factory=lambda: NOTHING)
 
     @property
     def routing(self) -> tuple[Mapping[str, Any], ...]:
-        """What decides about requests: routers, services, middlewares, certificates."""
-        return self.routers, self.services, self.middlewares, self.certificates
+        """What decides about requests: routers, services, middlewares, certificates, transports."""
+        return self.routers, self.services, self.middlewares, self.certificates, self.transports
 
 
 @dataclass(frozen=True, slots=True)

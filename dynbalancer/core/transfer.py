@@ -19,7 +19,7 @@ from dynbalancer.errors import ConfigurationError
 #: Definitions in one part at most: some milliseconds to read.
 PART = 500
 
-_FAMILIES = ("routers", "services", "middlewares", "certificates")
+_FAMILIES = tuple(codec.KINDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,17 @@ from dynbalancer.core import codec
 from dynbalancer.core.model import (
     DIALECTS,
     SERVER_STATES,
+    SERVICE_KINDS,
     Certificate,
     Configuration,
+    Member,
     Middleware,
+    PassiveHealth,
     Router,
     Server,
+    ServersTransport,
     Service,
+    Sticky,
 )
 from dynbalancer.errors import ConfigurationError, Problem
 
@@ -36,8 +41,41 @@ _servers = st.builds(
 _routers = st.builds(
     Router, _text, _text, _text, _names, _names, st.integers(), _dialects, st.booleans(), origin=_text
 )
+_times = st.floats(allow_nan=False, allow_infinity=False)
+_stickies = st.builds(Sticky, _text, st.booleans(), st.booleans(), _text, st.integers(), _text, _text)
+_members = st.builds(Member, _text, st.integers(0, 9), st.integers(0, 100))
 _services = st.builds(
-    Service, _text, st.lists(_servers, max_size=3).map(tuple), _text, st.booleans(), _dialects, _text
+    Service,
+    _text,
+    st.lists(_servers, max_size=3).map(tuple),
+    _text,
+    st.booleans(),
+    _dialects,
+    _text,
+    st.sampled_from(SERVICE_KINDS),
+    st.none() | _stickies,
+    st.none() | st.builds(PassiveHealth, _times, st.integers(1, 9)),
+    _text,
+    st.lists(_members, max_size=3).map(tuple),
+    _names,
+    _times,
+    st.booleans(),
+    st.integers(-1, 9),
+    _names,
+    st.booleans(),
+)
+_transports = st.builds(
+    ServersTransport,
+    _text,
+    _text,
+    st.booleans(),
+    _names,
+    st.lists(st.tuples(_text, _text), max_size=2).map(tuple),
+    _names,
+    max_idle=st.none() | st.integers(0, 9),
+    dial_time=st.none() | _times,
+    peer_uri=_text,
+    origin=_text,
 )
 _middlewares = st.builds(
     Middleware, _text, _text, st.dictionaries(_text, _settings, max_size=3), origin=_text
@@ -58,6 +96,7 @@ def _by_name(definitions: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str,
         _by_name(_services),
         _by_name(_middlewares),
         certificates=_by_name(_certificates),
+        transports=_by_name(_transports),
     )
 )
 def test_snapshot_comes_back_exactly_through_json(configuration: Configuration) -> None:
@@ -92,6 +131,7 @@ def test_snapshot_leaves_problems_and_items_behind() -> None:
         "services": {},
         "middlewares": {},
         "certificates": {},
+        "transports": {},
     }
 
 
@@ -99,15 +139,18 @@ def test_snapshot_leaves_problems_and_items_behind() -> None:
     "found",
     [
         {},
-        {"routers": [], "services": {}, "middlewares": {}, "certificates": {}},
-        {"routers": {"web": {"rule": "x"}}, "services": {}, "middlewares": {}},
-        {"routers": {}, "services": {"web": {"servers": [{"uri": "x"}]}}, "middlewares": {}},
-        {"routers": {}, "services": {}, "middlewares": {"m": {"type": "x", "settings": {"a": float("inf")}}}},
+        {"routers": []},
+        {"routers": {"web": {"rule": "x"}}},
+        {"services": {"web": {"servers": [{"uri": "x"}]}}},
+        {"services": {"web": {"sticky": {"flavour": "oat"}}}},
+        {"services": {"web": {"members": 3}}},
+        {"middlewares": {"m": {"type": "x", "settings": {"a": float("inf")}}}},
     ],
 )
 def test_what_is_no_snapshot_is_refused_in_words(found: dict[str, Any]) -> None:
+    whole = codec.snapshot(Configuration()) | found if found else found
     with pytest.raises(ConfigurationError, match="snapshot: not readable"):
-        codec.from_snapshot(found)
+        codec.from_snapshot(whole)
 
 
 def test_keys_are_in_snapshots_and_not_in_documents() -> None:

@@ -274,7 +274,7 @@ def test_other_types_of_service_are_off_with_a_warning(kind: str) -> None:
 )
 def test_a_service_or_middleware_without_one_right_type_is_off(family: str, value: object, said: str) -> None:
     configuration = read({"http": {family: {"x": value}}})
-    assert configuration.routing == ({}, {}, {}, {})
+    assert not any(configuration.routing)
     assert said in str(only(configuration))
 
 
@@ -323,7 +323,7 @@ def test_settings_nested_without_end_are_refused() -> None:
 )
 def test_a_wrong_section_is_named(document: object, said: str) -> None:
     configuration = read(document)
-    assert configuration.routing == ({}, {}, {}, {})
+    assert not any(configuration.routing)
     assert said in str(only(configuration))
 
 

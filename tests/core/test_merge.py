@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynbalancer.core.merge import Difference, Merging, diff, merge, only_removes_servers
-from dynbalancer.core.model import Certificate, Configuration, Item, Middleware, Router, Server, Service
+from dynbalancer.core.model import (
+    Certificate,
+    Configuration,
+    Item,
+    Middleware,
+    Router,
+    Server,
+    ServersTransport,
+    Service,
+)
 from dynbalancer.errors import Problem
 
 A = Server("http://10.0.0.1:80")
@@ -214,6 +223,12 @@ def test_diff_names_what_happened(old: Configuration, new: Configuration, expect
             id="strategy changed as well",
         ),
         pytest.param(routing(A, B), replace(routing(A), middlewares={}), False, id="middleware went as well"),
+        pytest.param(
+            routing(A, B),
+            replace(routing(A), transports={"t": ServersTransport("t")}),
+            False,
+            id="transport came as well",
+        ),
     ],
 )
 def test_only_removes_servers(old: Configuration, new: Configuration, expected: bool) -> None:

@@ -11,15 +11,20 @@ from dynbalancer.core.model import (
     DIALECTS,
     NOTHING,
     SERVER_STATES,
+    SERVICE_KINDS,
     Change,
     Configuration,
     EntryPoint,
     Item,
+    Member,
     Middleware,
+    PassiveHealth,
     ProviderStatus,
     Router,
     Server,
+    ServersTransport,
     Service,
+    Sticky,
     WorkerStatus,
 )
 from dynbalancer.errors import Problem
@@ -35,6 +40,10 @@ VALUES: list[Any] = [
     ProviderStatus("docker"),
     Change(1, 0.0, "started"),
     WorkerStatus(1, 2, "serving"),
+    Member("web"),
+    PassiveHealth(),
+    ServersTransport("mutual"),
+    Sticky(),
 ]
 
 
@@ -61,6 +70,8 @@ def test_defaults_are_the_harmless_ones() -> None:
     assert (router.entry_points, router.middlewares, router.priority, router.tls) == ((), (), 0, False)
     assert (Service("s").strategy, Service("s").pass_host_header) == ("wrr", True)
     assert server.state in SERVER_STATES
+    assert Service("s").kind in SERVICE_KINDS
+    assert not ServersTransport("t").insecure
     assert {router.dialect, Service("s").dialect} <= set(DIALECTS)
 
 

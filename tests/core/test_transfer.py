@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynbalancer.core.model import Certificate, Configuration, Middleware, Router, Server, Service
+from dynbalancer.core.model import (
+    Certificate,
+    Configuration,
+    Middleware,
+    Router,
+    Server,
+    ServersTransport,
+    Service,
+    Sticky,
+)
 from dynbalancer.core.transfer import PART, Held, applied, parts, read
 from dynbalancer.errors import ConfigurationError
 
@@ -34,11 +43,19 @@ held = st.builds(
     st.builds(
         Configuration,
         named(st.builds(Router, st.just(""), st.sampled_from(["Path(`/`)", "Path(`/x`)"]), st.just("s"))),
-        named(st.builds(Service, st.just(""), st.sampled_from([(), (Server("http://192.0.2.1", 2),)]))),
+        named(
+            st.builds(
+                Service,
+                st.just(""),
+                st.sampled_from([(), (Server("http://192.0.2.1", 2),)]),
+                sticky=st.sampled_from([None, Sticky("pin")]),
+            )
+        ),
         named(st.builds(Middleware, st.just(""), st.just("chain"), st.sampled_from([{}, {"a": ("b", "c")}]))),
         certificates=named(
             st.builds(Certificate, st.just(""), st.just("CHAIN"), st.just("KEY"), st.just(("a",)))
         ),
+        transports=named(st.builds(ServersTransport, st.just(""), st.sampled_from(["", "a.example"]))),
     ),
     st.dictionaries(names, st.integers(0, 3)),
 )
