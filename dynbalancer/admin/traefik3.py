@@ -246,5 +246,10 @@ def entry_point(point: EntryPoint) -> Json:
         forwarded["insecure"] = True
     if point.trusted:
         forwarded["trustedIPs"] = list(point.trusted)
-    http: Json = {"http": {"tls": {}}} if point.tls else {}
-    return found | http | {"forwardedHeaders": forwarded, "name": point.name}
+    if point.tls:
+        found["http"] = {"tls": {}}
+    if point.proxy_trust_all:
+        found["proxyProtocol"] = {"insecure": True}
+    elif point.proxy_trusted:
+        found["proxyProtocol"] = {"trustedIPs": list(point.proxy_trusted)}
+    return found | {"forwardedHeaders": forwarded, "name": point.name}

@@ -32,6 +32,7 @@ class EntryPoint:
 
     ``as_default``: routers that name no entry point use those with this mark, or all where none has it.
     ``tls``: only TLS is spoken here, and every router attached to it answers over TLS, whatever it says itself.
+    Addresses in ``proxy_trusted`` may begin with a PROXY header that says who the client is.
     """
 
     name: str
@@ -41,6 +42,13 @@ class EntryPoint:
     trusted: tuple[str, ...] = ()
     trust_all: bool = False
     tls: bool = False
+    proxy_trusted: tuple[str, ...] = ()
+    proxy_trust_all: bool = False
+
+    @property
+    def takes_proxy_header(self) -> bool:
+        """Whether a connection may begin with a PROXY header."""
+        return self.proxy_trust_all or bool(self.proxy_trusted)
 
     @property
     def address(self) -> str:

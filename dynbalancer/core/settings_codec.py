@@ -62,4 +62,4 @@ def _certificate(found: Mapping[str, Any]) -> Certificate:
 
 
 def _entry_point(found: Mapping[str, Any]) -> EntryPoint:
-    return EntryPoint(**{**found, "trusted": tuple(found["trusted"])})
+    return EntryPoint(**{**found, **{name: tuple(found[name]) for name in ("trusted", "proxy_trusted")}})

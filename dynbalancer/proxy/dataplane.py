@@ -10,11 +10,13 @@ from secrets import token_bytes
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredSemaphore, succeed
+from twisted.internet.protocol import Protocol
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from dynbalancer.core.exchange import Response
+from dynbalancer.core.forwarded import TrustedPeers
 from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Service
 from dynbalancer.core.schema import no_such_type
 from dynbalancer.core.settings import Settings
@@ -23,6 +25,7 @@ from dynbalancer.core.table import RoutingTable, compiling_table, completed
 from dynbalancer.errors import ConfigurationError, Problem, did_you_mean
 from dynbalancer.plugins import balancer_makers, middleware_makers
 from dynbalancer.proxy.accesslog import AccessLog
+from dynbalancer.proxy.arrivals import Arrivals, ProxiedArrivals, hand_over
 from dynbalancer.proxy.deadlines import Deadlines
 from dynbalancer.proxy.encryption import EncryptedSite, PlainSite
 from dynbalancer.proxy.http1 import LINGER_TIME, Site
@@ -74,7 +77,7 @@ class DataPlane:
             "in_thread": self._in_thread,
             "secret": bytes.fromhex(settings.secret) or token_bytes(32),
         }
-        self._sites: list[Site] = []
+        self._sites: list[Site | Arrivals] = []
         self._listeners: list[Any] = []
         self._refusals: dict[str, int] = {}
         self.table: RoutingTable = completed(self._compiling(Configuration(), 0))
@@ -107,12 +110,31 @@ class DataPlane:
             tls = Encryption(self._termination, self._settings.limits.handshake_time)
             encrypted = self._site(EncryptedSite, entry_point)
             site = encrypted if entry_point.tls else self._plain_site(entry_point, encrypted, tls)
+        if entry_point.takes_proxy_header:
+            arrivals = self._proxied(entry_point, site, tls)
+            self._listeners.append(listen(self._reactor, sock, arrivals, None))
+            return
         self._listeners.append(listen(self._reactor, sock, site, tls if entry_point.tls else None))
 
     def _site(self, kind: Callable[..., AnySite], entry_point: EntryPoint, **more: Any) -> AnySite:
         site = kind(self.resource, entry_point, self._settings.limits, self._deadlines, **more)
         self._sites.append(site)
         return site
+
+    def _proxied(self, entry_point: EntryPoint, site: Site, tls: Encryption | None) -> ProxiedArrivals:
+        """What reads PROXY headers before the site gets a connection."""
+
+        def go_on(arrived: Protocol, transport: Any, data: bytes) -> None:
+            if tls is not None and isinstance(site, EncryptedSite):
+                site.follow(arrived, encrypt(self._reactor, transport, data, site, tls))
+            else:
+                hand_over(transport, site.buildProtocol(None), data)
+
+        trusted = TrustedPeers(entry_point.proxy_trusted, everybody=entry_point.proxy_trust_all)
+        refuse = self.resource.note_refusal
+        arrivals = ProxiedArrivals(self._settings.limits, self._deadlines, refuse, go_on, trusted)
+        self._sites.append(arrivals)
+        return arrivals
 
     def _plain_site(self, entry_point: EntryPoint, encrypted: EncryptedSite, tls: Encryption) -> Site:
         def go_on(transport: Any, data: bytes, site: Site) -> Deferred[None]:

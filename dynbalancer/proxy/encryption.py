@@ -7,6 +7,7 @@ from typing import Any
 from weakref import WeakSet
 
 from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -51,7 +52,7 @@ class EncryptedSite(Site):
     ) -> None:
         super().__init__(resource, entry_point, limits, deadlines)
         # The loop says nothing of a handshake that fails: what it was for is just gone.
-        self._shaking: WeakSet[ServerConnection] = WeakSet()
+        self._shaking: WeakSet[Protocol] = WeakSet()
         self._begun = 0
         self._done = 0
 
@@ -76,7 +77,7 @@ class EncryptedSite(Site):
         """Handshakes that came to nothing."""
         return self._begun - self._done - len(self._shaking)
 
-    def follow(self, connection: ServerConnection, encrypting: Deferred[None]) -> None:
+    def follow(self, connection: Protocol, encrypting: Deferred[None]) -> None:
         """Count a handshake that began on a connection which began without TLS."""
         self._begun += 1
         self._shaking.add(connection)

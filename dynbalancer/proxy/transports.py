@@ -67,6 +67,7 @@ class NativeTransport(asyncio.Protocol):
         "_write_ended",
         "data_received",
         "disconnecting",
+        "peer",
         "write",
         "writeSequence",
     )
@@ -82,6 +83,8 @@ class NativeTransport(asyncio.Protocol):
         self._read_ended = False
         self._write_ended = False
         self.disconnecting = False
+        #: Who it comes from, where that is not who made it.
+        self.peer: IPv4Address | IPv6Address | None = None
 
     # What the loop calls.
 
@@ -148,6 +151,15 @@ class NativeTransport(asyncio.Protocol):
         self._native.pause_reading()
         return self._native
 
+    def go_on_with(self, protocol: Protocol) -> None:
+        """Connect another protocol; the one before hears no more of this connection."""
+        self._protocol = protocol
+        self._half_closeable = IHalfCloseableProtocol.providedBy(protocol)
+        self.data_received = protocol.dataReceived
+        # The loop looks that up when it is told, and then no more.
+        self._native.set_protocol(self)
+        protocol.makeConnection(self)
+
     def encryption(self) -> tuple[str, str] | None:
         """Version and cipher, where the connection is encrypted."""
         found = self._native.get_extra_info("ssl_object")
@@ -187,7 +199,7 @@ class NativeTransport(asyncio.Protocol):
 
     def getPeer(self) -> IPv4Address | IPv6Address:
         """Address and port of the other side."""
-        return _address(self._native.get_extra_info("peername"))
+        return self.peer or _address(self._native.get_extra_info("peername"))
 
     def getHost(self) -> IPv4Address | IPv6Address:
         """Address and port of this side."""
@@ -330,13 +342,14 @@ def encrypt(
     """
     loop = loop_of(reactor)
     if loop is not None:
-        encrypting = _encrypt_native(loop, transport.detach(), data, factory, tls)
+        encrypting = _encrypt_native(loop, transport.detach(), transport.peer, data, factory, tls)
         return defer.Deferred.fromFuture(loop.create_task(encrypting))
     transport.unregisterProducer()
     protocol = tls.termination.wrapped(factory, reactor).buildProtocol(transport.getPeer())
     transport.protocol = protocol
     protocol.makeConnection(transport)
-    protocol.dataReceived(data)
+    if data:
+        protocol.dataReceived(data)
     return defer.succeed(None)
 
 
@@ -355,7 +368,7 @@ class _Early(asyncio.Protocol):
 
 
 async def _encrypt_native(
-    loop: asyncio.AbstractEventLoop, native: Any, data: bytes, factory: Factory, tls: Encryption
+    loop: asyncio.AbstractEventLoop, native: Any, peer: Any, data: bytes, factory: Factory, tls: Encryption
 ) -> None:
     early = _Early()
     first = tls.termination.first_answer()
@@ -368,6 +381,7 @@ async def _encrypt_native(
     if early.lost:
         return
     transport = EncryptedTransport(cast(Protocol, factory.buildProtocol(cast(Any, None))))
+    transport.peer = peer
     encrypted.set_protocol(transport)
     transport.connection_made(encrypted)
     for part in early.data:

@@ -151,6 +151,8 @@ class Assembly:
             self._get(f"{prefix}.forwardedheaders.trustedips", ()),
             self._get(f"{prefix}.forwardedheaders.insecure", False),
             self._get(f"{prefix}.http.tls", False) or self._get(f"{prefix}.tls", None) is not None,
+            self._get(f"{prefix}.proxyprotocol.trustedips", ()),
+            self._get(f"{prefix}.proxyprotocol.insecure", False),
         )
 
     def _certificates(self) -> tuple[tuple[str, str], ...]:

@@ -226,6 +226,10 @@ ENTRY_POINT = (
     Flag("tls", certificates, "false", "The same; or CERTIFICATE,KEY files, pairs with ; between.", ENTRY),
     Flag("forwardedheaders.trustedips", network, "", "Peers that may set X-Forwarded-*.", ENTRY, many=True),
     Flag("forwardedheaders.insecure", boolean, "false", "Every peer may set X-Forwarded-*.", ENTRY),
+    Flag(
+        "proxyprotocol.trustedips", network, "", "Peers that may begin with a PROXY header.", ENTRY, many=True
+    ),
+    Flag("proxyprotocol.insecure", boolean, "false", "Every peer may begin with a PROXY header.", ENTRY),
 )
 
 #: Settings of something that has a name: ``--accesslog.fields.names.NAME``.

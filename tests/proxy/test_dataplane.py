@@ -19,6 +19,7 @@ from dynbalancer.control.counters import LocalCounters
 from dynbalancer.core.model import Certificate, Configuration, EntryPoint, Middleware, Router, Server, Service
 from dynbalancer.core.settings import AccessLogSettings, Limits, Settings
 from dynbalancer.proxy import dataplane, transports
+from dynbalancer.proxy.arrivals import ProxiedArrivals
 from dynbalancer.proxy.dataplane import DataPlane, fetch
 from dynbalancer.proxy.encryption import EncryptedSite
 from dynbalancer.proxy.transports import Encryption
@@ -286,6 +287,28 @@ class Encrypted(PlaneCase):
         ((data, site, tls),) = handed
         assert (data, tls) == (b"\x16\x03", Encryption(self.termination, 7.0))
         assert isinstance(site, EncryptedSite)
+
+    def test_entry_point_that_takes_proxy_headers_reads_them_before_anything_else(self) -> None:
+        handed: list[Any] = []
+
+        def encrypt(reactor: object, transport: object, data: bytes, *to: object) -> Deferred[None]:
+            handed.append((data, *to))
+            return Deferred()
+
+        self.patch(dataplane, "encrypt", encrypt)
+        for entry_point in (self.secure, WEB):
+            listener = self.listen(replace(entry_point, proxy_trusted=("192.0.2.1",)))
+            assert isinstance(listener.site, ProxiedArrivals)
+            assert listener.tls is None
+        self.plane.take(configuration("one"), 1)
+        plain = self.client(b"PROXY TCP4 203.0.113.9 198.51.100.1 5555 443\r\n" + GET)
+        assert b"X-Real-Ip: 203.0.113.9\r\n" in self.servers.wires[0].read()
+        assert plain.state == "open"
+        self.listener = self.listen(replace(self.secure, proxy_trust_all=True))
+        self.client(b"PROXY UNKNOWN\r\n\x16\x03")
+        ((data, site, tls),) = handed
+        assert (data, tls) == (b"\x16\x03", Encryption(self.termination, 7.0))
+        assert site.shaking == 1
 
     def test_certificates_are_told_when_they_change(self) -> None:
         wanted = replace(configuration("one"), certificates={"a": Certificate("a")})

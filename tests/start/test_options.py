@@ -140,6 +140,26 @@ def test_named_entry_points_replace_the_usual_one() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "argv, trusted, everybody",
+    [
+        (
+            ["--entrypoints.web.proxyprotocol.trustedips=10.0.0.0/8,192.0.2.1"],
+            ("10.0.0.0/8", "192.0.2.1/32"),
+            False,
+        ),
+        (["--entryPoints.web.proxyProtocol.insecure"], (), True),
+        (["--entryPoints=Name:web Address::80 ProxyProtocol.TrustedIPs:10.0.0.0/8"], ("10.0.0.0/8",), False),
+        (["--entryPoints=Name:web Address::80 ProxyProtocol.Insecure:true"], (), True),
+    ],
+)
+def test_peers_that_may_send_a_proxy_header(
+    argv: list[str], trusted: tuple[str, ...], *, everybody: bool
+) -> None:
+    found = parse(["--entrypoints.web.address=:80", *argv], {}, str)
+    assert found.entry_points == (EntryPoint("web", 80, proxy_trusted=trusted, proxy_trust_all=everybody),)
+
+
 def test_traefik_1s_entry_points() -> None:
     found = settings(
         "--entryPoints='Name:Http Address::80 ForwardedHeaders.TrustedIPs:10.0.0.0/8'".replace("'", ""),

@@ -18,7 +18,7 @@ from dynbalancer.start.traefik_flags import instead_of, tolerated
         ("entrypoints.web.http.sanitizepath", "warning"),
         ("entrypoints.web.http.middlewares", ""),
         ("entrypoints.web.auth.basic.users", ""),
-        ("entrypoints.web.proxyprotocol.trustedips", ""),
+        ("entrypoints.web.proxyprotocol.other", ""),
         ("acme.email", ""),
         ("nonsense", ""),
     ],

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from balancer import Balancer, Start
+from eventually import eventually
 from hosts import bound
 from rawclient import Client, Reply, request
 from rawserver import RawServer, Request
@@ -134,3 +135,45 @@ def test_redirect_stays_with_its_host_and_in_its_line(balancer: Balancer, server
         assert reply.get(b"x-evil") is None
     assert redirected(balancer, "/\\evil.test").status == 400
     assert server.requests == []
+
+
+def test_proxy_header_of_a_trusted_peer_says_who_the_client_is(
+    start: Start, server: RawServer, workdir: Path
+) -> None:
+    (workdir / "routes.yml").write_text(ROUTES.format(port=server.port))
+    flags = ("--entrypoints.web.proxyprotocol.trustedips=127.0.0.1/32", "--workers=1", "--accesslog")
+    balancer = start(f"--file.filename={workdir / 'routes.yml'}", *flags)
+    v1 = b"PROXY TCP4 203.0.113.9 198.51.100.1 5555 80\r\n"
+    v2 = b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0f" + bytes([203, 0, 113, 9, 198, 51, 100, 1])
+    v2 += (5555).to_bytes(2, "big") + (80).to_bytes(2, "big") + b"\x04\x00\x00"
+    asked = request("plain.test")
+    for pieces in ([v1 + asked], [v2 + asked], [v2, asked], [bytes([octet]) for octet in v1 + asked]):
+        with Client(balancer.port) as client:
+            for piece in pieces:
+                client.send(piece)
+            assert client.reply().status == 200
+            assert client.ask("plain.test").status == 200
+        for got in server.requests[-2:]:
+            assert got.all(b"x-forwarded-for") == got.all(b"x-real-ip") == [b"203.0.113.9"]
+    with Client(balancer.port) as client:
+        assert client.ask("plain.test").status == 200
+    assert server.requests[-1].all(b"x-forwarded-for") == [b"127.0.0.1"]
+    before = len(server.requests)
+    for source, header in (
+        ("127.0.0.2", v1),
+        ("127.0.0.2", v2),
+        ("127.0.0.1", b"PROXY TCP4 1 2 3 4\r\n"),
+        ("127.0.0.1", b"PROXY UNKNOWN " + b"f" * 108),
+        ("127.0.0.1", v2[:-1] + b"\x01"),
+    ):
+        with Client(balancer.port, source=source) as client:
+            client.send(header, asked)
+            assert client.is_closed()
+    assert len(server.requests) == before
+    eventually(lambda: "203.0.113.9 - - " in balancer.output)
+
+    def refusals() -> tuple[int, int]:
+        figures = balancer.api("/api/statistics")["refusals"]
+        return figures.get("proxy-untrusted", 0), figures.get("proxy-header", 0)
+
+    eventually(lambda: refusals() == (2, 3))
