@@ -130,10 +130,15 @@ class RequestHead:
 
 
 class ResponseHead:
-    """An answer but its body. ``length`` is None where there is no body, :data:`CHUNKED`, UNTIL_CLOSE or a length."""
+    """An answer but its body. ``length`` is None where there is no body, :data:`CHUNKED`, UNTIL_CLOSE or a length.
+
+    ``wire`` is how it goes to an HTTP/1.1 client whose connection stays open, where that is known already. Such a head
+    may serve several answers: take a :meth:`copy` before you change it.
+    """
 
     version: int = 11
     keep_alive: bool = True
+    wire: bytes = b""
 
     def __init__(
         self,
@@ -147,6 +152,12 @@ class ResponseHead:
         self.reason = reason
         self.headers = Headers() if headers is None else headers
         self.length = length
+
+    def copy(self) -> ResponseHead:
+        """Independent of this one, and to be written anew."""
+        twin = ResponseHead(self.status, self.reason, headers=self.headers.copy(), length=self.length)
+        twin.version, twin.keep_alive = self.version, self.keep_alive
+        return twin
 
 
 #: Length of a response body that ends with its connection.

@@ -9,12 +9,16 @@ from __future__ import annotations
 from dynbalancer.core.chunks import ChunkDecoder, ChunkError
 from dynbalancer.core.exchange import CHUNKED, UNTIL_CLOSE, Field, RequestHead, ResponseHead
 from dynbalancer.core.fields import has_stray_controls
-from dynbalancer.core.http1 import parse_request_head, parse_response_head
+from dynbalancer.core.http1 import parse_request_head, parse_response_head, write_response_head
 from dynbalancer.core.settings import Limits
 from dynbalancer.errors import BadResponse, RequestError, UpstreamClosed, UpstreamError
 
 #: What a reader waits for. HELD: a whole message was read, and the next may not begin yet. RAW: no HTTP any more.
 HEAD, LENGTH, CHUNKS, TO_CLOSE, HELD, RAW, DEAD = range(7)
+
+
+#: Up to this size, in bytes, what came is compared with what came before.
+_SMALL = 4096
 
 
 def _checked(held: bytes) -> int:
@@ -221,6 +225,23 @@ class RequestReader:
         return b""
 
 
+class Answer:
+    """The head of an answer that came with its body, all at once, and how one with the same head is known again.
+
+    ``block`` are the octets up to the body, ``size`` those of the whole.
+    """
+
+    __slots__ = ("block", "body", "head", "method", "size")
+
+    def __init__(self, block: bytes, method: bytes, head: ResponseHead) -> None:
+        self.block = block
+        self.body = len(block)
+        self.size = len(block) + (head.length or 0)
+        self.method = method
+        self.head = head
+        head.wire = write_response_head(head)
+
+
 class ResponseReader:
     """Reads the responses of one connection to a server. :meth:`expect` says to which request the next one belongs."""
 
@@ -236,8 +257,19 @@ class ResponseReader:
         self._held = b""
         self._left = 0
         self._decoder: ChunkDecoder | None = None
+        self._block = b""
+        self._last: Answer | None = None
 
     # Hooks.
+
+    def answer_received(self, head: ResponseHead, body: bytes) -> None:
+        """A whole answer, whose ``head`` belongs to others as well (see ``ResponseHead.wire``)."""
+        self.response_received(head.copy())
+        # Whoever does not want the rest stops the reading.
+        if self.reading == HELD:
+            self.content_received(body)
+        if self.reading == HELD:
+            self.response_ended([])
 
     def interim_received(self, head: ResponseHead) -> None:
         """A 1xx but 101."""
@@ -269,6 +301,19 @@ class ResponseReader:
 
     def feed(self, data: bytes) -> None:
         """Take what arrived."""
+        last = self._last
+        if (
+            last is not None
+            and len(data) == last.size
+            and self.reading == HEAD
+            and data.startswith(last.block)
+            and self._method == last.method
+            and not self._held
+        ):
+            # A server asked for the same again mostly says the same again, but for the body.
+            self.reading = HELD
+            self.answer_received(last.head, data[last.body :])
+            return
         while data:
             reading = self.reading
             if reading == HEAD:
@@ -329,7 +374,15 @@ class ResponseReader:
                 return self._fail(BadResponse("too many interim responses"))
             self.interim_received(head)
             return rest
+        if head.length and head.length == len(rest) <= _SMALL and head.keep_alive and not held:
+            self._remember(data[: end + 4], head)
         return self._begin(head, rest)
+
+    def _remember(self, block: bytes, head: ResponseHead) -> None:
+        """Keep what such a head comes to, once it has come twice in a row."""
+        if block == self._block:
+            self._last = Answer(block, self._method, head.copy())
+        self._block = block if len(block) <= _SMALL else b""
 
     def _begin(self, head: ResponseHead, rest: bytes) -> bytes:
         self.clean = head.keep_alive

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from weakref import ref
 
 from dynbalancer.core.chunks import LAST_CHUNK, chunk
 from dynbalancer.core.exchange import CHUNKED, UNTIL_CLOSE, Field, RequestHead, ResponseHead
@@ -12,6 +13,7 @@ from dynbalancer.proxy.forwarding import Forwarding
 from dynbalancer.proxy.transports import reset
 
 if TYPE_CHECKING:
+    from dynbalancer.core.table import Route
     from dynbalancer.proxy.http1 import ServerConnection
 
 #: What is read and thrown away of a request whose answer is out, in bytes.
@@ -72,6 +74,26 @@ class ClientExchange(Forwarding):
             extra = b"Connection: keep-alive\r\n"
         self.pending = write_response_head(head, extra)
 
+    def relay(self, head: ResponseHead, body: bytes) -> bool:
+        connection = self.client_connection
+        request = self.head
+        route = self.route
+        if (
+            route is None
+            or route.middlewares
+            or request.version != 11
+            or not request.keep_alive
+            or not self.request_complete
+            or connection.closing
+        ):
+            return False
+        self.response = head
+        self.status = head.status
+        self.bytes_out = len(body)
+        connection.transport.write(head.wire + body)
+        self.response_ended(())
+        return True
+
     def send_body(self, data: bytes) -> None:
         self.bytes_out += len(data)
         if self._chunked:
@@ -130,6 +152,39 @@ class ClientExchange(Forwarding):
         else:
             connection.exchange = None
             connection.close()
+
+
+class KnownRequest:
+    """A request and what it comes to, while the table is the same: its route, and the head for the server.
+
+    ``data`` is the request as it came: a head and nothing else.
+    """
+
+    __slots__ = ("data", "head", "route", "table", "wire")
+
+    def __init__(self, data: bytes, exchange: ClientExchange, route: Route, wire: bytes) -> None:
+        self.data = data
+        self.head = exchange.head
+        self.route = route
+        # A connection may rest for long: it must not keep a table that nobody else needs.
+        self.table = ref(exchange.table)
+        self.wire = wire
+
+    @classmethod
+    def of(cls, exchange: ClientExchange, data: bytes) -> KnownRequest | None:
+        """What ``exchange`` shows of its request, where nothing but the table decides what becomes of it."""
+        head, route = exchange.head, exchange.route
+        if (
+            route is None
+            or route.middlewares
+            or head.length is not None
+            or head.upgrade is not None
+            or not head.authority
+            or not route.service.service.pass_host_header
+            or exchange.server is None
+        ):
+            return None
+        return cls(data, exchange, route, exchange.resource.request_head(exchange, exchange.server))
 
 
 def _short(length: int | None) -> bool:

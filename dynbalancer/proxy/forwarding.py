@@ -41,6 +41,8 @@ class Forwarding(Exchange):
 
     # Defaults stand on the class: what a request doesn't need isn't set.
     pending: bytes = b""
+    #: The head as it goes to whichever server, where that is known already.
+    wire: bytes = b""
     connection: UpstreamConnection | None = None
     over: bool = False
     tunnelling: bool = False
@@ -224,7 +226,7 @@ class Forwarding(Exchange):
         self.connection = connection
         head = self.head
         connection.begin(self, head.method, upgrade=head.upgrade)
-        connection.transport.write(self.resource.request_head(self, connection.upstream))
+        connection.transport.write(self.wire or self.resource.request_head(self, connection.upstream))
         if not self.request_complete:
             # Before the body is written: this server may well pause the client again.
             self._paused = False
@@ -277,6 +279,13 @@ class Forwarding(Exchange):
         connection.await_response()
 
     # From a server.
+
+    def relay(self, head: ResponseHead, body: bytes) -> bool:
+        """Pass a whole answer on as it is, where nobody has a say in it. False: take it piece by piece.
+
+        ``head.wire`` is what an HTTP/1.1 client gets whose connection stays open.
+        """
+        return False
 
     def interim_received(self, head: ResponseHead) -> None:
         """A 1xx came: passed on, but HTTP/1.0 has none."""

@@ -16,7 +16,7 @@ from dynbalancer.core.model import EntryPoint
 from dynbalancer.core.reading import CHUNKS, DEAD, HEAD, HELD, LENGTH, RequestReader
 from dynbalancer.core.settings import Limits
 from dynbalancer.errors import RequestError
-from dynbalancer.proxy.client_exchange import LINGER_SIZE, ClientExchange
+from dynbalancer.proxy.client_exchange import LINGER_SIZE, ClientExchange, KnownRequest
 from dynbalancer.proxy.deadlines import NEVER, Deadlines
 from dynbalancer.proxy.resource import ReverseProxyResource
 from dynbalancer.proxy.transports import unsent
@@ -24,6 +24,9 @@ from dynbalancer.proxy.transports import unsent
 #: After a refusal, what a client still sends is read and thrown away for this long, so that it gets to read the answer
 #: (RFC 9112 section 9.6). Seconds.
 LINGER_TIME = 2.0
+
+#: Up to this size, in bytes, a request is compared with the one before.
+REMEMBERED = 2048
 
 #: A body may be slow, but not slower than this after its first seconds. Bytes a second, seconds.
 SLOWEST_BODY, SLOW_START = 240, 10.0
@@ -85,6 +88,8 @@ class ServerConnection(RequestReader, Protocol):
         self._unsent = 0
         self._stalled = False
         self._moved = 0
+        self._last = b""
+        self._known: KnownRequest | None = None
         self.forwarded_for: tuple[bytes, bytes | None] | None = None
         self.forwarded: list[Field] = []
 
@@ -104,16 +109,50 @@ class ServerConnection(RequestReader, Protocol):
             self.close_if_idle()
 
     def dataReceived(self, data: bytes) -> None:
-        if self._lingered >= 0:
+        known = self._known
+        if known is not None and data == known.data and self.reading == HEAD and not self._held:
+            if self._repeat(known):
+                return
+        elif self._lingered >= 0:
             self._lingered += len(data)
             if self._lingered > LINGER_SIZE:
                 self.abort()
             return
         held = self._held
         self.feed(data)
-        if self._held and not held and self.reading == HEAD:
+        if self.reading == HELD:
+            if not held:
+                self._remember(data)
+        elif self._held and not held and self.reading == HEAD:
             # The head as a whole has a deadline; single bytes don't move it.
             self.site.deadlines.set(self, self.limits.head_time)
+
+    def _repeat(self, known: KnownRequest) -> bool:
+        """The client asks what it asked before: carry that out. False where it may come to something else by now."""
+        resource = self.site.resource
+        table = resource.router.table
+        if known.table() is not table:
+            self._known = None
+            return False
+        self.reading = HELD
+        self._fresh = False
+        self.deadline = NEVER
+        self.exchange = exchange = ClientExchange(self, known.head)
+        exchange.table = table
+        exchange.route = known.route
+        exchange.wire = known.wire
+        if resource.watchdog.dozing:
+            resource.watchdog.wake()
+        exchange.forward(known.route.service)
+        return True
+
+    def _remember(self, data: bytes) -> None:
+        """Keep what a request comes to, once it has come twice in a row."""
+        exchange = self.exchange
+        if data != self._last:
+            self._last = data if len(data) <= REMEMBERED else b""
+        elif exchange is not None and not self._held and data.count(b"\r\n\r\n") == 1:
+            self._known = KnownRequest.of(exchange, data)
 
     def readConnectionLost(self) -> None:
         self._half_closed = True

@@ -67,7 +67,7 @@ class ReverseProxyResource:
         refusals: dict[str, int] | None = None,
     ) -> None:
         """``router`` has a ``table``; ``server_name`` goes into X-Forwarded-Server; ``retries`` are extra tries."""
-        self._router = router
+        self.router = router
         self._observers = tuple(observer.exchange_ended for observer in observers)
         self.clock = clock
         self.watchdog: Watchful = NOBODY
@@ -85,7 +85,7 @@ class ReverseProxyResource:
         if self.watchdog.dozing:
             self.watchdog.wake()
         head = exchange.head
-        table = exchange.table = self._router.table
+        table = exchange.table = self.router.table
         if head.path == b"*":
             exchange.answer(Response(204))
             return

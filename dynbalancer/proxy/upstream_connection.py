@@ -169,6 +169,14 @@ class UpstreamConnection(ResponseReader, Protocol):
 
     # What the reader calls.
 
+    def answer_received(self, head: ResponseHead, body: bytes) -> None:
+        self.answered = True
+        self._stalled = False
+        self.deadline = NEVER
+        exchange = self.exchange
+        if exchange is None or not exchange.relay(head, body):
+            ResponseReader.answer_received(self, head, body)
+
     def interim_received(self, head: ResponseHead) -> None:
         self.answered = True
         if self.exchange is not None:

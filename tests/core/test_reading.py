@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dynbalancer.core import reading
 from dynbalancer.core.exchange import Field, RequestHead, ResponseHead
+from dynbalancer.core.http1 import write_response_head
 from dynbalancer.core.reading import DEAD, HEAD, HELD, RAW, RequestReader, ResponseReader
 from dynbalancer.core.settings import Limits
 from dynbalancer.errors import BadResponse, RequestError, UpstreamClosed, UpstreamError
@@ -239,3 +242,88 @@ def test_hooks_of_a_bare_reader_do_nothing() -> None:
     responses.feed(b"x")
     assert responses.reading == DEAD
     assert HEAD == 0
+
+
+SAME = b"HTTP/1.1 200 OK\r\nETag: x\r\nContent-Length: 2\r\n\r\n"
+ALIKE: tuple[bytes, ...] = (
+    SAME + b"ok",
+    SAME + b"no",
+    SAME.replace(b"x", b"y") + b"ok",
+    SAME.replace(b" 2", b" 3") + b"yes",
+    SAME.replace(b"200", b"201") + b"ok",
+    SAME + b"ok!",
+    SAME + b"o",
+    SAME.replace(b"ETag: x", b"Connection: close") + b"ok",
+    b"HTTP/1.1 204 No Content\r\n\r\n",
+)
+
+
+def seen_by(reader: Responses, method: bytes, data: bytes, cut: int) -> list[object]:
+    """What the reader says to one answer in two pieces."""
+    reader.seen.clear()
+    reader.expect(method)
+    for piece in (data[:cut], data[cut:]):
+        reader.feed(piece)
+    reader.seen.append((reader.reading, reader.clean))
+    return list(reader.seen)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from((b"GET", b"HEAD", b"POST")), st.sampled_from(ALIKE), st.sampled_from((0, 9, 60))
+        ),
+        max_size=8,
+    )
+)
+def test_what_came_before_never_changes_what_an_answer_means(
+    messages: list[tuple[bytes, bytes, int]],
+) -> None:
+    reader = Responses()
+    for method, data, cut in messages:
+        reader.reading = HELD
+        reader._held, reader._left = b"", 0
+        assert seen_by(reader, method, data, cut) == seen_by(Responses(), method, data, cut)
+
+
+def test_third_answer_with_the_same_head_is_taken_as_a_whole() -> None:
+    reader = Responses()
+    wholes: list[tuple[bytes, bytes]] = []
+    reader.answer_received = lambda head, body: wholes.append((head.wire, body))  # type: ignore[method-assign]
+    for body in (b"ab", b"cd", b"ef"):
+        reader.expect(b"GET")
+        reader.feed(SAME + body)
+    assert wholes == [(SAME, b"ef")]
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        pytest.param(SAME.replace(b"x", b"y") + b"ok", id="another head"),
+        pytest.param(SAME.replace(b"x", b"x" * 5000) + b"ok", id="a long head"),
+    ],
+)
+def test_answer_is_no_longer_taken_as_a_whole_when_its_head_is_another(between: bytes) -> None:
+    reader = Responses()
+    wholes: list[bytes] = []
+    reader.answer_received = lambda head, body: wholes.append(body)  # type: ignore[method-assign]
+    for data in (SAME + b"ab", SAME + b"cd", between, between, between.replace(b"ok", b"no")):
+        reader.expect(b"GET")
+        reader.feed(data)
+    assert wholes == ([b"no"] if len(between) < 4096 else [])
+
+
+def test_head_that_serves_several_answers_is_not_given_to_who_may_change_it() -> None:
+    reader = Responses()
+    heads: list[ResponseHead] = []
+    reader.response_received = heads.append  # type: ignore[method-assign]
+    for _ in range(4):
+        reader.expect(b"GET")
+        reader.feed(SAME + b"ok")
+    for head in heads:
+        assert not head.wire
+        head.headers.set(b"ETag", b"changed")
+    assert len({id(head) for head in heads}) == len({id(head.headers) for head in heads}) == 4
+    assert [write_response_head(head) for head in heads] == [
+        SAME.replace(b"ETag: x\r\n", b"ETag: changed\r\n")
+    ] * 4

@@ -5,6 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from dynbalancer.core.exchange import Exchange, Response, ResponseHead
+from dynbalancer.core.model import Router, Service
+from dynbalancer.middlewares.base import Middleware
+
 sys.path.insert(0, str(Path(__file__).parent))
 from wires import GET, GOT, OK, ProxyCase, own
 
@@ -72,3 +76,155 @@ class Answers(ProxyCase):
         server.send(OK.replace(b"Content-Length: 2\r\n", b"Content-Length: 3\r\n") + b"!")
         assert client.read().endswith(b"ok!")
         assert client.state == "open"
+
+
+class Marking(Middleware):
+    """Marks the request and its answer."""
+
+    def on_request(self, exchange: Exchange) -> None:
+        exchange.head.headers.add(b"X-Seen", b"1")
+
+    def on_response(self, exchange: Exchange, head: ResponseHead) -> None:
+        head.headers.add(b"X-Mark", b"1")
+
+
+class Closing(Middleware):
+    """Lets nobody in."""
+
+    def on_request(self, exchange: Exchange) -> Response:
+        return Response(403)
+
+
+OTHER = saying(b"other")
+
+
+class Repeating(ProxyCase):
+    """A client that asks the same again, and a server that says the same again."""
+
+    def ask_and_answer(self, times: int = 3) -> None:
+        for _ in range(times):
+            self.ask(GET, GOT, OK, OK)
+
+    def ask(self, request: bytes, asked: bytes, answer: bytes, answered: bytes) -> None:
+        """One request through the proxy, as it is at both ends."""
+        self.one.send(request)
+        assert self.server.read() == asked
+        self.server.send(answer)
+        assert self.one.read() == answered
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.one = self.client()
+
+    def test_every_time_is_like_the_first(self) -> None:
+        self.ask_and_answer(5)
+        assert self.ended.outcomes == [(200, "done")] * 5
+        assert [(e.bytes_out, e.tries, e.route is not None) for e in self.ended.exchanges] == [
+            (2, 1, True)
+        ] * 5
+        assert len({id(exchange) for exchange in self.ended.exchanges}) == 5
+        assert len(self.servers.wires) == 1
+        self.assert_quiet()
+
+    def test_requests_and_answers_that_differ_in_between_are_told_apart(self) -> None:
+        self.ask_and_answer()
+        self.ask(to(1), GOT.replace(b"GET /", b"GET /1"), OTHER, OTHER)
+        self.ask(GET, GOT, OTHER, OTHER)
+        self.ask_and_answer()
+
+    def test_request_ahead_of_its_turn_waits(self) -> None:
+        self.ask_and_answer()
+        self.one.send(GET)
+        self.one.send(GET)
+        assert self.server.read() == GOT
+        self.server.send(OK)
+        assert (self.one.read(), self.server.read()) == (OK, GOT)
+        self.server.send(OK)
+        assert self.one.read() == OK
+
+    def test_two_requests_at_once_are_two(self) -> None:
+        for _ in range(3):
+            self.one.send(GET + GET)
+            for _ in range(2):
+                assert self.server.read() == GOT
+                self.server.send(OK)
+            assert self.one.read() == OK + OK
+
+    def test_new_table_decides_anew(self) -> None:
+        self.ask_and_answer()
+        self.use({"mark": Marking()})
+        marked = OK.replace(b"Content", b"X-Mark: 1\r\nContent")
+        for _ in range(3):
+            self.ask(GET, GOT.replace(b"\r\n\r\n", b"\r\nX-Seen: 1\r\n\r\n"), OK, marked)
+        self.use({"close": Closing()})
+        self.one.send(GET)
+        assert self.one.read().startswith(b"HTTP/1.1 403 ")
+        self.use({})
+        self.ask_and_answer()
+
+    def test_route_that_is_gone_is_not_found(self) -> None:
+        self.ask_and_answer()
+        self.router = Router("web", "Host(`b.example`)", "web")
+        self.table = self.make_table()
+        self.one.send(GET)
+        assert self.one.read() == NOT_FOUND
+
+    def test_client_that_wants_to_be_closed_is_closed(self) -> None:
+        self.ask_and_answer()
+        last = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+        self.ask(last, GOT, OK, OK_AND_CLOSE)
+        assert self.one.state == "closed"
+
+    def test_connection_that_drains_is_closed(self) -> None:
+        self.ask_and_answer()
+        self.one.send(GET)
+        self.site.drain()
+        self.server.send(OK)
+        assert self.one.read() == OK_AND_CLOSE
+        assert self.one.state == "closed"
+
+    def test_old_client_is_told_that_its_connection_stays(self) -> None:
+        old = b"GET / HTTP/1.0\r\nHost: a.example\r\nConnection: keep-alive\r\n\r\n"
+        for _ in range(4):
+            kept = OK.replace(b"\r\n\r\n", b"\r\nConnection: keep-alive\r\n\r\n")
+            self.ask(old, GOT, OK, kept)
+
+    def test_answer_before_the_end_of_the_request_is_passed_on(self) -> None:
+        self.ask_and_answer()
+        self.one.send(b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 5\r\n\r\nab")
+        self.server.read()
+        self.server.send(OK)
+        assert self.one.read() == OK
+        self.one.send(b"cde")
+        self.ask_and_answer()
+
+    def test_server_that_fails_is_left_for_another_time(self) -> None:
+        self.ask_and_answer()
+        self.server.reset()
+        self.ask_and_answer()
+        assert len(self.servers.wires) == 2
+
+    def test_client_that_leaves_ends_it(self) -> None:
+        self.ask_and_answer()
+        self.one.send(GET)
+        self.one.reset()
+        assert self.ended.outcomes[-1] == (499, "client-gone")
+        assert self.server.state == "aborted"
+        self.assert_quiet()
+
+
+class RepeatingElsewhere(ProxyCase):
+    """The same where each server is asked by its own name."""
+
+    hosts = ("one", "two")
+    service = Service("web", pass_host_header=False)
+
+    def test_each_server_gets_its_own_host(self) -> None:
+        client = self.client()
+        for number in range(6):
+            client.send(GET)
+            server = self.servers.wires[number % 2]
+            assert server.read().startswith(
+                b"GET / HTTP/1.1\r\nHost: %b:8080\r\n" % (b"one", b"two")[number % 2]
+            )
+            server.send(OK)
