@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from dynbalancer.admin.traefik3 import default_entry_points
+from dynbalancer.core.durations import go_duration
 from dynbalancer.core.model import Configuration, EntryPoint, ProviderStatus, Router, Server, Service
 from dynbalancer.core.statistics import Totals
 
@@ -134,25 +135,3 @@ def _worded(error: Mapping[str, Any]) -> Json:
 def rfc3339(seconds: float) -> str:
     """A Unix time as 2026-11-02T10:00:00Z."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
-
-
-def go_duration(seconds: float) -> str:
-    """As Go prints it: 1h2m3.5s, 12.5ms, 0s."""
-    nanoseconds = round(seconds * 1e9)
-    if nanoseconds == 0:
-        return "0s"
-    for unit, size in (("ns", 1), ("µs", 10**3), ("ms", 10**6)):
-        if nanoseconds < 1000 * size:
-            return f"{_trimmed(nanoseconds, size)}{unit}"
-    minutes, rest = divmod(nanoseconds, 60 * 10**9)
-    hours, minutes = divmod(minutes, 60)
-    text = f"{_trimmed(rest, 10**9)}s"
-    if hours:
-        return f"{hours}h{minutes}m{text}"
-    return f"{minutes}m{text}" if minutes else text
-
-
-def _trimmed(amount: int, size: int) -> str:
-    whole, part_of = divmod(amount, size)
-    digits = str(part_of).rjust(len(str(size)) - 1, "0").rstrip("0") if part_of else ""
-    return f"{whole}.{digits}" if digits else str(whole)

@@ -15,6 +15,7 @@ from dynbalancer.core.documents import from_document, frozen, plain, to_document
 from dynbalancer.core.model import (
     Certificate,
     Configuration,
+    HealthCheck,
     Member,
     Middleware,
     PassiveHealth,
@@ -44,6 +45,7 @@ _NESTED: Mapping[str, type[Any]] = {
     "members": Member,
     "sticky": Sticky,
     "passive_health": PassiveHealth,
+    "health_check": HealthCheck,
 }
 
 
@@ -102,5 +104,5 @@ def _value(attribute: str, found: Any) -> Any:
     if nested is None:
         return frozen(found)
     if isinstance(found, Mapping):
-        return nested(**found)
+        return nested(**{name: frozen(member) for name, member in found.items()})
     return tuple(nested(**member) for member in found)

@@ -15,9 +15,11 @@ from math import isfinite
 from typing import Any
 
 from dynbalancer.core import schema
+from dynbalancer.core.durations import go_duration
 from dynbalancer.core.model import Certificate, Configuration, Middleware, Router, Server, Service
 from dynbalancer.core.rules.parser import read
 from dynbalancer.core.schema import Key, WrongValueError, describe
+from dynbalancer.core.sections import BELOW, READERS
 from dynbalancer.errors import ConfigurationError, Problem, did_you_mean, printable
 
 #: From the top of a document to a value; members of lists by their number.
@@ -92,7 +94,7 @@ def _frozen(value: object, depth: int) -> Any:
     raise WrongValueError("a text, a number, true, false, a list or a section")
 
 
-def _write(table: Iterable[Key], value: Router | Service | Server) -> dict[str, Any]:
+def _write(table: Iterable[Key], value: Any) -> dict[str, Any]:
     """A value by its table; what has its default is left out."""
     written: dict[str, Any] = {}
     for key in table:
@@ -100,13 +102,16 @@ def _write(table: Iterable[Key], value: Router | Service | Server) -> dict[str, 
             continue
         found = getattr(value, key.attribute)
         if key.always or key.required or found != key.default:
-            written[key.name] = _WRITERS.get(key.name, plain)(found)
+            write = _WRITERS.get(key.name) or _WRITERS_OF_KIND.get(key.kind, plain)
+            written[key.name] = write(found)
     return written
 
 
+_WRITERS_OF_KIND: Mapping[str, Callable[[Any], Any]] = {"wait": go_duration, "fields": dict}
 _WRITERS: Mapping[str, Callable[[Any], Any]] = {
     "tls": lambda on: {},
     "servers": lambda servers: [_write(schema.SERVER, server) for server in servers],
+    "healthCheck": lambda check: _write(BELOW["healthCheck"].keys, check),
 }
 
 
@@ -250,7 +255,7 @@ class _Reader:
         restricts = any(key.restricts and f" {key.name}?" in hint for key in table)
         why = f"expected one of {', '.join(key.name for key in table)}"
         if restricts:
-            why += f"; {path[2]} is off, since this was probably meant to restrict it"
+            why += f"; {_whole(path)} is off, since this was probably meant to restrict it"
         self.note(path, why, hint)
         return not restricts
 
@@ -264,11 +269,26 @@ class _Reader:
             else:
                 self.note(path, NOT_YET, severity="warning")
             return not key.restricts
+        if key.name in BELOW:
+            return self._take_below(key, value, path, attributes)
         try:
-            attributes[key.attribute] = schema.READERS[key.kind](value)
+            attributes[key.attribute] = READERS[key.kind](value)
         except WrongValueError as wrong:
             self.note(path, f"expected {wrong.expected}, got {describe(value)}", wrong.hint)
             return not (key.required or key.restricts)
+        return True
+
+    def _take_below(self, key: Key, value: object, path: Path, attributes: dict[str, Any]) -> bool:
+        """Read a section that has a table of its own. False where the object can't be used without it."""
+        section = BELOW[key.name]
+        try:
+            given = self._attributes(section.keys, self._object(value, path), path)
+        except _UnusableError:
+            self.note(path, "not used, because of what is wrong with it", severity="info")
+            return not key.restricts
+        made = attributes[key.attribute] = section.make(**given)
+        for name, why, severity in section.doubts(made, given):
+            self.note((*path, name), why, severity=severity)
         return True
 
     # The three families
@@ -395,6 +415,11 @@ class _Reader:
             else:
                 self.note((*path, name), NOT_YET, severity="warning")
         return restricts
+
+
+def _whole(path: Path) -> str:
+    """What is off where a key of it can't be used: a section within a service, or the object."""
+    return path[-2] if path[-2] in BELOW else path[2]
 
 
 def _without_default_options(tls: Mapping[str, Any]) -> dict[str, Any]:

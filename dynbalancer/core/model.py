@@ -107,6 +107,37 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """How the servers of a service are asked how they are. Times are in seconds.
+
+    Asked is ``path`` at the server itself; ``scheme`` and ``port`` (0: none) take the place of the server's,
+    ``hostname`` that of its address in the Host field, ``headers`` are added. A server is up where it answers with
+    ``status`` (0: any 2xx or 3xx) within ``timeout``. ``unhealthy_interval`` 0 means ``interval``.
+
+    ``mode`` is ``http``, or ``tcp``: then to be connected counts, and after ``send`` what comes back has to begin with
+    ``expect``. Without a ``path`` in mode ``http`` nobody is asked.
+
+    The defaults are Traefik v3's. In v1 ``follow_redirects`` is always false; it has no ``mode``, ``method``,
+    ``status``, ``timeout`` and ``unhealthy_interval``, and behaves by the defaults of these.
+    """
+
+    path: str = ""
+    scheme: str = ""
+    mode: str = "http"
+    hostname: str = ""
+    port: int = 0
+    interval: float = 30.0
+    unhealthy_interval: float = 0.0
+    timeout: float = 5.0
+    method: str = "GET"
+    status: int = 0
+    follow_redirects: bool = True
+    headers: tuple[tuple[str, str], ...] = ()
+    send: str = ""
+    expect: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """Servers and how to balance between them, or ``members``: other services and how to choose among those.
 
@@ -135,6 +166,7 @@ class Service:
     max_body: int = -1
     error_statuses: tuple[str, ...] = ()
     follows_health: bool = False
+    health_check: HealthCheck | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,7 +215,7 @@ LOAD_BALANCER = (
     Key("strategy", "text", "How servers take turns.", "strategy", "wrr", always=True),
     Key("passHostHeader", "switch", "Send the client's Host on.", "pass_host_header", True, always=True),
     Key("sticky", "section", "Keep a client with its server by a cookie."),
-    Key("healthCheck", "section", "Ask servers how they are."),
+    Key("healthCheck", "section", "Ask servers how they are.", "health_check"),
     Key("passiveHealthCheck", "section", "Leave out servers that fail."),
     Key("responseForwarding", "section", "How often answers are flushed."),
     Key("serversTransport", "text", "How servers are connected to."),

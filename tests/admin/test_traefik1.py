@@ -123,22 +123,3 @@ def test_health_before_the_first_request_divides_by_nothing() -> None:
     totals.count = 0
     found = traefik1.health(totals, {}, pid=1, hostname="h", uptime=0.0, now=0.0)
     assert (found["average_response_time"], found["average_response_size"]) == ("0s", 0)
-
-
-@pytest.mark.parametrize(
-    "seconds, text",
-    [
-        (0, "0s"),
-        (1e-9, "1ns"),
-        (1.5e-6, "1.5µs"),
-        (0.0125, "12.5ms"),
-        (0.999, "999ms"),
-        (1, "1s"),
-        (1.5, "1.5s"),
-        (60, "1m0s"),
-        (3723.25, "1h2m3.25s"),
-        (90000, "25h0m0s"),
-    ],
-)
-def test_go_durations(seconds: float, text: str) -> None:
-    assert traefik1.go_duration(seconds) == text

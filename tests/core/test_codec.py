@@ -16,6 +16,7 @@ from dynbalancer.core.model import (
     SERVICE_KINDS,
     Certificate,
     Configuration,
+    HealthCheck,
     Member,
     Middleware,
     PassiveHealth,
@@ -44,6 +45,16 @@ _routers = st.builds(
 _times = st.floats(allow_nan=False, allow_infinity=False)
 _stickies = st.builds(Sticky, _text, st.booleans(), st.booleans(), _text, st.integers(), _text, _text)
 _members = st.builds(Member, _text, st.integers(0, 9), st.integers(0, 100))
+_pairs = st.lists(st.tuples(_text, _text), max_size=3).map(tuple)
+_checks = st.builds(
+    HealthCheck,
+    _text,
+    interval=_times,
+    timeout=_times,
+    follow_redirects=st.booleans(),
+    headers=_pairs,
+    send=_text,
+)
 _services = st.builds(
     Service,
     _text,
@@ -63,6 +74,7 @@ _services = st.builds(
     st.integers(-1, 9),
     _names,
     st.booleans(),
+    st.none() | _checks,
 )
 _transports = st.builds(
     ServersTransport,

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynbalancer.core.documents import DEEPEST, dotted, from_document, to_document
-from dynbalancer.core.model import Certificate, Configuration, Middleware, Router, Server, Service
+from dynbalancer.core.model import (
+    Certificate,
+    Configuration,
+    HealthCheck,
+    Middleware,
+    Router,
+    Server,
+    Service,
+)
 from dynbalancer.errors import Problem
 
 WHERE = "file dyn.yml"
@@ -218,12 +226,51 @@ def test_a_router_that_asks_for_other_tls_options_is_off(key: str) -> None:
     assert "this restricts it" in only(configuration).why or "meant to restrict" in only(configuration).why
 
 
-@pytest.mark.parametrize("key", ["sticky", "healthCheck", "passiveHealthCheck", "serversTransport"])
+@pytest.mark.parametrize("key", ["sticky", "passiveHealthCheck", "serversTransport"])
 def test_an_option_of_a_later_version_is_a_warning(key: str) -> None:
     configuration = load_balancer(servers=[SERVER], **{key: {"cookie": {}}})
     assert configuration.services["web"].servers == (Server("http://10.0.0.2:8080"),)
     assert only(configuration).severity == "warning"
     assert only(configuration).why == "understood, but not supported in this version"
+
+
+HEALTH = {"path": "/health", "interval": "10s", "headers": {"X-A": "b"}, "followRedirects": False}
+
+
+def test_a_health_check_is_read_and_written() -> None:
+    configuration = load_balancer(servers=[SERVER], healthCheck=HEALTH)
+    check = HealthCheck("/health", interval=10.0, follow_redirects=False, headers=(("X-A", "b"),))
+    assert configuration.services["web"].health_check == check
+    assert configuration.problems == ()
+    written = to_document(configuration)["http"]["services"]["web"]["loadBalancer"]["healthCheck"]
+    assert written == {**HEALTH, "mode": "http", "timeout": "5s"}
+    assert load_balancer(servers=[SERVER], healthCheck=written) == configuration
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [
+        ("mode", "grpc", "expected http, got the text 'grpc'"),
+        ("status", 99, "expected a status from 200 to 599, got the number 99"),
+        ("hostnames", "x", "healthCheck is off, since this was probably meant to restrict it"),
+    ],
+)
+def test_a_health_check_that_asks_wrongly_is_off_and_the_service_is_not(
+    key: str, value: object, why: str
+) -> None:
+    configuration = load_balancer(servers=[SERVER], healthCheck={**HEALTH, key: value})
+    assert configuration.services["web"].health_check is None
+    assert len(configuration.services["web"].servers) == 1
+    wrong, off = configuration.problems
+    assert wrong.where == f"file dyn.yml: http.services.web.loadBalancer.healthCheck.{key}"
+    assert why in wrong.why
+    assert (off.why, off.severity) == ("not used, because of what is wrong with it", "info")
+
+
+def test_a_timeout_of_a_health_check_above_its_interval_is_a_warning() -> None:
+    configuration = load_balancer(servers=[SERVER], healthCheck={"path": "/", "interval": 2, "timeout": 3})
+    assert only(configuration).where.endswith("healthCheck.timeout")
+    assert only(configuration).severity == "warning"
 
 
 def test_middlewares_of_a_service_would_restrict_so_the_service_is_off() -> None:

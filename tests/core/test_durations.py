@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dynbalancer.core.durations import seconds_of
+from dynbalancer.core.durations import go_duration, seconds_of
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,22 @@ def test_durations_are_go_s_and_plain_seconds(text: str, seconds: float) -> None
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="duration"):
         seconds_of(text)
+
+
+@pytest.mark.parametrize(
+    "seconds, text",
+    [
+        (0, "0s"),
+        (1e-9, "1ns"),
+        (1.5e-6, "1.5µs"),
+        (0.0125, "12.5ms"),
+        (0.999, "999ms"),
+        (1, "1s"),
+        (1.5, "1.5s"),
+        (60, "1m0s"),
+        (3723.25, "1h2m3.25s"),
+        (90000, "25h0m0s"),
+    ],
+)
+def test_go_durations(seconds: float, text: str) -> None:
+    assert go_duration(seconds) == text

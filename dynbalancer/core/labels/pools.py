@@ -271,7 +271,7 @@ def _same(one: Service, other: Service) -> bool:
 
 
 def _terms(service: Service) -> tuple[object, ...]:
-    return service.strategy, service.pass_host_header
+    return service.strategy, service.pass_host_header, service.health_check
 
 
 def _by_name(drafts: Iterable[ServiceDraft]) -> dict[str, list[ServiceDraft]]:

@@ -10,6 +10,7 @@ from dynbalancer.core.labels import naming
 from dynbalancer.core.labels.addresses import Place, server_at, state_of
 from dynbalancer.core.labels.drafts import Reading, RouterDraft, ServiceDraft
 from dynbalancer.core.labels.findings import Findings, Label
+from dynbalancer.core.labels.sections import section_of
 from dynbalancer.core.labels.sheet import NOT_YET, Fields, Sheet
 from dynbalancer.core.labels.values import boolean, choice, csv, integer, is_false, text
 from dynbalancer.core.model import Middleware, Router, Server, Service
@@ -80,7 +81,13 @@ def _read_service(
             return
         servers = found
     passes = boolean(option("passhostheader"), True, findings)
-    service = Service(name, servers, pass_host_header=passes, origin=f"container {container.name}")
+    service = Service(
+        name,
+        servers,
+        pass_host_header=passes,
+        origin=f"container {container.name}",
+        health_check=section_of("healthCheck", "loadbalancer.healthcheck.", fields, findings),
+    )
     reading.services.append(ServiceDraft(service, container))
 
 

@@ -113,7 +113,10 @@ V3_SERVICE: dict[str, str] = {
     **{
         f"loadbalancer.{key}": USED
         for key in _words(
-            "server.port server.scheme server.url server.weight server.preservepath strategy passhostheader"
+            """server.port server.scheme server.url server.weight server.preservepath strategy passhostheader
+    healthcheck.path healthcheck.scheme healthcheck.mode healthcheck.hostname healthcheck.port
+    healthcheck.interval healthcheck.unhealthyinterval healthcheck.timeout healthcheck.method
+    healthcheck.status healthcheck.followredirects"""
         )
     },
     **{
@@ -121,16 +124,13 @@ V3_SERVICE: dict[str, str] = {
         for key in _words(
             """serverstransport responseforwarding.flushinterval sticky sticky.cookie sticky.cookie.name
     sticky.cookie.secure sticky.cookie.httponly sticky.cookie.samesite sticky.cookie.maxage
-    sticky.cookie.path sticky.cookie.domain healthcheck.path healthcheck.scheme healthcheck.mode
-    healthcheck.hostname healthcheck.port healthcheck.interval healthcheck.unhealthyinterval
-    healthcheck.timeout healthcheck.method healthcheck.status healthcheck.followredirects
-    healthcheck.headers passivehealthcheck.failurewindow passivehealthcheck.maxfailedattempts"""
+    sticky.cookie.path sticky.cookie.domain passivehealthcheck.failurewindow passivehealthcheck.maxfailedattempts"""
         )
     },
     "middlewares": RESTRICTS,
 }
 #: Keys below which any name may follow.
-_V3_OPEN = ("loadbalancer.healthcheck.headers.", "tls.domains[")
+_V3_OPEN = {"loadbalancer.healthcheck.headers.": USED, "tls.domains[": LATER}
 
 
 def v1_key(rest: str) -> tuple[str, str] | None:
@@ -155,7 +155,7 @@ def v3_field(kind: str, field: str) -> str:
     table = V3_ROUTER if kind == "routers" else V3_SERVICE
     if field in table:
         return table[field]
-    return LATER if field.startswith(_V3_OPEN) else ""
+    return next((use for prefix, use in _V3_OPEN.items() if field.startswith(prefix)), "")
 
 
 def near(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:

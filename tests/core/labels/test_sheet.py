@@ -80,7 +80,7 @@ def test_other_families_are_for_later() -> None:
         "traefik.api.frontend.rateLimit.extractorFunc",
         "traefik.swarm.network",
         "traefik.docker.lbswarm",
-        "traefik.http.services.a.loadbalancer.healthcheck.path",
+        "traefik.http.services.a.loadbalancer.passivehealthcheck.failurewindow",
         "traefik.http.routers.a.observability.metrics",
         "traefik.http.routers.a.tls.certresolver",
     ],

@@ -57,7 +57,7 @@ def test_v1_keys_that_keep_requests_out(rest: str, restricts: bool) -> None:
         ("routers", "tls.options", words.RESTRICTS),
         ("routers", "ruel", ""),
         ("services", "loadbalancer.server.port", words.USED),
-        ("services", "loadbalancer.healthcheck.headers.X-A", words.LATER),
+        ("services", "loadbalancer.healthcheck.headers.X-A", words.USED),
         ("services", "loadbalancer.sticky.cookie", words.LATER),
         ("services", "middlewares", words.RESTRICTS),
         ("services", "weighted.services", ""),

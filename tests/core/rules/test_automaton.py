@@ -6,7 +6,7 @@ import random
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as some
 
 from dynbalancer.core.rules.automaton import fits
@@ -70,4 +70,9 @@ PATTERNS = some.lists(some.tuples(PIECES, COUNTS), min_size=1, max_size=6).map(
 def test_accepted_patterns_find_what_re_finds(pattern: str, anchored: bool, seed: int) -> None:
     written = f"^(?:{pattern})$" if anchored else pattern
     value = bytes(random.Random(seed).choices(b"abc", k=12))
-    assert finder(written)(value) is (re.search(written.encode(), value) is not None)
+    try:
+        found = finder(written)
+    except ConfigurationError:
+        # Refused as it might take long: nothing is found with it.
+        reject()
+    assert found(value) is (re.search(written.encode(), value) is not None)
