@@ -190,7 +190,8 @@ def _usual_line(query: str) -> Line:
     """The common line with all its fields: what nearly everybody has, so it is written out."""
     query_of, texts, stamps = _masked(query), _Texts(_clean(query)), _Stamps()
 
-    def line(exchange: Exchange, now: float, count: int) -> str:
+    def about(exchange: Exchange) -> tuple[str, str]:
+        """What the line says of the request: its first line, and the two fields."""
         head = exchange.head
         referer = agent = None
         for lower, value, _ in head.headers.fields:
@@ -203,24 +204,36 @@ def _usual_line(query: str) -> Line:
                 if agent is not None:
                     break
         path, query = exchange.asked or (head.path, head.query)
-        route = exchange.route
-        server = exchange.server
-        seconds = exchange.finished - exchange.started
-        client = exchange.client if not exchange.trusted else _word(client_host(exchange))
-        user = _word(exchange.user) if exchange.user else "-"
         asked = path if query is None else path + query_of(query)
         # The same as escaped(), without the call: this is what differs in every line.
         asked_text = asked.decode("latin-1")
         if asked.translate(None, _PLAIN):
             asked_text = asked_text.translate(_UNPRINTABLE)
+        return (
+            f'"{texts[head.method]} {asked_text} {_PROTOCOLS[head.version]}"',
+            f'"{texts[referer] if referer else "-"}" "{texts[agent] if agent else "-"}"',
+        )
+
+    def line(exchange: Exchange, now: float, count: int) -> str:
+        head = exchange.head
+        said = head.logged
+        if said is None:
+            said = about(exchange)
+            if exchange.asked is None:
+                # Nobody changed this head: it may come again.
+                head.logged = said
+        first, fields = said
+        route = exchange.route
+        server = exchange.server
+        seconds = exchange.finished - exchange.started
+        client = exchange.client if not exchange.trusted else _word(client_host(exchange))
+        user = _word(exchange.user) if exchange.user else "-"
         router = texts[route.name] if route is not None else "-"
         url = texts[server.server.url] if server is not None else "-"
         # "!s": half the time that numbers take without it.
         return (
-            f'{client} - {user} [{stamps[int(now - seconds)]}] "{texts[head.method]} {asked_text} '
-            f'{_PROTOCOLS[head.version]}" {exchange.status!s} {exchange.bytes_out!s} '
-            f'"{texts[referer] if referer else "-"}" "{texts[agent] if agent else "-"}" '
-            f'{count!s} "{router}" "{url}" {int(seconds * 1000)!s}ms\n'
+            f"{client} - {user} [{stamps[int(now - seconds)]}] {first} {exchange.status!s} {exchange.bytes_out!s} "
+            f'{fields} {count!s} "{router}" "{url}" {int(seconds * 1000)!s}ms\n'
         )
 
     return line

@@ -103,6 +103,8 @@ class RequestHead:
     keep_alive: bool = True
     upgrade: bytes | None = None
     expect_continue: bool = False
+    #: What the access log says of it, where it was asked before.
+    logged: tuple[str, str] | None = None
 
     def __init__(
         self,

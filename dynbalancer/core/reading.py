@@ -291,7 +291,7 @@ class ResponseReader:
 
     # Input.
 
-    def expect(self, method: bytes, *, upgrade: bytes | None = None) -> None:
+    def expect(self, method: bytes, upgrade: bytes | None = None) -> None:
         """A request with this method was sent, and perhaps one for an ``upgrade`` to these protocols."""
         self.reading = HEAD
         self.clean = True

@@ -26,17 +26,19 @@ class ClientExchange(Forwarding):
     _chunked: bool = False
 
     def __init__(self, connection: ServerConnection, head: RequestHead) -> None:
+        # What Forwarding does, without the call.
         site = connection.site
-        Forwarding.__init__(
-            self,
-            site.resource,
-            head,
-            site.entry_point,
-            connection.client,
-            connection.client_port,
-            connection.trusted,
-        )
         self.client_connection = connection
+        self.resource = resource = site.resource
+        self.head = head
+        self.entry_point = site.entry_point
+        self.client = connection.client
+        self.client_port = connection.client_port
+        self.trusted = connection.trusted
+        self.started = resource.clock()
+        if head.length:
+            self.request_complete = False
+            self._body = []
 
     def forwarded_fields(self, server: bytes) -> list[Field]:
         # A client rarely talks to two hosts over one connection: what was said last time mostly holds.
@@ -91,7 +93,17 @@ class ClientExchange(Forwarding):
         self.status = head.status
         self.bytes_out = len(body)
         connection.transport.write(head.wire + body)
-        self.response_ended(())
+        # The rest is response_ended and all that follows, for an answer without trailers that is out already.
+        upstream, server = self._upstream, self.connection
+        self.connection = self._upstream = self._candidates = None
+        self.outcome = "done"
+        self.over = True
+        if upstream is not None:
+            upstream.in_flight -= 1
+        self.resource.exchange_over(self)
+        if server is not None:
+            server.release(self.finished)
+        connection.exchange_over()
         return True
 
     def send_body(self, data: bytes) -> None:

@@ -8,6 +8,7 @@ and ``start_tunnel``, and calls ``request_body``, ``request_ended`` and ``client
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from dynbalancer.core.chunks import LAST_CHUNK, chunk
@@ -46,6 +47,7 @@ class Forwarding(Exchange):
     connection: UpstreamConnection | None = None
     over: bool = False
     tunnelling: bool = False
+    request_complete: bool = True
     #: How many of the route's middlewares saw the request and let it pass; None is all of them.
     reached: int | None = None
     _upstream: Upstream | None = None
@@ -79,8 +81,6 @@ class Forwarding(Exchange):
         if head.length:
             self.request_complete = False
             self._body = []
-        else:
-            self.request_complete = True
 
     def forwarded_fields(self, server: bytes) -> list[Field]:
         """The X-Forwarded-* fields of this request; ``server`` is our name."""
@@ -175,8 +175,16 @@ class Forwarding(Exchange):
 
     def forward(self, service: LiveService) -> None:
         """Begin: ask the best server of ``service``."""
-        self._candidates = service.balancer.choices(self.head)
-        self.forwarded = self.resource.clock()
+        candidates = self._candidates = service.balancer.choices(self.head)
+        # Without middlewares it is the same moment, and a clock costs something.
+        self.forwarded = self.started if self.asked is None else self.resource.clock()
+        for upstream in candidates:
+            if upstream.up and not upstream.avoid_until:
+                self._ask(upstream)
+            else:
+                self._candidates = chain((upstream,), candidates)
+                self.next_server()
+            return
         self.next_server()
 
     def next_server(self, error: UpstreamError | None = None) -> None:
@@ -185,6 +193,9 @@ class Forwarding(Exchange):
         if upstream is None:
             self.fail(error or NoServer("no server is up"))
             return
+        self._ask(upstream)
+
+    def _ask(self, upstream: Upstream) -> None:
         self.tries += 1
         self._upstream = self.server = upstream
         upstream.in_flight += 1
@@ -225,7 +236,7 @@ class Forwarding(Exchange):
         self._cancel = None
         self.connection = connection
         head = self.head
-        connection.begin(self, head.method, upgrade=head.upgrade)
+        connection.begin(self, head)
         connection.transport.write(self.wire or self.resource.request_head(self, connection.upstream))
         if not self.request_complete:
             # Before the body is written: this server may well pause the client again.

@@ -253,7 +253,20 @@ class ServerConnection(RequestReader, Protocol):
     def exchange_over(self) -> None:
         """The answer is out."""
         self.exchange = None
-        if self._closing:
+        if self.reading == HELD and not (
+            self._held
+            or self._closing
+            or self._stalled
+            or self._paused
+            or self._half_closed
+            or self.site.draining
+        ):
+            # What follows, where nothing is special.
+            self._served = True
+            self.site.deadlines.set(self, self.limits.idle_time)
+            self.reading = HEAD
+            self._fresh = True
+        elif self._closing:
             if self.reading == HELD:
                 self.close()
             else:

@@ -10,7 +10,7 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from dynbalancer.core.exchange import Field, ResponseHead
+from dynbalancer.core.exchange import Field, RequestHead, ResponseHead
 from dynbalancer.core.reading import DEAD, HEAD, HELD, RAW, ResponseReader
 from dynbalancer.errors import ResponseTimeout, UpstreamClosed, UpstreamError
 from dynbalancer.proxy import transports
@@ -46,12 +46,12 @@ class UpstreamConnection(ResponseReader, Protocol):
 
     # Requests.
 
-    def begin(self, exchange: Forwarding, method: bytes, *, upgrade: bytes | None) -> None:
-        """The next answer belongs to this exchange."""
+    def begin(self, exchange: Forwarding, head: RequestHead) -> None:
+        """The next answer belongs to this exchange, whose request has this head."""
         self.exchange = exchange
         self.request_sent = False
         self.answered = False
-        self.expect(method, upgrade=upgrade)
+        self.expect(head.method, head.upgrade)
 
     def await_response(self) -> None:
         """The request is out: the server's time runs."""
