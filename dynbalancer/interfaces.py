@@ -115,7 +115,7 @@ class IMiddlewareMaker(Interface):
         Offered are: ``clock()``, monotonic seconds; ``fetch(method, url, headers, body)``, a Deferred with a Response;
         ``in_thread(function, *arguments)``, a Deferred with what the function gives, for what would hold up everybody
         else for more than a millisecond; ``secret``, random bytes that all workers have in common until the next
-        start."""
+        start; ``entry_points``, a mapping of names to model.EntryPoint."""
 
 
 class IMiddleware(Interface):

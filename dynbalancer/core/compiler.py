@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any
 
 from dynbalancer.core import model
+from dynbalancer.core.entrypoints import meant_by_v1
 from dynbalancer.core.families import Family, FamilyDraft, said_of
 from dynbalancer.core.layered import Groups, Layered, moved
 from dynbalancer.core.references import Said, bare, plain
@@ -24,8 +25,6 @@ MakeService = Callable[[model.Service, Any], Any]
 
 #: Above this a priority is ours.
 HIGHEST_PRIORITY = 2**63 - 1 - 1000
-#: What v1 called the entry points that are web and websecure since; ``http`` was there without being asked for.
-_V1_ENTRY_POINTS = {"http": "web", "https": "websecure"}
 #: In which order problems are told.
 RANKS = {"middleware": 0, "service": 1, "router": 2}
 
@@ -277,8 +276,7 @@ class _Compiler:
         return points
 
     def _entry_point(self, name: str, router: model.Router) -> str:
-        since = _V1_ENTRY_POINTS.get(name, "") if router.dialect == "v1" else ""
-        return since if name not in self._points and since in self._points else name
+        return meant_by_v1(name, self._points) if router.dialect == "v1" else name
 
     def closing(self) -> Generator[None, None, Compiled]:
         """Put everything in order, and give it."""

@@ -1,4 +1,4 @@
-"""Middlewares that send the client elsewhere: redirectScheme, redirectRegex."""
+"""Middlewares that send the client elsewhere: redirectScheme, redirectEntryPoint, redirectRegex."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
+from dynbalancer.core.entrypoints import meant_by_v1
 from dynbalancer.core.exchange import Exchange, Response
+from dynbalancer.core.model import EntryPoint
 from dynbalancer.core.rules.replacement import OURS, Piece, Replacement
 from dynbalancer.errors import RequestError, did_you_mean
-from dynbalancer.middlewares.base import Middleware, SettingsReader, plain
+from dynbalancer.middlewares.base import Middleware, Option, SettingsReader, plain
 
 DEFAULT_PORTS = {b"http": 80, b"https": 443}
 
@@ -63,6 +65,52 @@ class RedirectScheme(Middleware):
         if self.port is None or self.port == DEFAULT_PORTS[self.scheme]:
             return b""
         return b":%d" % self.port
+
+
+@dataclass(frozen=True, slots=True)
+class RedirectEntryPoint(Middleware):
+    """Redirect to the same URL at another entry point, over TLS where that speaks it.
+
+    In the manner of Traefik v1 the port is always written. A request that came in there goes on, and so does one whose
+    URL is that already, as a trusted peer says.
+    """
+
+    OPTIONS: ClassVar[tuple[Option, ...]] = (
+        Option("entryPoint", "text", "Name of the entry point that requests are sent to.", required=True),
+        Option("permanent", "switch", "301 and 308 instead of 302 and 307.", False),
+    )
+
+    entry_point: str
+    scheme: bytes
+    port: int
+    permanent: bool = False
+
+    @classmethod
+    def from_settings(
+        cls, name: str, settings: Mapping[str, Any], *, entry_points: Mapping[str, EntryPoint]
+    ) -> RedirectEntryPoint:
+        """``entry_points`` are those there are; v1's ``http`` and ``https`` may stand for ``web`` and ``websecure``."""
+        reader = SettingsReader(name, settings, cls.OPTIONS)
+        written = reader.text("entryPoint")
+        target = entry_points.get(meant_by_v1(written, entry_points))
+        if target is None:
+            hint = did_you_mean(written, entry_points) or f"there is {', '.join(entry_points)}"
+            raise reader.wrong("entryPoint", f": there is no entry point {written}", hint)
+        # There routers may ask for TLS each by itself.
+        scheme = b"https" if target.tls or target.port == DEFAULT_PORTS[b"https"] else b"http"
+        return cls(target.name, scheme, target.port, reader.switch("permanent"))
+
+    def on_request(self, exchange: Exchange) -> Response | None:
+        if exchange.entry_point.name == self.entry_point:
+            return None
+        head = exchange.head
+        scheme = _scheme(exchange)
+        if scheme == self.scheme and (head.port or DEFAULT_PORTS[scheme]) == self.port:
+            return None
+        if not head.host:
+            return _refused()
+        location = b"%b://%b:%d%b" % (self.scheme, head.host, self.port, head.target)
+        return moved(head.method, location, permanent=self.permanent)
 
 
 @dataclass(frozen=True, slots=True)

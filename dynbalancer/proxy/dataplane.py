@@ -76,6 +76,7 @@ class DataPlane:
             "fetch": fetch,
             "in_thread": self._in_thread,
             "secret": bytes.fromhex(settings.secret) or token_bytes(32),
+            "entry_points": {point.name: point for point in settings.entry_points},
         }
         self._sites: list[Site | Arrivals] = []
         self._listeners: list[Any] = []

@@ -22,6 +22,7 @@ def compiler(
     Middlewares are made, so that wrong settings are found; a service stands for itself.
     """
     offers: dict[str, Any] = {"clock": clock, "fetch": fetch, "in_thread": _unused, "secret": b""}
+    offers["entry_points"] = {point.name: point for point in entry_points}
     middlewares, balancers = plugins.middleware_makers(), plugins.balancer_makers()
 
     def make_middleware(definition: Middleware) -> Any:

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynbalancer.core.exchange import Response
+from dynbalancer.core.model import EntryPoint
 from dynbalancer.core.targets import normal_host, split_target
-from dynbalancer.errors import RequestError
-from dynbalancer.middlewares.redirects import RedirectRegex, RedirectScheme
+from dynbalancer.errors import ConfigurationError, RequestError
+from dynbalancer.middlewares.redirects import RedirectEntryPoint, RedirectRegex, RedirectScheme
 from dynbalancer.testing import MiddlewareContract, exchange
 
 
@@ -273,3 +274,99 @@ def test_scheme_that_a_trusted_peer_told_is_that_of_the_url(trusted: bool, expec
 def test_reference_to_no_group_is_told() -> None:
     made = RedirectRegex.from_settings("r@file", {"regex": "^(.*)$", "replacement": "$1x"})
     assert made.notices == ("$1x in the replacement is no group of the pattern",)
+
+
+POINTS = {
+    point.name: point
+    for point in (
+        EntryPoint("web", 80),
+        EntryPoint("websecure", 443, tls=True),
+        EntryPoint("own", 8443, tls=True),
+        EntryPoint("plain", 8080),
+        EntryPoint("each", 443),
+    )
+}
+
+
+def to_entry_point(name: str, settings: dict[str, Any]) -> RedirectEntryPoint:
+    return RedirectEntryPoint.from_settings(name, settings, entry_points=POINTS)
+
+
+class TestRedirectEntryPoint(MiddlewareContract):
+    make = staticmethod(to_entry_point)
+    good = {"entryPoint": "websecure", "permanent": "true"}
+    bad = (
+        {},
+        {"entryPoint": "webs"},
+        {"entryPoint": "web", "permanent": "yes"},
+        {"entryPoint": "web", "port": 1},
+    )
+
+
+def sent(
+    target: str,
+    authority: bytes = b"a.example",
+    *,
+    came_in: str = "web",
+    permanent: bool = False,
+    **request: Any,
+) -> Response | None:
+    host, port = normal_host(authority) if authority else (b"", None)
+    a = exchange(host=host, **request)
+    a.entry_point = POINTS[came_in]
+    a.head.authority, a.head.port = authority, port
+    return to_entry_point("to@docker", {"entryPoint": target, "permanent": permanent}).on_request(a)
+
+
+@pytest.mark.parametrize(
+    ("target", "location"),
+    [
+        # Traefik v1 writes the port whatever it is.
+        ("websecure", b"https://a.example:443/p?q=1"),
+        ("https", b"https://a.example:443/p?q=1"),
+        ("own", b"https://a.example:8443/p?q=1"),
+        ("plain", b"http://a.example:8080/p?q=1"),
+        ("each", b"https://a.example:443/p?q=1"),
+    ],
+)
+@pytest.mark.parametrize("authority", [b"a.example", b"A.example:8000"])
+def test_redirect_to_an_entry_point_has_its_scheme_and_port(
+    target: str, location: bytes, authority: bytes
+) -> None:
+    found = sent(target, authority, path=b"/p", query=b"q=1")
+    assert found is not None
+    assert (found.status, found.headers.get(b"location")) == (302, location)
+
+
+@pytest.mark.parametrize(
+    ("method", "permanent", "status"),
+    [(b"GET", False, 302), (b"POST", False, 307), (b"GET", True, 301), (b"HEAD", True, 308)],
+)
+def test_redirect_to_an_entry_point_has_the_code_of_its_method(
+    method: bytes, permanent: bool, status: int
+) -> None:
+    found = sent("websecure", method=method, permanent=permanent)
+    assert found is not None
+    assert found.status == status
+
+
+def test_what_came_in_at_the_target_goes_on() -> None:
+    assert sent("own", b"a.example", came_in="own") is None
+    assert sent("https", b"a.example:9", came_in="websecure") is None
+
+
+def test_url_that_is_the_target_already_goes_on() -> None:
+    assert sent("plain", b"a.example:8080") is None
+
+
+def test_redirect_to_an_entry_point_needs_a_host() -> None:
+    found = sent("websecure", b"")
+    assert found is not None
+    assert found.status == 400
+
+
+def test_unknown_entry_point_is_told_with_the_nearest() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        to_entry_point("to@docker", {"entryPoint": "websecur"})
+    assert "there is no entry point websecur" in caught.value.why
+    assert caught.value.hint == "did you mean websecure?"

@@ -76,6 +76,12 @@ headers = MiddlewareMaker(
 redirectScheme = MiddlewareMaker(
     "redirectScheme", "dynbalancer.middlewares.redirects.RedirectScheme", "Redirects to another scheme."
 )
+redirectEntryPoint = MiddlewareMaker(
+    "redirectEntryPoint",
+    "dynbalancer.middlewares.redirects.RedirectEntryPoint",
+    "Redirects to another entry point.",
+    ("entry_points",),
+)
 redirectRegex = MiddlewareMaker(
     "redirectRegex", "dynbalancer.middlewares.redirects.RedirectRegex", "Redirects by a pattern for the URL."
 )

@@ -35,10 +35,14 @@ class RouterDraft:
 
 @dataclass(frozen=True, slots=True)
 class ServiceDraft:
-    """A service as one container wants it; its servers are that container's."""
+    """A service as one container wants it; its servers are that container's.
+
+    ``options`` are the middlewares that v1's backend labels ask for: every router of the service has them.
+    """
 
     service: Service
     container: Container
+    options: tuple[Modifier, ...] = ()
 
 
 @dataclass(slots=True)

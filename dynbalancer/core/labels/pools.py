@@ -9,9 +9,10 @@ from typing import TypeVar
 from dynbalancer.core.labels import naming
 from dynbalancer.core.labels.containers import Container
 from dynbalancer.core.labels.drafts import Reading, RouterDraft, ServiceDraft
-from dynbalancer.core.labels.v1options import keeps_out
+from dynbalancer.core.labels.v1options import ORDER, keeps_out
+from dynbalancer.core.labels.v1rules import Modifier
 from dynbalancer.core.model import Middleware, Router, Server, Service
-from dynbalancer.errors import Problem
+from dynbalancer.errors import Problem, did_you_mean
 
 Definition = TypeVar("Definition", Middleware, Service, RouterDraft)
 
@@ -20,14 +21,17 @@ Definition = TypeVar("Definition", Middleware, Service, RouterDraft)
 class Assembly:
     """The routing of all containers together.
 
-    ``gave`` maps container ids to the names of the routers and services that they are part of, ``refused`` to
-    reasons.
+    ``backends`` maps the names of v1's backends to those of services; ``pages`` are v1's error pages, each as a router
+    and a middleware. ``gave`` maps container ids to the names of the routers and services that they are part of,
+    ``refused`` to reasons.
     """
 
     routers: dict[str, Router] = field(default_factory=dict)
     services: dict[str, Service] = field(default_factory=dict)
     middlewares: dict[str, Middleware] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    backends: dict[str, str] = field(default_factory=dict)
+    pages: list[tuple[str, str]] = field(default_factory=list)
     gave: dict[str, list[str]] = field(default_factory=dict)
     refused: dict[str, list[str]] = field(default_factory=dict)
 
@@ -150,8 +154,10 @@ def _join_v1(readings: Sequence[Reading], whole: Assembly) -> None:
     for replicas in owners.values():
         _report_replicas(replicas, whole)
         pools.setdefault(replicas[0].pool, []).append(replicas)
+    _report_backends(services, whole)
     for sets in pools.values():
         _open_v1(sets, services, positions, whole)
+    _wire_error_pages(whole)
 
 
 def _report_replicas(replicas: list[RouterDraft], whole: Assembly) -> None:
@@ -176,8 +182,9 @@ def _open_v1(
     everyone = [draft for replicas in sets for draft in replicas]
     names = {draft.router.service for draft in everyone}
     members = _members(services, names)
+    backend = _first(members, first.router.service)
     union = replace(
-        _first(members, first.router.service),
+        backend.service,
         servers=_servers(members),
         pass_host_header=first.pass_host_header,
     )
@@ -187,6 +194,7 @@ def _open_v1(
     name = naming.unique(name, whole.routers)
     service = _claim(union, name, whole)
     for draft in members:
+        whole.backends.setdefault(draft.service.name, service)
         whole.credit(draft.container, service)
     if any(draft.refused for draft in everyone):
         _refuse(everyone, whole, name)
@@ -195,16 +203,69 @@ def _open_v1(
     # Whoever keeps requests out decides: a version without a password must not open what the other one closes.
     strict = next((draft for draft in everyone if keeps_out(draft.options)), first)
     _report_options(everyone, strict, whole)
-    added = [
-        Middleware(f"{name}-{m.type}", m.type, m.settings, f"{m.where} of {draft.router.origin}")
-        for draft, modifiers in ((strict, strict.options), (first, first.modifiers))
-        for m in modifiers
-    ]
+    wanted = (
+        (strict.router.origin, strict.options),
+        (first.router.origin, first.modifiers),
+        (backend.service.origin, backend.options),
+    )
+    added = _added(name, wanted)
     whole.middlewares.update({middleware.name: middleware for middleware in added})
+    whole.pages += [(name, middleware.name) for middleware in added if middleware.type == "errors"]
     middlewares = tuple(middleware.name for middleware in added)
     whole.routers[name] = replace(first.router, name=name, service=service, middlewares=middlewares)
     for container in (draft.container for draft in everyone):
         whole.credit(container, name)
+
+
+def _added(router: str, wanted: Iterable[tuple[str, Iterable[Modifier]]]) -> list[Middleware]:
+    """The middlewares of a v1 router in Traefik's order, from who asks for them and what."""
+    found = [(ORDER.index(m.type), m, origin) for origin, modifiers in wanted for m in modifiers]
+    return [
+        Middleware(
+            "-".join(filter(None, (router, m.type, m.name))), m.type, m.settings, f"{m.where} of {origin}"
+        )
+        for _, m, origin in sorted(found, key=lambda one: one[0])
+    ]
+
+
+def _report_backends(services: Mapping[str, list[ServiceDraft]], whole: Assembly) -> None:
+    """v1 takes the options of a backend from its first container; say so where others have other ones."""
+    for name, drafts in services.items():
+        first = drafts[0]
+        for draft in drafts[1:]:
+            if _backend(draft) != _backend(first):
+                why = (
+                    f"its backend labels differ from those of {first.service.origin}, which count for {name}"
+                )
+                hint = "give all containers of this backend the same ones"
+                whole.problems.append(Problem(f"container {draft.container.name}", why, hint, "warning"))
+
+
+def _backend(draft: ServiceDraft) -> tuple[object, ...]:
+    # v1's passHostHeader is a frontend's, and told as such.
+    return draft.options, replace(_terms(draft.service), pass_host_header=True)
+
+
+def _wire_error_pages(whole: Assembly) -> None:
+    """Put services in the place of the names of backends, now that all are known.
+
+    A page of a backend that isn't there is left out, and the router goes on without it (Traefik v1.7).
+    """
+    for router, name in whole.pages:
+        middleware = whole.middlewares[name]
+        written = str(middleware.settings["service"])
+        service = whole.backends.get(naming.normalize(written), written)
+        if service in whole.services:
+            whole.middlewares[name] = replace(
+                middleware, settings={**middleware.settings, "service": service}
+            )
+            continue
+        why = f"there is no backend {written}; this error page is left out"
+        where = f"router {router}, {middleware.origin}"
+        whole.problems.append(Problem(where, why, did_you_mean(written, whole.backends)))
+        del whole.middlewares[name]
+        kept = tuple(other for other in whole.routers[router].middlewares if other != name)
+        whole.routers[router] = replace(whole.routers[router], middlewares=kept)
 
 
 def _report_pool(sets: list[list[RouterDraft]], service: str, whole: Assembly) -> None:
@@ -221,10 +282,11 @@ def _report_pool(sets: list[list[RouterDraft]], service: str, whole: Assembly) -
 def _report_options(drafts: Iterable[RouterDraft], chosen: RouterDraft, whole: Assembly) -> None:
     for draft in drafts:
         if draft.options != chosen.options:
-            why = f"its labels for auth, whiteList, redirect or headers differ from those of {chosen.router.origin}"
+            what = "auth, whiteList, redirect, headers, errors or limits"
+            why = f"its labels for {what} differ from those of {chosen.router.origin}, which count"
             hint = "give all containers with this rule the same ones"
             where = f"container {draft.container.name}"
-            whole.problems.append(Problem(where, f"{why}, which count", hint, "warning"))
+            whole.problems.append(Problem(where, why, hint, "warning"))
 
 
 def _refuse(drafts: Iterable[RouterDraft], whole: Assembly, name: str) -> None:
@@ -244,8 +306,8 @@ def _members(services: Mapping[str, list[ServiceDraft]], names: Collection[str])
     )
 
 
-def _first(members: Sequence[ServiceDraft], name: str) -> Service:
-    return next(draft.service for draft in members if draft.service.name == name)
+def _first(members: Sequence[ServiceDraft], name: str) -> ServiceDraft:
+    return next(draft for draft in members if draft.service.name == name)
 
 
 def _claim(service: Service, router: str, whole: Assembly, *, alone: bool = False) -> str:
@@ -270,8 +332,9 @@ def _same(one: Service, other: Service) -> bool:
     return (one.servers, _terms(one)) == (other.servers, _terms(other))
 
 
-def _terms(service: Service) -> tuple[object, ...]:
-    return service.strategy, service.pass_host_header, service.health_check
+def _terms(service: Service) -> Service:
+    """What two services of one name may differ in: all but servers, and what only says where they come from."""
+    return replace(service, name="", servers=(), origin="", dialect="")
 
 
 def _by_name(drafts: Iterable[ServiceDraft]) -> dict[str, list[ServiceDraft]]:

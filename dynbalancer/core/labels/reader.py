@@ -155,7 +155,7 @@ def _report_unused(sheet: Sheet, findings: Findings) -> None:
     """v1 labels that say how a router or server of v1 is, where there is none."""
     for fields in (sheet.v1, *sheet.segments.values()):
         for key, label in fields.items():
-            used = fields is sheet.v1 and key in ("enable", "port")
+            used = fields is sheet.v1 and key in ("enable", "port", "tags")
             if not used and words.v1_key(key) == (key, words.USED):
                 why = "not used: the container's other labels are in v3's manner, and there is no v1 rule"
                 findings.label(label.key, why, severity="warning")

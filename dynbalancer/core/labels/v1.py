@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dynbalancer.core.labels import naming, v1options, v1rules
+from dynbalancer.core.labels import naming, v1backend, v1options, v1rules
 from dynbalancer.core.labels.addresses import Place, server_at
 from dynbalancer.core.labels.drafts import Reading, RouterDraft, ServiceDraft
 from dynbalancer.core.labels.findings import Findings
@@ -67,7 +67,8 @@ def _read_segment(
     server = _server(place, fields, port, findings) if port and not container.stopped else None
     origin = f"container {container.name}"
     servers = (server,) if server else ()
-    service = Service(backend, servers, pass_host_header=pass_host, dialect="v1", origin=origin)
+    terms = v1backend.terms_of(fields, backend, findings)
+    service = Service(backend, servers, pass_host_header=pass_host, dialect="v1", origin=origin, **terms)
     router = Router(
         naming.frontend_name(rule, segment, backend),
         rule,
@@ -78,7 +79,7 @@ def _read_segment(
         origin=origin,
     )
     refused = any(name in sheet.restricted_segments for name in ("", segment))
-    reading.services.append(ServiceDraft(service, container))
+    reading.services.append(ServiceDraft(service, container, v1backend.options_of(fields, findings)))
     draft = _draft(place, router, segment, pass_host, refused=refused)
     reading.routers.append(replace(draft, options=v1options.options_of(fields, findings)))
 

@@ -19,11 +19,15 @@ _ALTERNATIVES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Modifier:
-    """A middleware that a rule or another label asks for; ``where`` says which call or label that is."""
+    """A middleware that a rule or another label asks for; ``where`` says which call or label that is.
+
+    ``name`` tells it from others of its type on the same router.
+    """
 
     type: str
     settings: Mapping[str, Any]
     where: str = field(default="", compare=False)
+    name: str = ""
 
 
 def same_rule_key(rule: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from dynbalancer.core.durations import seconds_of
 from dynbalancer.core.labels.findings import Findings, Label
 
 _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
@@ -73,6 +74,18 @@ def integer(label: Label | None, default: int | None, findings: Findings, low: i
         return number
     findings.label(label.key, f"{number} is not between {low} and {high}; {_used(default)}")
     return default
+
+
+def duration(label: Label | None, findings: Findings) -> float | None:
+    """Seconds, from ``10s`` or a number of them; None where there is none, or it can't be read."""
+    value = text(label)
+    if label is None or not value:
+        return None
+    try:
+        return seconds_of(value)
+    except ValueError as error:
+        findings.label(label.key, f"{error}; the label is ignored", _unquoted(value))
+        return None
 
 
 def choice(label: Label | None, default: str, known: tuple[str, ...], findings: Findings) -> str:

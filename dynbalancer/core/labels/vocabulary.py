@@ -27,27 +27,20 @@ _INFOS = [
     *(f"{side}.{part}" for side in ("subject", "issuer") for part in _SUBJECT),
 ]  # fmt: skip
 
-_FRONTEND_LATER = [
-    "passTLSCert",
-    "passTLSClientCert.pem",
-    *(f"passTLSClientCert.infos.{key}" for key in _INFOS),
-    "rateLimit.extractorFunc",
-    "redirect.entryPoint",
-]
-_FRONTEND_RESTRICTS = _words(
-    """auth.basic.usersFile auth.digest.usersFile auth.forward.address
-    auth.forward.authResponseHeaders auth.forward.trustForwardHeader auth.forward.tls.ca
-    auth.forward.tls.caOptional auth.forward.tls.cert auth.forward.tls.key
-    auth.forward.tls.insecureSkipVerify"""
-)
+_FRONTEND_LATER = ["passTLSCert"]
 #: Used, and what they close stays closed where they can't be read.
 _FRONTEND_CLOSES = _words(
-    """auth.basic auth.basic.users auth.digest.users whiteList.sourceRange whitelistSourceRange
+    """auth.basic auth.basic.users auth.basic.usersFile auth.digest.users auth.digest.usersFile
+    auth.forward.address whiteList.sourceRange whitelistSourceRange
     headers.allowedHosts headers.SSLRedirect headers.SSLForceHost"""
 )
 _FRONTEND_USED = _words(
     """auth.basic.removeHeader auth.digest.removeHeader auth.headerField whiteList.useXForwardedFor
-    redirect.regex redirect.replacement redirect.permanent
+    auth.forward.authResponseHeaders auth.forward.trustForwardHeader auth.forward.tls.ca
+    auth.forward.tls.caOptional auth.forward.tls.cert auth.forward.tls.key
+    auth.forward.tls.insecureSkipVerify
+    redirect.entryPoint redirect.regex redirect.replacement redirect.permanent
+    rateLimit.extractorFunc passTLSClientCert.pem
     headers.customRequestHeaders headers.customResponseHeaders headers.hostsProxyHeaders
     headers.SSLTemporaryRedirect headers.SSLHost headers.SSLProxyHeaders headers.STSSeconds
     headers.STSIncludeSubdomains headers.STSPreload headers.forceSTSHeader headers.frameDeny
@@ -56,37 +49,43 @@ _FRONTEND_USED = _words(
     headers.publicKey headers.referrerPolicy"""
 )
 _BACKEND_LATER = _words(
-    """circuitbreaker.expression healthcheck.path healthcheck.scheme healthcheck.port
-    healthcheck.hostname healthcheck.interval healthcheck.headers loadbalancer.stickiness
-    loadbalancer.stickiness.cookieName loadbalancer.stickiness.secure
+    """healthcheck.path healthcheck.scheme healthcheck.port
+    healthcheck.hostname healthcheck.interval healthcheck.headers"""
+)
+_BACKEND_USED = _words(
+    """circuitbreaker.expression loadbalancer.method maxconn.amount maxconn.extractorfunc
+    buffering.maxRequestBodyBytes buffering.memRequestBodyBytes buffering.maxResponseBodyBytes
+    buffering.memResponseBodyBytes buffering.retryExpression
+    loadbalancer.stickiness loadbalancer.stickiness.cookieName loadbalancer.stickiness.secure
     loadbalancer.stickiness.httpOnly loadbalancer.stickiness.sameSite loadbalancer.sticky
-    loadbalancer.swarm maxconn.amount maxconn.extractorfunc buffering.maxRequestBodyBytes
-    buffering.memRequestBodyBytes buffering.maxResponseBodyBytes buffering.memResponseBodyBytes
-    buffering.retryExpression responseForwarding.flushInterval"""
+    responseForwarding.flushInterval"""
 )
 
 _V1_USED = _words(
-    """enable port protocol weight domain backend docker.network backend.loadbalancer.method
+    """enable port protocol weight domain backend tags docker.network
     frontend.rule frontend.entryPoints frontend.priority frontend.passHostHeader"""
 )
 
 #: v1 keys without their root: what becomes of each.
 V1: dict[str, str] = {
     **dict.fromkeys(_V1_USED, USED),
-    **dict.fromkeys(("tags",), LATER),
-    **dict.fromkeys(("portName", "portIndex", "backend.id"), VOID),
+    **dict.fromkeys(("portName", "portIndex", "backend.id", "backend.loadbalancer.swarm"), VOID),
     **{f"backend.{key}": LATER for key in _BACKEND_LATER},
+    **{f"backend.{key}": USED for key in _BACKEND_USED},
     **{f"frontend.{key}": LATER for key in _FRONTEND_LATER},
-    **{f"frontend.{key}": RESTRICTS for key in _FRONTEND_RESTRICTS},
+    **{f"frontend.passTLSClientCert.infos.{key}": USED for key in _INFOS},
     **{f"frontend.{key}": USED for key in (*_FRONTEND_USED, *_FRONTEND_CLOSES)},
 }
 #: v1 keys that keep requests out, and that this version obeys.
 V1_CLOSES = frozenset(f"frontend.{key}" for key in _FRONTEND_CLOSES)
 _V1_FOLDED = {key.lower(): key for key in V1}
 _V1_NAMED = re.compile(
-    r"frontend\.(errors\.[^ .]+\.(status|backend|query)|ratelimit\.rateset\.[^ .]+\.(period|average|burst))",
-    re.IGNORECASE,
+    r"frontend\.(?P<kind>errors|ratelimit\.rateset)\.(?P<name>[^ .]+)\.(?P<field>\w+)", re.IGNORECASE
 )
+_V1_NAMED_FIELDS = {
+    "errors": ("errors", ("status", "backend", "query")),
+    "ratelimit.rateset": ("rateLimit.rateSet", ("period", "average", "burst")),
+}
 #: Whatever begins so keeps requests out, even where the rest is spelt wrong.
 _V1_RESTRICTS = ("frontend.auth", "frontend.whitelist")
 
@@ -139,7 +138,12 @@ def v1_key(rest: str) -> tuple[str, str] | None:
     if folded in _V1_FOLDED:
         key = _V1_FOLDED[folded]
         return key, V1[key]
-    return (rest, LATER) if _V1_NAMED.fullmatch(rest) else None
+    named = _V1_NAMED.fullmatch(rest)
+    if named is None:
+        return None
+    kind, names = _V1_NAMED_FIELDS[named["kind"].lower()]
+    field_ = named["field"].lower()
+    return (f"frontend.{kind}.{named['name']}.{field_}", USED) if field_ in names else None
 
 
 def v1_restricts(rest: str) -> bool:

@@ -116,7 +116,7 @@ def test_the_first_of_a_pool_decides_about_the_host_header() -> None:
 
 
 def test_a_pool_is_closed_if_one_of_it_asks_for_protection() -> None:
-    found = together(v1("a"), v1("b", frontend__auth__forward__address="http://x"), v1("c", "Host:c.example"))
+    found = together(v1("a"), v1("b", frontend__auth__oidc="x"), v1("c", "Host:c.example"))
     assert [router.service for router in found.routers.values()] == ["c"]
     assert [item.verdict for item in found.items] == ["refused", "refused", "routed"]
     assert "is not opened" in found.items[0].why
@@ -271,3 +271,47 @@ def test_draining_containers_stay_in_the_pool() -> None:
     old = container("old", {"traefik.frontend.rule": "Host:a.example"}, service="web", state="draining")
     found = together(old, v1("new", service="web"))
     assert [server.state for server in found.services["web-proj"].servers] == ["draining", "ready"]
+
+
+def test_options_of_a_backend_are_those_of_its_first_container() -> None:
+    """Two services of compose that share a backend have a frontend each (Traefik v1.7)."""
+    found = together(
+        v1(
+            "a",
+            "Host:a.example",
+            backend="x",
+            backend__circuitbreaker__expression="NetworkErrorRatio() > 0.1",
+        ),
+        v1("b", "Host:b.example", backend="x", backend__loadbalancer__stickiness="true"),
+    )
+    expressions = [m.settings["expression"] for m in found.middlewares.values()]
+    assert expressions == ["NetworkErrorRatio() > 0.1"] * 2
+    assert [service.sticky for service in found.services.values()] == [None]
+    why = [problem.why for problem in found.problems]
+    assert why == ["its backend labels differ from those of container a, which count for x"]
+
+
+def test_pass_host_header_is_no_option_of_a_backend() -> None:
+    found = together(
+        v1("a", "Host:a.example", backend="x"),
+        v1("b", "Host:b.example", backend="x", frontend__passHostHeader="false"),
+    )
+    assert not any("backend labels" in problem.why for problem in found.problems)
+
+
+def test_error_pages_find_the_service_that_a_backend_became() -> None:
+    """Here a v3 service has the name already."""
+    found = together(
+        v1(
+            "a",
+            "Host:a.example",
+            frontend__errors__n__status="500-599",
+            frontend__errors__n__backend="pages",
+            frontend__errors__n__query="/",
+        ),
+        v1("b", "Host:b.example", backend="pages"),
+        container("c", {"traefik.http.services.pages.loadbalancer.server.port": "81"}),
+    )
+    (pages,) = [m for m in found.middlewares.values() if m.type == "errors"]
+    assert members(found, pages.settings["service"]) == ["b"]
+    assert pages.settings["service"] != "pages"

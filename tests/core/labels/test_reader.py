@@ -286,11 +286,11 @@ def test_v1_labels_that_no_v1_router_uses_are_a_warning_each() -> None:
 
 def test_refused_containers_say_why() -> None:
     found = configuration_of(
-        [replace(WEB, labels={**RULE, "traefik.frontend.auth.basic.usersFile": "/users"})], Defaults()
+        [replace(WEB, labels={**RULE, "traefik.frontend.auth.basic.users": " "})], Defaults()
     )
     assert found.routers == {}
     assert only(found).verdict == "refused"
-    assert only(found).labels["traefik.frontend.auth.basic.usersFile"] == "(hidden)"
+    assert only(found).labels["traefik.frontend.auth.basic.users"] == "(hidden)"
     assert found.problems[0].severity == "error"
 
 

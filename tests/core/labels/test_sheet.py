@@ -74,10 +74,8 @@ def test_other_families_are_for_later() -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        "traefik.frontend.redirect.entryPoint",
-        "traefik.backend.loadbalancer.stickiness",
-        "traefik.frontend.errors.own.query",
-        "traefik.api.frontend.rateLimit.extractorFunc",
+        "traefik.frontend.passTLSCert",
+        "traefik.api.frontend.passTLSCert",
         "traefik.swarm.network",
         "traefik.docker.lbswarm",
         "traefik.http.services.a.loadbalancer.passivehealthcheck.failurewindow",
@@ -93,7 +91,7 @@ def test_labels_of_later_versions_are_a_warning_each(key: str) -> None:
 
 
 def test_a_later_feature_that_is_switched_off_is_no_problem() -> None:
-    _, findings = read({"traefik.backend.loadbalancer.sticky": "false"})
+    _, findings = read({"traefik.frontend.passTLSCert": "false"})
     assert findings.problems == []
 
 

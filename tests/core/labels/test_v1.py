@@ -187,14 +187,14 @@ def test_a_router_with_labels_that_keep_requests_out_is_refused() -> None:
         **RULE,
         "traefik.api.port": "81",
         "traefik.adm.port": "82",
-        "traefik.adm.frontend.auth.forward.address": "http://login.example",
+        "traefik.adm.frontend.auth.forward.addres": "http://login.example",
     }
     reading, _ = read(labels)
     assert [(draft.router.name, draft.refused) for draft in reading.routers] == [
         ("adm-box-1-adm", True),
         ("api-box-1-api", False),
     ]
-    reading, _ = read({**labels, "traefik.frontend.auth.basic.usersFile": "/users"})
+    reading, _ = read({**labels, "traefik.frontend.auth.basic.users": ""})
     assert [draft.refused for draft in reading.routers] == [True, True]
 
 

@@ -100,10 +100,6 @@ def test_redirects() -> None:
         ({"redirect__regex": "^a"}, "not used without label traefik.frontend.redirect.replacement"),
         ({"redirect__replacement": "/a"}, "not used without label traefik.frontend.redirect.regex"),
         (
-            {"redirect__regex": "^a", "redirect__replacement": "/a", "redirect__entryPoint": "https"},
-            "not used: redirect.entryPoint goes before it",
-        ),
-        (
             {"redirect__regex": "^a", "redirect__replacement": "/{{.Request.Host}}"},
             "a template in it is understood, but not supported in this version; the redirect is left out",
         ),
@@ -221,12 +217,6 @@ def test_empty_label_that_is_meant_to_keep_requests_out_closes_the_router(key: s
     assert "is empty" in found.problems[0].why
 
 
-@pytest.mark.parametrize("key", ["auth.forward.address", "auth.basic.usersFile", "auth.digest.usersFile"])
-def test_what_is_not_supported_keeps_the_router_closed_whatever_else_is_there(key: str) -> None:
-    found = configuration_of([container("web-1", {key: "x", "auth.basic.users": USER})], Defaults())
-    assert found.routers == {}
-
-
 def test_segments_have_the_options_of_their_container_and_their_own() -> None:
     labels = {"auth.basic.users": USER}
     more = {
@@ -291,3 +281,188 @@ def test_middleware_says_which_label_of_which_container_it_is_from() -> None:
 def test_options_that_keep_requests_out(key: str, value: str, closes: bool) -> None:
     fields = {f"frontend.{key}": Label(f"traefik.frontend.{key}", value)}
     assert keeps_out(options_of(fields, Findings("web-1"))) is closes
+
+
+def test_redirects_to_an_entry_point_go_before_those_by_a_pattern() -> None:
+    made, problems = read(
+        redirect__entryPoint="https",
+        redirect__permanent="true",
+        redirect__regex="^a",
+        redirect__replacement="b",
+    )
+    assert made == [("redirectEntryPoint", {"entryPoint": "https", "permanent": True})]
+    assert problems == ["not used: redirect.entryPoint goes before it"]
+
+
+def test_rates_each_with_a_name() -> None:
+    made, problems = read(
+        rateLimit__extractorFunc="client.ip",
+        rateLimit__rateSet__slow__period="10s",
+        rateLimit__rateSet__slow__average="100",
+        rateLimit__rateSet__slow__burst="200",
+        rateLimit__rateSet__fast__period="3",
+        rateLimit__rateSet__fast__average="5",
+        rateLimit__rateSet__fast__burst="10",
+    )
+    assert made == [
+        (
+            "rateLimit",
+            {
+                "dialect": "v1",
+                "extractorFunc": "client.ip",
+                "rateSet": {
+                    "fast": {"period": 3.0, "average": 5, "burst": 10},
+                    "slow": {"period": 10.0, "average": 100, "burst": 200},
+                },
+            },
+        )
+    ]
+    assert problems == []
+
+
+RATE = {"rateLimit__rateSet__a__period": "1s", "rateLimit__rateSet__a__average": "5"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "why"),
+    [
+        (
+            {**RATE, "rateLimit__rateSet__a__burst": "5"},
+            "not used without label traefik.frontend.rateLimit.extractorFunc",
+        ),
+        (
+            {**RATE, "rateLimit__extractorFunc": "client.ip"},
+            "not used without label traefik.frontend.rateLimit.rateSet.a.burst",
+        ),
+        ({"rateLimit__extractorFunc": "client.ip"}, "there is no rate to hold; requests are not limited"),
+        (
+            {**RATE, "rateLimit__rateSet__a__burst": "5", "rateLimit__extractorFunc": "client.port"},
+            "'client.port' is unknown; requests are not limited",
+        ),
+        (
+            {**RATE, "rateLimit__rateSet__a__burst": "many", "rateLimit__extractorFunc": "request.host"},
+            "'many' is not a whole number; the label is ignored",
+        ),
+        (
+            {
+                "rateLimit__rateSet__a__period": "soon",
+                "rateLimit__rateSet__a__average": "1",
+                "rateLimit__rateSet__a__burst": "5",
+                "rateLimit__extractorFunc": "request.host",
+            },
+            "'soon' is not a duration such as 10s or 1m30s; the label is ignored",
+        ),
+        (
+            {
+                "rateLimit__rateSet__a__period": "0s",
+                "rateLimit__rateSet__a__average": "1",
+                "rateLimit__rateSet__a__burst": "5",
+                "rateLimit__extractorFunc": "request.host",
+            },
+            "a period of nothing; this rate is left out",
+        ),
+    ],
+)
+def test_rates_that_can_not_be_held_are_left_out_and_told(labels: dict[str, str], why: str) -> None:
+    made, problems = read(**labels)
+    assert made == []
+    assert why in problems
+
+
+def test_error_pages_each_with_a_name_and_in_front_of_all() -> None:
+    labels = {
+        "errors.b.status": "500-599, 404",
+        "errors.b.backend": "pages",
+        "errors.b.query": "/{status}.html",
+        "errors.a.status": "403",
+        "errors.a.backend": "pages",
+        "errors.a.query": "/no",
+        "whiteList.sourceRange": "10.0.0.0/8",
+    }
+    pages = Container(
+        "id-pages",
+        "pages-1",
+        labels={"traefik.frontend.rule": "Host:pages.example", "traefik.backend": "pages"},
+        networks={"x": "10.0.0.3"},
+        ports=(80,),
+        created=2.0,
+    )
+    found = configuration_of([container("web-1", labels), pages], Defaults())
+    router = next(router for router in found.routers.values() if router.rule == "Host:a.example")
+    assert router.middlewares == (
+        "Host-a-example-0-errors-a",
+        "Host-a-example-0-errors-b",
+        "Host-a-example-0-ipWhiteList",
+    )
+    assert found.middlewares["Host-a-example-0-errors-b"].settings == {
+        "status": ("500-599", "404"),
+        "service": "pages",
+        "query": "/{status}.html",
+    }
+    assert found.problems == ()
+
+
+def test_error_page_of_a_backend_that_is_not_there_is_left_out_and_the_router_stays() -> None:
+    made, problems = read(errors__a__status="404", errors__a__backend="pages", errors__a__query="/")
+    assert made == []
+    assert problems == ["there is no backend pages; this error page is left out"]
+
+
+def test_error_page_that_is_not_complete_is_left_out() -> None:
+    made, problems = read(errors__a__status="404", errors__a__query="/")
+    assert made == []
+    assert problems == ["not used without label traefik.frontend.errors.a.backend"]
+
+
+def test_certificates_of_clients() -> None:
+    made, problems = read(
+        passTLSClientCert__pem="true",
+        passTLSClientCert__infos__notAfter="true",
+        passTLSClientCert__infos__sans="false",
+        passTLSClientCert__infos__subject__commonName="true",
+        passTLSClientCert__infos__issuer__commonName="1",
+    )
+    assert made == [
+        (
+            "passTLSClientCert",
+            {
+                "pem": True,
+                "info": {"notAfter": True, "subject": {"commonName": True}, "issuer": {"commonName": True}},
+                "dialect": "v1",
+            },
+        )
+    ]
+    assert problems == []
+
+
+def test_no_wish_for_a_certificate_is_no_middleware() -> None:
+    assert read(passTLSClientCert__pem="false") == ([], [])
+
+
+def test_what_comes_after_the_path_is_changed_is_in_traefik_s_order_too() -> None:
+    one = container(
+        "web-1",
+        {
+            "rule": "Host:a.example;PathPrefixStrip:/x",
+            "auth.forward.address": "http://login.example",
+            "passTLSClientCert.pem": "true",
+            **{key.replace("__", "."): value for key, value in RATE.items()},
+            "rateLimit.rateSet.a.burst": "5",
+            "rateLimit.extractorFunc": "client.ip",
+        },
+    )
+    backend = {
+        "traefik.backend.maxconn.amount": "10",
+        "traefik.backend.circuitbreaker.expression": "NetworkErrorRatio() > 0.5",
+        "traefik.backend.buffering.maxRequestBodyBytes": "10",
+    }
+    found = configuration_of([replace(one, labels={**one.labels, **backend})], Defaults())
+    assert [kind for kind, _ in through(found)] == [
+        "stripPrefix",
+        "passTLSClientCert",
+        "forwardAuth",
+        "circuitBreaker",
+        "buffering",
+        "inFlightReq",
+        "rateLimit",
+    ]

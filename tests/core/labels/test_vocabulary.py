@@ -14,13 +14,13 @@ from dynbalancer.core.labels import vocabulary as words
         ("FRONTEND.rule", "frontend.rule", words.USED),
         ("frontend.passhostheader", "frontend.passHostHeader", words.USED),
         ("frontend.headers.STSSeconds", "frontend.headers.STSSeconds", words.USED),
-        ("frontend.errors.own.status", "frontend.errors.own.status", words.LATER),
-        ("frontend.rateLimit.rateSet.a.burst", "frontend.rateLimit.rateSet.a.burst", words.LATER),
+        ("Frontend.Errors.own.Status", "frontend.errors.own.status", words.USED),
+        ("frontend.ratelimit.rateset.A.burst", "frontend.rateLimit.rateSet.A.burst", words.USED),
         ("frontend.auth.basic.users", "frontend.auth.basic.users", words.USED),
-        ("frontend.auth.basic.usersFile", "frontend.auth.basic.usersFile", words.RESTRICTS),
-        ("frontend.auth.forward.address", "frontend.auth.forward.address", words.RESTRICTS),
+        ("frontend.auth.basic.usersFile", "frontend.auth.basic.usersFile", words.USED),
+        ("frontend.auth.forward.address", "frontend.auth.forward.address", words.USED),
         ("frontend.whitelist.sourcerange", "frontend.whiteList.sourceRange", words.USED),
-        ("frontend.redirect.entryPoint", "frontend.redirect.entryPoint", words.LATER),
+        ("frontend.redirect.entryPoint", "frontend.redirect.entryPoint", words.USED),
         ("backend.healthcheck.path", "backend.healthcheck.path", words.LATER),
         ("portName", "portName", words.VOID),
     ],
@@ -31,6 +31,7 @@ def test_v1_keys_in_any_case(rest: str, key: str, use: str) -> None:
 
 def test_other_v1_keys_are_unknown() -> None:
     assert words.v1_key("frontend.errors.a.b.status") is None
+    assert words.v1_key("frontend.errors.a.burst") is None
     assert words.v1_key("prot") is None
 
 

@@ -1,0 +1,114 @@
+"""v1's labels about a backend as a whole: how its servers take turns, and what protects them from too much."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+from dynbalancer.core.labels.findings import Findings, Label
+from dynbalancer.core.labels.sheet import Fields
+from dynbalancer.core.labels.v1rules import Modifier
+from dynbalancer.core.labels.values import boolean, choice, duration, integer, text
+from dynbalancer.core.model import Sticky
+
+_MOST = 2**63 - 1
+_SIZES = ("maxRequestBodyBytes", "memRequestBodyBytes", "maxResponseBodyBytes", "memResponseBodyBytes")
+_header_name = re.compile(r"request\.header\.([!#$%&'*+.^_`|~0-9A-Za-z-]+)").fullmatch
+_no_token = re.compile(r"[^!#$%&'*+.^_`|~0-9A-Za-z-]").sub
+_STICKY = "_TRAEFIK_BACKEND"
+_STICKINESS = "backend.loadbalancer.stickiness"
+EXTRACTORS = "client.ip, request.host or request.header.NAME"
+
+
+def options_of(fields: Fields, findings: Findings) -> tuple[Modifier, ...]:
+    """The middlewares that the backend labels ask for. Those of the backend's first container count."""
+    made = (_circuit_breaker, _buffering, _max_conn)
+    return tuple(option for make in made if (option := make(fields, findings)) is not None)
+
+
+def terms_of(fields: Fields, backend: str, findings: Findings) -> dict[str, Any]:
+    """What the labels say of the service itself, by the names of the fields of :class:`model.Service`."""
+    terms: dict[str, Any] = {}
+    sticky = _sticky(fields, backend, findings)
+    if sticky is not None:
+        terms["sticky"] = sticky
+    flush = duration(fields.get("backend.responseForwarding.flushInterval"), findings)
+    if flush:
+        terms["flush_interval"] = flush
+    return terms
+
+
+def _sticky(fields: Fields, backend: str, findings: Findings) -> Sticky | None:
+    options = [label for key, label in fields.items() if key.startswith(f"{_STICKINESS}.")]
+    if not boolean(fields.get(_STICKINESS), False, findings):
+        if options:
+            why = f"not used without label traefik.{_STICKINESS}=true"
+            findings.label(options[0].key, why, severity="warning")
+        older = boolean(fields.get("backend.loadbalancer.sticky"), False, findings)
+        return Sticky(_STICKY) if older else None
+    same_site = fields.get(f"{_STICKINESS}.sameSite")
+    return Sticky(
+        _no_token("_", text(fields.get(f"{_STICKINESS}.cookieName"))) or cookie_name(backend),
+        boolean(fields.get(f"{_STICKINESS}.secure"), False, findings),
+        boolean(fields.get(f"{_STICKINESS}.httpOnly"), False, findings),
+        choice(same_site, "", ("none", "lax", "strict"), findings),
+    )
+
+
+def cookie_name(backend: str) -> str:
+    """The cookie that v1 makes for a backend of Docker: it depends on nothing but the backend's name."""
+    key = f"{_STICKY}_backend-{backend}"
+    return f"_{hashlib.sha1(key.encode(), usedforsecurity=False).hexdigest()[:5]}"
+
+
+def is_extractor(written: str) -> bool:
+    """Whether this says what tells one client from another (the oxy functions of Traefik v1)."""
+    return written in ("client.ip", "request.host") or _header_name(written) is not None
+
+
+def _circuit_breaker(fields: Fields, findings: Findings) -> Modifier | None:
+    label = fields.get("backend.circuitbreaker.expression")
+    if label is None:
+        return None
+    return Modifier("circuitBreaker", {"expression": text(label)}, f"label {label.key}")
+
+
+def _buffering(fields: Fields, findings: Findings) -> Modifier | None:
+    given = [label for key, label in fields.items() if key.startswith("backend.buffering.")]
+    if not given:
+        return None
+    settings: dict[str, Any] = {}
+    for name in _SIZES:
+        size = integer(fields.get(f"backend.buffering.{name}"), 0, findings, 0, _MOST)
+        if size:
+            settings[name] = size
+    expression = text(fields.get("backend.buffering.retryExpression"))
+    if expression:
+        settings["retryExpression"] = expression
+    return Modifier("buffering", settings, f"label {given[0].key}")
+
+
+def _max_conn(fields: Fields, findings: Findings) -> Modifier | None:
+    label = fields.get("backend.maxconn.amount")
+    extractor = fields.get("backend.maxconn.extractorfunc")
+    if label is None:
+        if extractor is not None:
+            findings.label(extractor.key, "not used without label traefik.backend.maxconn.amount")
+        return None
+    amount = integer(label, None, findings, 0, _MOST)
+    if not amount:
+        return None
+    criterion = _criterion(extractor, findings)
+    return Modifier("inFlightReq", {"amount": amount, "sourceCriterion": criterion}, f"label {label.key}")
+
+
+def _criterion(label: Label | None, findings: Findings) -> dict[str, Any]:
+    """v3's words for what v1 calls an extractor; by host where there is none, or none that is known."""
+    written = text(label, "request.host")
+    if label is not None and not is_extractor(written):
+        findings.label(label.key, f"{written!r} is unknown; request.host is used", f"write {EXTRACTORS}")
+    if written == "client.ip":
+        return {"ipStrategy": {"depth": 0}}
+    named = _header_name(written)
+    return {"requestHeaderName": named[1]} if named else {"requestHost": True}
