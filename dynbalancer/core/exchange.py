@@ -125,6 +125,13 @@ class RequestHead:
             for name, value in about.items():
                 setattr(self, name, value)
 
+    def copy(self) -> RequestHead:
+        """Independent of this one."""
+        twin = RequestHead.__new__(RequestHead)
+        twin.__dict__.update(self.__dict__)
+        twin.headers = self.headers.copy()
+        return twin
+
     @property
     def target(self) -> bytes:
         """Path and query as they go on a request line."""

@@ -125,6 +125,10 @@ class RequestReader:
         """True while not one byte of the next request has come."""
         return self.reading == HEAD and not self._held
 
+    def read_again(self, data: bytes) -> RequestHead:
+        """The head that ``data`` is, once more: nobody has changed it yet."""
+        return parse_request_head(data.strip(b"\r\n"), self.limits, trusted=self.trusted, scheme=self.scheme)
+
     # The states.
 
     def _read_head(self, data: bytes) -> bytes:

@@ -8,12 +8,12 @@ from weakref import ref
 
 from dynbalancer.core.chunks import LAST_CHUNK, chunk
 from dynbalancer.core.exchange import CHUNKED, UNTIL_CLOSE, Field, RequestHead, ResponseHead
-from dynbalancer.core.http1 import write_response_head, write_trailers
+from dynbalancer.core.http1 import write_request_head, write_response_head, write_trailers
 from dynbalancer.proxy.forwarding import Forwarding
 from dynbalancer.proxy.transports import reset
 
 if TYPE_CHECKING:
-    from dynbalancer.core.table import Route
+    from dynbalancer.core.table import Route, RoutingTable
     from dynbalancer.proxy.http1 import ServerConnection
 
 #: What is read and thrown away of a request whose answer is out, in bytes.
@@ -169,34 +169,36 @@ class ClientExchange(Forwarding):
 class KnownRequest:
     """A request and what it comes to, while the table is the same: its route, and the head for the server.
 
-    ``data`` is the request as it came: a head and nothing else.
+    ``data`` is the request as it came: a head and nothing else. ``head`` is for those who change it where the route has
+    middlewares: each exchange needs a copy then. Where it has none, ``wire`` is what goes to whichever server (empty:
+    that differs by server).
     """
 
     __slots__ = ("data", "head", "route", "table", "wire")
 
-    def __init__(self, data: bytes, exchange: ClientExchange, route: Route, wire: bytes) -> None:
+    def __init__(
+        self, data: bytes, head: RequestHead, table: RoutingTable, route: Route, wire: bytes = b""
+    ) -> None:
         self.data = data
-        self.head = exchange.head
+        self.head = head
         self.route = route
         # A connection may rest for long: it must not keep a table that nobody else needs.
-        self.table = ref(exchange.table)
+        self.table = ref(table)
         self.wire = wire
 
     @classmethod
-    def of(cls, exchange: ClientExchange, data: bytes) -> KnownRequest | None:
-        """What ``exchange`` shows of its request, where nothing but the table decides what becomes of it."""
-        head, route = exchange.head, exchange.route
-        if (
-            route is None
-            or route.middlewares
-            or head.length is not None
-            or head.upgrade is not None
-            or not head.authority
-            or not route.service.service.pass_host_header
-            or exchange.server is None
-        ):
+    def of(cls, exchange: ClientExchange, data: bytes, head: RequestHead) -> KnownRequest | None:
+        """What ``exchange`` shows of its request, where nothing but the table decides what becomes of it.
+
+        ``head`` is that of the request, before anybody changed it.
+        """
+        table, route, resource = exchange.table, exchange.route, exchange.resource
+        if table is None or route is None or head.length is not None or head.upgrade is not None:
             return None
-        return cls(data, exchange, route, exchange.resource.request_head(exchange, exchange.server))
+        resource.say_where_from(exchange, head)
+        if route.middlewares or not head.authority or not route.service.service.pass_host_header:
+            return cls(data, head, table, route)
+        return cls(data, head, table, route, write_request_head(head))
 
 
 def _short(length: int | None) -> bool:

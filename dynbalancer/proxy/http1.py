@@ -137,13 +137,19 @@ class ServerConnection(RequestReader, Protocol):
         self.reading = HELD
         self._fresh = False
         self.deadline = NEVER
-        self.exchange = exchange = ClientExchange(self, known.head)
-        exchange.table = table
-        exchange.route = known.route
-        exchange.wire = known.wire
+        route = known.route
         if resource.watchdog.dozing:
             resource.watchdog.wake()
-        exchange.forward(known.route.service)
+        if route.middlewares:
+            # They may change it.
+            self.exchange = exchange = ClientExchange(self, known.head.copy())
+            exchange.table, exchange.route = table, route
+            resource.run(exchange, route.middlewares)
+        else:
+            self.exchange = exchange = ClientExchange(self, known.head)
+            exchange.table, exchange.route = table, route
+            exchange.wire = known.wire
+            exchange.forward(route.service)
         return True
 
     def _remember(self, data: bytes) -> None:
@@ -152,7 +158,7 @@ class ServerConnection(RequestReader, Protocol):
         if data != self._last:
             self._last = data if len(data) <= REMEMBERED else b""
         elif exchange is not None and not self._held and data.count(b"\r\n\r\n") == 1:
-            self._known = KnownRequest.of(exchange, data)
+            self._known = KnownRequest.of(exchange, data, self.read_again(data))
 
     def readConnectionLost(self) -> None:
         self._half_closed = True

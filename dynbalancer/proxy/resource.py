@@ -17,7 +17,7 @@ from twisted.web import server
 from twisted.web.resource import IResource
 from zope.interface import implementer
 
-from dynbalancer.core.exchange import Response
+from dynbalancer.core.exchange import RequestHead, Response
 from dynbalancer.core.forwarded import merge_forwarded
 from dynbalancer.core.http1 import write_request_head
 from dynbalancer.core.repeats import Repeats
@@ -93,16 +93,24 @@ class ReverseProxyResource:
         if route is None:
             exchange.answer(plain_response(404, NOT_FOUND))
             return
+        self.say_where_from(exchange, head)
+        if route.middlewares:
+            self.run(exchange, route.middlewares)
+        else:
+            exchange.forward(route.service)
+
+    def say_where_from(self, exchange: Forwarding, head: RequestHead) -> None:
+        """Put the X-Forwarded-* fields of an exchange into its ``head``."""
         fields = exchange.forwarded_fields(self._server_name)
         if exchange.trusted:
             merge_forwarded(head.headers, fields)
         else:
             head.headers.fields += fields
-        if route.middlewares:
-            exchange.asked = (head.path, head.query)
-            self._run(exchange, route.middlewares, 0)
-        else:
-            exchange.forward(route.service)
+
+    def run(self, exchange: Forwarding, middlewares: tuple[Any, ...]) -> None:
+        """Let a request pass its middlewares, and go to a server then."""
+        exchange.asked = (exchange.head.path, exchange.head.query)
+        self._run(exchange, middlewares, 0)
 
     def _run(self, exchange: Forwarding, middlewares: tuple[Any, ...], position: int) -> None:
         """Run the request hooks from ``position`` on; go on later where one has to wait."""
