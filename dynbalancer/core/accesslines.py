@@ -186,12 +186,10 @@ class _Stamps(dict[int, str]):
         return stamp
 
 
-def _usual_line(query: str) -> Line:
-    """The common line with all its fields: what nearly everybody has, so it is written out."""
-    query_of, texts, stamps = _masked(query), _Texts(_clean(query)), _Stamps()
+def _about(texts: _Texts, query_of: Callable[[bytes], bytes]) -> Callable[[Exchange], tuple[str, str]]:
+    """What the common line says of a request: its first line, and the two fields."""
 
     def about(exchange: Exchange) -> tuple[str, str]:
-        """What the line says of the request: its first line, and the two fields."""
         head = exchange.head
         referer = agent = None
         for lower, value, _ in head.headers.fields:
@@ -213,6 +211,14 @@ def _usual_line(query: str) -> Line:
             f'"{texts[head.method]} {asked_text} {_PROTOCOLS[head.version]}"',
             f'"{texts[referer] if referer else "-"}" "{texts[agent] if agent else "-"}"',
         )
+
+    return about
+
+
+def _usual_line(query: str) -> Line:
+    """The common line with all its fields: what nearly everybody has, so it is written out."""
+    texts, stamps = _Texts(_clean(query)), _Stamps()
+    about = _about(texts, _masked(query))
 
     def line(exchange: Exchange, now: float, count: int) -> str:
         head = exchange.head
