@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
-from dynbalancer.core.documents import from_document, frozen, plain, to_document
+from dynbalancer.core.documents import from_document, to_document
 from dynbalancer.core.model import (
     Certificate,
     Configuration,
@@ -26,6 +26,7 @@ from dynbalancer.core.model import (
     Sticky,
 )
 from dynbalancer.core.schema import WrongValueError
+from dynbalancer.core.tables import frozen, plain
 from dynbalancer.errors import ConfigurationError
 
 __all__ = ["from_document", "from_snapshot", "snapshot", "to_document"]

@@ -214,12 +214,14 @@ LOAD_BALANCER = (
     Key("servers", "sections", "Where requests go.", "servers", ()),
     Key("strategy", "text", "How servers take turns.", "strategy", "wrr", always=True),
     Key("passHostHeader", "switch", "Send the client's Host on.", "pass_host_header", True, always=True),
-    Key("sticky", "section", "Keep a client with its server by a cookie."),
+    Key("sticky", "section", "Keep a client with its server by a cookie.", "sticky"),
     Key("healthCheck", "section", "Ask servers how they are.", "health_check"),
-    Key("passiveHealthCheck", "section", "Leave out servers that fail."),
-    Key("responseForwarding", "section", "How often answers are flushed."),
-    Key("serversTransport", "text", "How servers are connected to."),
-    Key("middlewares", "list", "Middlewares of the service.", restricts=True),
+    Key("passiveHealthCheck", "section", "Leave out servers that fail.", "passive_health"),
+    Key(
+        "responseForwarding", "section", "How often answers are flushed.", "flush_interval", 0.1, always=True
+    ),
+    Key("serversTransport", "text", "How servers are connected to.", "transport", "", restricts=True),
+    Key("middlewares", "list", "Middlewares of the service.", "middlewares", (), restricts=True),
 )
 
 SERVER = (
@@ -228,10 +230,7 @@ SERVER = (
     Key("preservePath", "switch", "Put the path of the URL in front.", "preserve_path", False),
 )
 
-#: How servers may take turns in Traefik, and not yet here.
-LATER_STRATEGIES = ("p2c", "hrw", "leasttime")
-
-#: The one type of service that can be read, and those known from Traefik.
+#: The types of service.
 SERVICE_TYPES = ("loadBalancer", "weighted", "mirroring", "failover", "highestRandomWeight")
 
 _TYPES = """addPrefix basicAuth buffering chain circuitBreaker compress contentType digestAuth encodedCharacters

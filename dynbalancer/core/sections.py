@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dynbalancer.core import checks, schema
-from dynbalancer.core.model import HealthCheck
+from dynbalancer.core import checks, schema, service_keys
+from dynbalancer.core.model import HealthCheck, Member, PassiveHealth, Server, Sticky
 from dynbalancer.core.schema import Key
 
 #: What is odd about what was made of a section, as (key, why, severity), by the attributes that somebody wrote.
@@ -23,10 +23,33 @@ class Section:
     doubts: Doubts = lambda made, given: ()
 
 
+def only(**attributes: Any) -> Any:
+    """The one attribute of a section that has one; None where it is not given."""
+    return next(iter(attributes.values()), None)
+
+
 #: By the key that the section stands under.
 BELOW: Mapping[str, Section] = {
     "healthCheck": Section(checks.HEALTH_CHECK, HealthCheck, checks.doubts),
+    "sticky": Section(service_keys.STICKY, only, service_keys.sticky_doubts),
+    "cookie": Section(service_keys.COOKIE, Sticky),
+    "passiveHealthCheck": Section(service_keys.PASSIVE_HEALTH, PassiveHealth),
+    "responseForwarding": Section(service_keys.RESPONSE_FORWARDING, only),
+    "errors": Section(service_keys.ERRORS, dict),
+    "forwardingTimeouts": Section(service_keys.TIMEOUTS, dict),
+}
+
+#: Lists of sections, by the key that they stand under: the keys of each member, and what is made of it.
+LISTED: Mapping[str, tuple[tuple[Key, ...], Callable[..., Any]]] = {
+    "servers": (schema.SERVER, Server),
+    "services": (service_keys.MEMBER, Member),
+    "mirrors": (service_keys.MIRROR, Member),
+    "certificates": (service_keys.PAIR, service_keys.pair),
 }
 
 #: Readers of every kind of value, by kind.
-READERS: Mapping[str, Callable[[object], Any]] = {**schema.READERS, **checks.READERS}
+READERS: Mapping[str, Callable[[object], Any]] = {
+    **schema.READERS,
+    **checks.READERS,
+    **service_keys.READERS,
+}

@@ -59,7 +59,7 @@ def check_file(
         else:
             problems = ()
             certificates = CertificateFiles(os.path.dirname(path))
-            found = from_document(document.value, path, document.line_of, certificates.read)
+            found = from_document(document.value, path, document.line_of, certificates.read, certificates.pem)
             provider = "file"
     except ConfigurationError as error:
         return Checked(path, (error.as_problem(),))

@@ -287,6 +287,8 @@ class DataPlane:
         )
 
     def _make_service(self, service: Service, previous: LiveService | None) -> LiveService:
+        if service.kind != "loadBalancer" or service.transport or service.middlewares:
+            raise ConfigurationError(f"service {service.name}", "not supported in this version")
         maker = self._balancer_makers.get(service.strategy.lower())
         if maker is None:
             raise ConfigurationError(

@@ -65,6 +65,15 @@ class CertificateFiles:
         hint = "renew it; until then it is left out"
         return None, (Problem("", f"the certificate for {found.name} expired on {day}", hint, "warning"),)
 
+    def pem(self, given: str) -> str:
+        """What a file of certificates, or their PEM text, says. Raises ConfigurationError where that is none."""
+        self._look_at(given)
+        found = self._text(given)
+        if pem.MARK not in found:
+            shown = given if len(given) <= LONGEST_SHOWN and given.isprintable() else f"{given[:20]!r}…"
+            raise ConfigurationError("", f"there is no certificate in {shown}", "it must be in PEM format")
+        return found
+
     def signature(self) -> bytes:
         """Something that differs as soon as one of the files that were read does."""
         return repr([_signature(path) for path in self.paths]).encode() if self.paths else b""

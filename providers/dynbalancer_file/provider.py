@@ -111,7 +111,9 @@ class FileProvider(Service):
         readable = in_words(content) if isinstance(content, OSError) else content
         certificates = self._certificates.setdefault(name, CertificateFiles(self.place.directory_of(name)))
         certificates.begin()
-        self._readings[name] = reading.read(name, readable, self._readings.get(name), certificates.read)
+        self._readings[name] = reading.read(
+            name, readable, self._readings.get(name), certificates.read, certificates.pem
+        )
         self._digests[name] = _digest(content) + certificates.signature_when_read()
         if certificates.paths and self.watch:
             # Their directories may be new to the watcher.

@@ -11,12 +11,20 @@ from os.path import basename
 from typing import TypeVar
 
 from dynbalancer.core.codec import from_document
-from dynbalancer.core.documents import ReadCertificate
-from dynbalancer.core.model import Certificate, Configuration, Item, Middleware, Router, Service
+from dynbalancer.core.documents import ReadCertificate, ReadPem
+from dynbalancer.core.model import (
+    Certificate,
+    Configuration,
+    Item,
+    Middleware,
+    Router,
+    ServersTransport,
+    Service,
+)
 from dynbalancer.errors import ConfigurationError, Problem
 from dynbalancer_file.documents import parse
 
-Definition = TypeVar("Definition", Router, Service, Middleware, Certificate)
+Definition = TypeVar("Definition", Router, Service, Middleware, Certificate, ServersTransport)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +50,18 @@ def read(
     content: bytes | str,
     before: Reading | None,
     read_certificate: ReadCertificate | None = None,
+    read_pem: ReadPem | None = None,
 ) -> Reading:
     """What is in force once ``content`` was read; a str says why it could not be.
 
-    ``read_certificate`` gives the certificates that it names.
+    ``read_certificate`` gives the certificates that it names, ``read_pem`` what a file of them says.
     """
     where = f"file {name}"
     try:
         if isinstance(content, str):
             raise ConfigurationError(where, f"can't be read: {content}")
         document = parse(where, name, content)
-        found = from_document(document.value, where, document.line_of, read_certificate)
+        found = from_document(document.value, where, document.line_of, read_certificate, read_pem)
     except ConfigurationError as error:
         found = Configuration(problems=(error.as_problem(),))
         return _keep(before, found) or Reading(name, problems=found.problems)
@@ -82,6 +91,7 @@ def together(readings: Iterable[Reading]) -> Configuration:
     services: dict[str, Service] = {}
     middlewares: dict[str, Middleware] = {}
     certificates: dict[str, Certificate] = {}
+    transports: dict[str, ServersTransport] = {}
     problems: list[Problem] = []
     items: list[Item] = []
     for reading in readings:
@@ -91,10 +101,13 @@ def together(readings: Iterable[Reading]) -> Configuration:
             *_join("service", services, found.services, reading, problems),
             *_join("middleware", middlewares, found.middlewares, reading, problems),
             *_join_certificates(certificates, found.certificates),
+            *_join("serversTransport", transports, found.transports, reading, problems),
         ]
         problems.extend(reading.problems)
         items.append(_item(reading, tuple(dict.fromkeys(gave))))
-    return Configuration(routers, services, middlewares, tuple(problems), tuple(items), certificates)
+    return Configuration(
+        routers, services, middlewares, tuple(problems), tuple(items), certificates, transports
+    )
 
 
 def _join(

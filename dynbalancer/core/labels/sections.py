@@ -6,14 +6,16 @@ from typing import Any
 
 from dynbalancer.core.labels.findings import Findings, Label
 from dynbalancer.core.labels.sheet import Fields
+from dynbalancer.core.labels.values import boolean
 from dynbalancer.core.schema import WrongValueError, describe
-from dynbalancer.core.sections import BELOW, READERS
+from dynbalancer.core.sections import BELOW, READERS, Section
 
 
 def section_of(word: str, prefix: str, fields: Fields, findings: Findings) -> Any:
     """What the labels below ``prefix`` say of the section ``word``; None where there are none, or it can't be used.
 
-    ``fields`` has labels by their lower-case keys. An empty value counts as absent.
+    ``fields`` has labels by their lower-case keys. An empty value counts as absent. ``…sticky.cookie=true`` is a
+    section with nothing but defaults.
     """
     section = BELOW[word]
     given: dict[str, Any] = {}
@@ -32,7 +34,7 @@ def section_of(word: str, prefix: str, fields: Fields, findings: Findings) -> An
             findings.label(label.key, f"expected {wrong.expected}{shown}", wrong.hint)
             usable = usable and not (key.required or key.restricts)
     if not labels:
-        return None
+        return _switched_on(fields.get(prefix[:-1]), section, findings)
     missing = [key for key in section.keys if key.required and key.name not in labels]
     for key in missing:
         root = next(iter(labels.values())).rpartition(".")[0]
@@ -45,6 +47,15 @@ def section_of(word: str, prefix: str, fields: Fields, findings: Findings) -> An
     for name, why, severity in section.doubts(made, given):
         findings.label(labels.get(name, next(iter(labels.values()))), why, severity=severity)
     return made
+
+
+def _switched_on(label: Label | None, section: Section, findings: Findings) -> Any:
+    """The section by its own name alone: true, or an empty value, is all its defaults."""
+    if label is None or any(key.required for key in section.keys):
+        return None
+    # An empty value is as good as true here, unlike elsewhere (Traefik's allowEmpty).
+    on = not label.value.strip() or boolean(label, False, findings)
+    return section.make() if on else None
 
 
 def _value(label: Label | None) -> tuple[Any, Label | None]:

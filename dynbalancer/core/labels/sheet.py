@@ -175,15 +175,10 @@ def _sort_field(sheet: Sheet, label: Label, kind: str, name: str, key: str, find
         return
     table = sheet.routers if kind == "routers" else sheet.services
     fields = table.setdefault(_same_name(name, table), {})
-    if use == words.RESTRICTS and kind == "routers":
+    if use == words.RESTRICTS:
         if label.value.partition("@")[0].strip() not in ("", "default"):
             findings.label(label.key, NOT_OPENED)
             sheet.restricted_routers.setdefault(name.lower(), label.key)
-    elif use == words.RESTRICTS:
-        findings.label(
-            label.key, "middlewares of a service are not supported in this version; it is not opened"
-        )
-        sheet.restricted_services.setdefault(name.lower(), label.key)
     elif use == words.LATER and (key.startswith("observability.") or not is_false(label.value)):
         # What is switched off is as good as not there, but for what would otherwise be on.
         findings.label(label.key, NOT_YET, severity="warning")

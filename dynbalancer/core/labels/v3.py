@@ -11,7 +11,7 @@ from dynbalancer.core.labels.addresses import Place, server_at, state_of
 from dynbalancer.core.labels.drafts import Reading, RouterDraft, ServiceDraft
 from dynbalancer.core.labels.findings import Findings, Label
 from dynbalancer.core.labels.sections import section_of
-from dynbalancer.core.labels.sheet import NOT_YET, Fields, Sheet
+from dynbalancer.core.labels.sheet import Fields, Sheet
 from dynbalancer.core.labels.values import boolean, choice, csv, integer, is_false, text
 from dynbalancer.core.model import Middleware, Router, Server, Service
 from dynbalancer.core.schema import MIDDLEWARE_TYPES, WrongValueError, server_url
@@ -70,23 +70,28 @@ def _read_service(
         return fields.get(f"loadbalancer.{key}")
 
     container = place.container
-    strategy = choice(option("strategy"), "wrr", _STRATEGIES, findings)
-    chosen = option("strategy")
-    if chosen and strategy != "wrr":
-        findings.label(chosen.key, f"strategy {strategy} {NOT_YET}; wrr is used", severity="warning")
     servers: tuple[Server, ...] = ()
     if not container.stopped:
         found = _server(place, name, fields, port, findings)
         if found is None:
             return
         servers = found
-    passes = boolean(option("passhostheader"), True, findings)
+    sticky, alone = option("sticky.cookie"), option("sticky")
+    if alone and not sticky and not any(key.startswith("loadbalancer.sticky.") for key in fields):
+        findings.label(alone.key, "does nothing by itself", f"write {alone.key}.cookie=true", "warning")
+    flush = section_of("responseForwarding", "loadbalancer.responseforwarding.", fields, findings)
     service = Service(
         name,
         servers,
-        pass_host_header=passes,
+        choice(option("strategy"), "wrr", _STRATEGIES, findings),
+        boolean(option("passhostheader"), True, findings),
         origin=f"container {container.name}",
+        sticky=section_of("cookie", "loadbalancer.sticky.cookie.", fields, findings),
         health_check=section_of("healthCheck", "loadbalancer.healthcheck.", fields, findings),
+        passive_health=section_of("passiveHealthCheck", "loadbalancer.passivehealthcheck.", fields, findings),
+        transport=text(option("serverstransport")),
+        middlewares=csv(text(fields.get("middlewares"))),
+        **({} if flush is None else {"flush_interval": flush}),
     )
     reading.services.append(ServiceDraft(service, container))
 

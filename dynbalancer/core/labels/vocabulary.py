@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+
+from dynbalancer.core.schema import LOAD_BALANCER, Key
+from dynbalancer.core.sections import BELOW
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -108,25 +111,26 @@ V3_ROUTER: dict[str, str] = {
     **{f"observability.{key}": LATER for key in ("accesslogs", "metrics", "tracing", "traceverbosity")},
 }
 
+
+def _fields_of(table: Iterable[Key], prefix: str) -> Iterator[tuple[str, str]]:
+    """The labels for the keys of a section, and of those below it."""
+    for key in table:
+        name = f"{prefix}{key.name.lower()}"
+        if key.kind == "section" and key.name in BELOW:
+            yield from _fields_of(BELOW[key.name].keys, f"{name}.")
+        elif key.kind not in ("fields", "sections"):
+            yield name, USED if key.attribute else LATER
+
+
+_SERVER = _words(
+    "server.port server.scheme server.url server.weight server.preservepath sticky sticky.cookie"
+)
+_BALANCER = [key for key in LOAD_BALANCER if key.name != "middlewares"]
+
 V3_SERVICE: dict[str, str] = {
-    **{
-        f"loadbalancer.{key}": USED
-        for key in _words(
-            """server.port server.scheme server.url server.weight server.preservepath strategy passhostheader
-    healthcheck.path healthcheck.scheme healthcheck.mode healthcheck.hostname healthcheck.port
-    healthcheck.interval healthcheck.unhealthyinterval healthcheck.timeout healthcheck.method
-    healthcheck.status healthcheck.followredirects"""
-        )
-    },
-    **{
-        f"loadbalancer.{key}": LATER
-        for key in _words(
-            """serverstransport responseforwarding.flushinterval sticky sticky.cookie sticky.cookie.name
-    sticky.cookie.secure sticky.cookie.httponly sticky.cookie.samesite sticky.cookie.maxage
-    sticky.cookie.path sticky.cookie.domain passivehealthcheck.failurewindow passivehealthcheck.maxfailedattempts"""
-        )
-    },
-    "middlewares": RESTRICTS,
+    **{f"loadbalancer.{key}": USED for key in _SERVER},
+    **dict(_fields_of(_BALANCER, "loadbalancer.")),
+    "middlewares": USED,
 }
 #: Keys below which any name may follow.
 _V3_OPEN = {"loadbalancer.healthcheck.headers.": USED, "tls.domains[": LATER}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dynbalancer.core.labels import v3
@@ -10,7 +12,7 @@ from dynbalancer.core.labels.containers import Container, Defaults
 from dynbalancer.core.labels.drafts import Reading
 from dynbalancer.core.labels.findings import Findings
 from dynbalancer.core.labels.sheet import sheet_of
-from dynbalancer.core.model import Middleware, Router
+from dynbalancer.core.model import Middleware, PassiveHealth, Router, Service, Sticky
 
 COMPOSE = {"com.docker.compose.project": "proj", "com.docker.compose.service": "web"}
 ROUTER = "traefik.http.routers.web"
@@ -191,8 +193,8 @@ def test_a_v1_port_beside_v3_labels_counts() -> None:
         (f"{SERVICE}.strategy", "best", "'best' is unknown; wrr is used"),
         (
             f"{SERVICE}.strategy",
-            "p2c",
-            "strategy p2c is understood, but not supported in this version; wrr is used",
+            "p3c",
+            "'p3c' is unknown; wrr is used",
         ),
     ],
 )
@@ -318,7 +320,7 @@ def test_a_middleware_of_two_types_is_left_out() -> None:
         ({f"{ROUTER}.midlewares": "auth"}, True),
         ({f"{SERVICE}.middlewares": "auth", f"{SERVICE}.server.port": "80"}, True),
         ({f"{ROUTER}.http.middlewares": "auth"}, True),
-        ({"traefik.http.services.web.middlewares": "auth"}, True),
+        ({"traefik.http.services.web.middlewares": "auth"}, False),
         ({"traefik.frontend.auth.basic.users": "a:b"}, True),
         ({"traefik.frontend.auth.basic.users": "a:b", f"{ROUTER}.middlewares": "auth"}, False),
     ],
@@ -329,10 +331,54 @@ def test_a_router_that_may_be_protected_is_not_opened_without(labels: dict[str, 
     assert not refused or findings.problems
 
 
-def test_a_service_with_middlewares_is_not_made() -> None:
-    reading, findings = read({**RULE, "traefik.http.services.web.middlewares": "auth"})
-    assert reading.services == []
-    assert findings.problems[0].severity == "error"
+def service_of(**labels: str) -> tuple[Service, list[str]]:
+    """The service of a container with these labels, and what is said about them."""
+    named = {f"{SERVICE}.{key.replace('_', '.')}": value for key, value in labels.items()}
+    reading, findings = read({**RULE, **named})
+    return reading.services[0].service, [f"{one.why}; {one.hint}" for one in findings.problems]
+
+
+def test_what_a_service_is_besides_its_servers() -> None:
+    service, said = service_of(
+        strategy="P2C",
+        sticky_cookie_name="pin",
+        sticky_cookie_secure="true",
+        sticky_cookie_sameSite="Lax",
+        sticky_cookie_maxAge="60",
+        passiveHealthCheck_failureWindow="3s",
+        passiveHealthCheck_maxFailedAttempts="2",
+        responseForwarding_flushInterval="-1",
+        serversTransport="mutual@file",
+    )
+    assert said == []
+    assert service.strategy == "p2c"
+    assert service.sticky == Sticky("pin", secure=True, same_site="lax", max_age=60)
+    assert service.passive_health == PassiveHealth(3.0, 2)
+    assert (service.flush_interval, service.transport) == (-1.0, "mutual@file")
+
+
+@pytest.mark.parametrize(("value", "sticky"), [("true", Sticky()), ("", Sticky()), ("false", None)])
+def test_a_cookie_needs_no_option(value: str, sticky: Sticky | None) -> None:
+    assert service_of(sticky_cookie=value)[0].sticky == sticky
+
+
+def test_sticky_without_a_cookie_does_nothing_and_says_so() -> None:
+    service, said = service_of(sticky="true")
+    assert service.sticky is None
+    assert said == [f"does nothing by itself; write {SERVICE}.sticky.cookie=true"]
+    assert service_of(sticky="true", sticky_cookie="true") == (replace(service, sticky=Sticky()), [])
+
+
+def test_a_wrong_value_of_a_section_is_the_default() -> None:
+    service, said = service_of(sticky_cookie_secure="yes", sticky_cookie_name="pin")
+    assert service.sticky == Sticky("pin")
+    assert said == ["expected true or false, got the text 'yes'; "]
+
+
+def test_middlewares_of_a_service_are_in_their_order() -> None:
+    reading, findings = read({**RULE, "traefik.http.services.web.middlewares": "auth, add@file"})
+    assert reading.services[0].service.middlewares == ("auth", "add@file")
+    assert findings.problems == []
 
 
 def test_a_misspelt_protection_alone_makes_no_automatic_router() -> None:

@@ -59,8 +59,10 @@ def test_v1_keys_that_keep_requests_out(rest: str, restricts: bool) -> None:
         ("routers", "ruel", ""),
         ("services", "loadbalancer.server.port", words.USED),
         ("services", "loadbalancer.healthcheck.headers.X-A", words.USED),
-        ("services", "loadbalancer.sticky.cookie", words.LATER),
-        ("services", "middlewares", words.RESTRICTS),
+        ("services", "loadbalancer.sticky.cookie", words.USED),
+        ("services", "loadbalancer.sticky.cookie.samesite", words.USED),
+        ("services", "loadbalancer.passivehealthcheck.failurewindow", words.USED),
+        ("services", "middlewares", words.USED),
         ("services", "weighted.services", ""),
     ],
 )
