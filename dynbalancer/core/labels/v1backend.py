@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
 from typing import Any
 
 from dynbalancer.core.labels.findings import Findings, Label
+from dynbalancer.core.labels.sections import section_of
 from dynbalancer.core.labels.sheet import Fields
 from dynbalancer.core.labels.v1rules import Modifier
-from dynbalancer.core.labels.values import boolean, choice, duration, integer, text
-from dynbalancer.core.model import Sticky
+from dynbalancer.core.labels.values import boolean, choice, duration, integer, pairs, text
+from dynbalancer.core.model import HealthCheck, Sticky
+from dynbalancer.core.schema import WrongValueError
+from dynbalancer.core.sections import READERS
 
 _MOST = 2**63 - 1
 _SIZES = ("maxRequestBodyBytes", "memRequestBodyBytes", "maxResponseBodyBytes", "memResponseBodyBytes")
 _header_name = re.compile(r"request\.header\.([!#$%&'*+.^_`|~0-9A-Za-z-]+)").fullmatch
 _no_token = re.compile(r"[^!#$%&'*+.^_`|~0-9A-Za-z-]").sub
+_HEALTH = "backend.healthcheck."
 _STICKY = "_TRAEFIK_BACKEND"
 _STICKINESS = "backend.loadbalancer.stickiness"
 EXTRACTORS = "client.ip, request.host or request.header.NAME"
@@ -33,10 +38,31 @@ def terms_of(fields: Fields, backend: str, findings: Findings) -> dict[str, Any]
     sticky = _sticky(fields, backend, findings)
     if sticky is not None:
         terms["sticky"] = sticky
+    check = _health_check(fields, findings)
+    if check is not None:
+        terms["health_check"] = check
     flush = duration(fields.get("backend.responseForwarding.flushInterval"), findings)
     if flush:
         terms["flush_interval"] = flush
     return terms
+
+
+def _health_check(fields: Fields, findings: Findings) -> HealthCheck | None:
+    # v1 writes all header fields into one label.
+    own = {key: label for key, label in fields.items() if key != f"{_HEALTH}headers"}
+    check: HealthCheck | None = section_of("healthCheck", _HEALTH, own, findings)
+    if check is None:
+        return None
+    headers = fields.get(f"{_HEALTH}headers")
+    sent: tuple[tuple[str, str], ...] = ()
+    if headers is not None:
+        try:
+            sent = READERS["fields"](pairs(headers, findings))
+        except WrongValueError as wrong:
+            # What answers to a wrong question says nothing about a server.
+            findings.label(headers.key, f"expected {wrong.expected}; servers are not checked", wrong.hint)
+            return None
+    return replace(check, headers=sent, follow_redirects=False)
 
 
 def _sticky(fields: Fields, backend: str, findings: Findings) -> Sticky | None:

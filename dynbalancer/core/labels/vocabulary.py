@@ -51,17 +51,14 @@ _FRONTEND_USED = _words(
     headers.customFrameOptionsValue headers.customBrowserXSSValue headers.contentSecurityPolicy
     headers.publicKey headers.referrerPolicy"""
 )
-_BACKEND_LATER = _words(
-    """healthcheck.path healthcheck.scheme healthcheck.port
-    healthcheck.hostname healthcheck.interval healthcheck.headers"""
-)
 _BACKEND_USED = _words(
     """circuitbreaker.expression loadbalancer.method maxconn.amount maxconn.extractorfunc
     buffering.maxRequestBodyBytes buffering.memRequestBodyBytes buffering.maxResponseBodyBytes
     buffering.memResponseBodyBytes buffering.retryExpression
     loadbalancer.stickiness loadbalancer.stickiness.cookieName loadbalancer.stickiness.secure
     loadbalancer.stickiness.httpOnly loadbalancer.stickiness.sameSite loadbalancer.sticky
-    responseForwarding.flushInterval"""
+    responseForwarding.flushInterval healthcheck.path healthcheck.scheme healthcheck.port
+    healthcheck.hostname healthcheck.interval healthcheck.headers"""
 )
 
 _V1_USED = _words(
@@ -73,7 +70,6 @@ _V1_USED = _words(
 V1: dict[str, str] = {
     **dict.fromkeys(_V1_USED, USED),
     **dict.fromkeys(("portName", "portIndex", "backend.id", "backend.loadbalancer.swarm"), VOID),
-    **{f"backend.{key}": LATER for key in _BACKEND_LATER},
     **{f"backend.{key}": USED for key in _BACKEND_USED},
     **{f"frontend.{key}": LATER for key in _FRONTEND_LATER},
     **{f"frontend.passTLSClientCert.infos.{key}": USED for key in _INFOS},

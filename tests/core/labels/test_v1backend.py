@@ -8,7 +8,7 @@ import pytest
 
 from dynbalancer.core.labels.findings import Findings, Label
 from dynbalancer.core.labels.v1backend import cookie_name, is_extractor, options_of, terms_of
-from dynbalancer.core.model import Sticky
+from dynbalancer.core.model import HealthCheck, Sticky
 
 
 def read(**labels: str) -> tuple[list[tuple[str, dict[str, Any]]], list[str]]:
@@ -145,3 +145,44 @@ def test_options_of_a_cookie_that_is_not_there_are_told() -> None:
 )
 def test_how_often_answers_are_flushed(written: str, wanted: dict[str, Any]) -> None:
     assert terms(responseForwarding__flushInterval=written) == (wanted, [])
+
+
+def test_health_check_with_all_its_options() -> None:
+    check, problems = terms(
+        healthcheck__path="/health",
+        healthcheck__scheme="https",
+        healthcheck__port="8080",
+        healthcheck__hostname="h.example",
+        healthcheck__interval="10s",
+        healthcheck__headers="X-A:1||X-B:2",
+    )
+    assert problems == []
+    assert check == {
+        "health_check": HealthCheck(
+            path="/health",
+            scheme="https",
+            port=8080,
+            hostname="h.example",
+            interval=10.0,
+            headers=(("X-A", "1"), ("X-B", "2")),
+            follow_redirects=False,
+        )
+    }
+
+
+def test_health_check_needs_a_path() -> None:
+    check, problems = terms(healthcheck__interval="10s")
+    assert check == {}
+    assert problems == ["healthCheck is not used: its path is missing"]
+
+
+def test_interval_that_can_not_be_read_is_the_usual_one() -> None:
+    check, problems = terms(healthcheck__path="/health", healthcheck__interval="often")
+    assert check["health_check"].interval == 30.0
+    assert len(problems) == 1
+
+
+def test_question_that_can_not_be_asked_takes_no_server_out() -> None:
+    check, problems = terms(healthcheck__path="/health", healthcheck__headers="Content-Length:1")
+    assert check == {}
+    assert "servers are not checked" in problems[0]

@@ -21,7 +21,7 @@ from dynbalancer.core.labels import vocabulary as words
         ("frontend.auth.forward.address", "frontend.auth.forward.address", words.USED),
         ("frontend.whitelist.sourcerange", "frontend.whiteList.sourceRange", words.USED),
         ("frontend.redirect.entryPoint", "frontend.redirect.entryPoint", words.USED),
-        ("backend.healthcheck.path", "backend.healthcheck.path", words.LATER),
+        ("backend.healthcheck.path", "backend.healthcheck.path", words.USED),
         ("portName", "portName", words.VOID),
     ],
 )
