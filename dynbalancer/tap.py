@@ -100,7 +100,7 @@ def assemble(
             secret=token_hex(32),
         )
         compile_table = compiler(settings.entry_points, reactor.seconds, fetch)
-        router = RouterService(compile_table, reactor, throttle=settings.throttle)
+        router = RouterService(compile_table, reactor, throttle=settings.throttle, own=settings.routing)
         providers = [_provider(name, settings, router, reactor) for name in settings.providers]
         if settings.certificates:
             sink = router.sink_for(GivenCertificates.name)

@@ -108,7 +108,7 @@ class Api:
 
     @app.route("/api/overview")
     def overview(self, request: Request) -> bytes:
-        names = [status.name for status in self._sources.router.providers]
+        names = [status.name for status in self._sources.router.providers if status.name != "internal"]
         found = traefik3.overview(self._sources.runtime(), names, access_log=self._sources.access_log)
         return as_json(request, found)
 

@@ -26,9 +26,13 @@ def normalised(text: str) -> str:
 
 
 def providers(statuses: Iterable[ProviderStatus], entry_points: Sequence[EntryPoint]) -> Json:
-    """Everything, by provider."""
+    """Everything, by provider, but for what entry points ask for: v1 has that among their own settings."""
     defaults = default_entry_points(entry_points)
-    return {status.name: provider(status.configuration, defaults) for status in statuses}
+    return {
+        status.name: provider(status.configuration, defaults)
+        for status in statuses
+        if status.name != "internal"
+    }
 
 
 def provider(configuration: Configuration, default_points: Sequence[str]) -> Json:

@@ -246,8 +246,11 @@ def entry_point(point: EntryPoint) -> Json:
         forwarded["insecure"] = True
     if point.trusted:
         forwarded["trustedIPs"] = list(point.trusted)
-    if point.tls:
-        found["http"] = {"tls": {}}
+    http: Json = {"tls": {}} if point.tls else {}
+    if point.middlewares:
+        http["middlewares"] = list(point.middlewares)
+    if http:
+        found["http"] = http
     if point.proxy_trust_all:
         found["proxyProtocol"] = {"insecure": True}
     elif point.proxy_trusted:

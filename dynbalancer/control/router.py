@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     Compile = Callable[[Configuration, int, RoutingTable | None], RoutingTable]
     Listener = Callable[[RoutingTable, RoutingTable], object]
 
+#: The provider of what entry points ask for.
+PROVIDER = "internal"
+
 #: How many changes are remembered, and how many causes are spelled out for one of them.
 HISTORY = 100
 CAUSES = 3
@@ -71,7 +74,9 @@ class RouterService(Service):
         *,
         throttle: float = 0.1,
         wall_time: Callable[[], float] = time.time,
+        own: Configuration | None = None,
     ) -> None:
+        """``own`` is there from the beginning, as what provider ``internal`` said."""
         self._compile = compile_table
         self._clock = clock
         self._throttle = throttle
@@ -85,7 +90,10 @@ class RouterService(Service):
         self._failure: Problem | None = None
         self._stopped = False
         self.history: deque[Change] = deque(maxlen=HISTORY)
-        self.configuration = Configuration()
+        if own is not None and own.routing != Configuration().routing:
+            now = wall_time()
+            self._statuses[PROVIDER] = ProviderStatus(PROVIDER, "fresh", now, now, "", own)
+        self.configuration = self._merged()
         self.table = compile_table(self.configuration, 0, None)
         self.problems: tuple[Problem, ...] = tuple(self.table.problems)
 

@@ -6,7 +6,7 @@ Everything here is done in small steps, so that whoever serves requests can do s
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
@@ -25,6 +25,8 @@ MakeService = Callable[[model.Service, Any], Any]
 
 #: Above this a priority is ours.
 HIGHEST_PRIORITY = 2**63 - 1 - 1000
+#: How the names of routers end that entry points ask for.
+OURS = "@internal"
 #: In which order problems are told.
 RANKS = {"middleware": 0, "service": 1, "router": 2}
 
@@ -117,6 +119,7 @@ class _Compiler:
         self._old: Mapping[str, model.Router] = old.routers
         self._new = configuration.routers
         self._points = tuple(entry.name for entry in entry_points)
+        self._before_all = {entry.name: entry.middlewares for entry in entry_points if entry.middlewares}
         self._default_points = tuple(entry.name for entry in entry_points if entry.as_default) or self._points
         self._only_tls = frozenset(entry.name for entry in entry_points if entry.tls)
         self._routes = before.routes.draft()
@@ -145,12 +148,19 @@ class _Compiler:
         """Keep the lists of who uses what."""
         for family, before, now in (
             (self.services, _service_of(old), _service_of(new)),
-            (self.middlewares, _middlewares_of(old), _middlewares_of(new)),
+            (self.middlewares, self._middlewares_of(old), self._middlewares_of(new)),
         ):
             for used in before - now:
                 family.users.remove(used, name)
             for used in now - before:
                 family.users.add(used, name)
+
+    def _middlewares_of(self, router: model.Router | None) -> set[str]:
+        if router is None:
+            return set()
+        # Those of all entry points: one too many only looks at a router once too often.
+        every = chain(router.middlewares, *self._before_all.values())
+        return {plain(name) for name in every}
 
     def _drop(self, router: model.Router) -> None:
         """Forget what the last table had of a router."""
@@ -164,14 +174,14 @@ class _Compiler:
         self._twins.remove((route.router.dialect, route.rule), route)
         self._count(route, -1)
         for place in route.places(self._only_tls):
-            self._index(place).remove(route.read.hosts, route)
+            self._index(place).remove(route.read.hosts, route.on(place[0]))
 
     def _put(self, route: Route) -> None:
         self._routes[route.name] = route
         self._twins.add((route.router.dialect, route.rule), route)
         self._count(route, 1)
         for place in route.places(self._only_tls):
-            self._index(place).add(route.read.hosts, route)
+            self._index(place).add(route.read.hosts, route.on(place[0]))
 
     def _count(self, route: Route, step: int) -> None:
         if route.router.tls:
@@ -195,28 +205,26 @@ class _Compiler:
         service = self._try(errors, self._service, router)
         points = self._entry_points(router, errors, said)
         middlewares = [self._try(errors, self._middleware, router, name) or () for name in router.middlewares]
-        if router.priority > HIGHEST_PRIORITY:
+        points, ahead = self._with_middlewares(router, points, errors, said)
+        if router.priority > HIGHEST_PRIORITY and not router.name.endswith(OURS):
             why = f"priority {router.priority} is above the highest allowed, {HIGHEST_PRIORITY}"
             errors.append(ConfigurationError("", why))
         if errors:
             said += [said_of("router", router, error) for error in errors]
             self._disabled[router.name] = tuple(error.why for error in errors)
         else:
-            live = self.services.live.get(service)
-            priority = priority_of(router)
-            self._put(
-                Route(
-                    router.name,
-                    router,
-                    read,
-                    read.matches,
-                    tuple(chain.from_iterable(middlewares)),
-                    live,
-                    service,
-                    priority,
-                    points,
-                )
+            route = Route(
+                router.name,
+                router,
+                read,
+                read.matches,
+                tuple(chain.from_iterable(middlewares)),
+                self.services.live.get(service),
+                service,
+                priority_of(router),
+                points,
             )
+            self._put(_varied(route, ahead) if ahead else route)
         self._complaints.say("router", router, said)
 
     @staticmethod
@@ -254,6 +262,33 @@ class _Compiler:
         for leaf in leaves:
             family.check(leaf, router)
         return tuple(family.live.get(leaf) for leaf in leaves)
+
+    def _with_middlewares(
+        self,
+        router: model.Router,
+        points: tuple[str, ...],
+        errors: list[ConfigurationError],
+        said: list[Said],
+    ) -> tuple[tuple[str, ...], dict[str, tuple[Any, ...]]]:
+        """The entry points whose own middlewares can be used, and those of each; on the others it must not answer."""
+        if not self._before_all:
+            return points, {}
+        ahead: dict[str, tuple[Any, ...]] = {}
+        failed: list[ConfigurationError] = []
+        for name in points:
+            if name in self._before_all:
+                wrong: list[ConfigurationError] = []
+                found = [
+                    self._try(wrong, self._middleware, router, one) or () for one in self._before_all[name]
+                ]
+                ahead[name] = tuple(chain.from_iterable(found))
+                failed += [ConfigurationError("", f"entryPoint {name}: {one.why}", one.hint) for one in wrong]
+                points = tuple(point for point in points if point != name) if wrong else points
+        if failed and not points:
+            errors += failed
+        else:
+            said += [said_of("router", router, error) for error in failed]
+        return points, {name: ahead[name] for name in points if name in ahead}
 
     def _entry_points(
         self, router: model.Router, errors: list[ConfigurationError], said: list[Said]
@@ -325,8 +360,13 @@ def _service_of(router: model.Router | None) -> set[str]:
     return set() if router is None else {plain(router.service)}
 
 
-def _middlewares_of(router: model.Router | None) -> set[str]:
-    return set() if router is None else {plain(name) for name in router.middlewares}
+def _varied(route: Route, ahead: Mapping[str, tuple[Any, ...]]) -> Route:
+    """The same with a variant for each entry point that has middlewares of its own, which come first there."""
+    variants = {
+        name: replace(route, middlewares=(*before, *route.middlewares), entry_points=(name,))
+        for name, before in ahead.items()
+    }
+    return replace(route, variants=variants)
 
 
 def _same_rule(one: model.Router, other: model.Router) -> bool:

@@ -69,7 +69,7 @@ def explain(table: RoutingTable, exchange: Exchange) -> Explanation:
         _candidate(route, trace, _verdict(route, trace, winner))
         for route, trace in zip(tried, traces, strict=True)
     ]
-    elsewhere = [*_elsewhere(table, exchange, set(tried)), *_disabled(table, exchange)]
+    elsewhere = [*_elsewhere(table, exchange, {route.name for route in tried}), *_disabled(table, exchange)]
     return Explanation(winner, (*candidates, *elsewhere), _summary(table, exchange, winner, tried))
 
 
@@ -92,11 +92,11 @@ def _clauses(trace: Trace) -> Iterator[str]:
         yield f"{clause.node} is {'true' if clause.matched else 'false'}"
 
 
-def _elsewhere(table: RoutingTable, exchange: Exchange, tried: set[Route]) -> Iterator[Candidate]:
+def _elsewhere(table: RoutingTable, exchange: Exchange, tried: set[str]) -> Iterator[Candidate]:
     """Those whose rule matches, but which aren't asked on this entry point or in this scheme."""
     entry_point = exchange.entry_point.name
     for route in table.routes:
-        trace = None if route in tried else route.rule.trace(exchange)
+        trace = None if route.name in tried else route.rule.trace(exchange)
         if trace is None or not trace.matched:
             continue
         if entry_point not in route.entry_points:

@@ -33,6 +33,7 @@ class EntryPoint:
     ``as_default``: routers that name no entry point use those with this mark, or all where none has it.
     ``tls``: only TLS is spoken here, and every router attached to it answers over TLS, whatever it says itself.
     Addresses in ``proxy_trusted`` may begin with a PROXY header that says who the client is.
+    ``middlewares`` see the requests of every router attached to it, before the router's own.
     """
 
     name: str
@@ -44,6 +45,7 @@ class EntryPoint:
     tls: bool = False
     proxy_trusted: tuple[str, ...] = ()
     proxy_trust_all: bool = False
+    middlewares: tuple[str, ...] = ()
 
     @property
     def takes_proxy_header(self) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -37,7 +37,10 @@ def read_rule(text: str, dialect: str) -> Read:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Route:
-    """A router, compiled. ``matches`` tests what the host index didn't; None: nothing."""
+    """A router, compiled. ``matches`` tests what the host index didn't; None: nothing.
+
+    ``variants`` take its place on entry points that have middlewares of their own.
+    """
 
     name: str
     router: model.Router
@@ -48,6 +51,11 @@ class Route:
     service_name: str
     priority: int
     entry_points: tuple[str, ...]
+    variants: Mapping[str, Route] = field(default_factory=lambda: model.NOTHING)
+
+    def on(self, entry_point: str) -> Route:
+        """The one that answers there."""
+        return self.variants.get(entry_point, self)
 
     @property
     def rule(self) -> Node:

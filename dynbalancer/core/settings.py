@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dynbalancer.core.model import NOTHING, Certificate, EntryPoint
+from dynbalancer.core.model import NOTHING, Certificate, Configuration, EntryPoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,8 @@ class Settings:
     logged, in seconds; 0 is for ever.
     ``secret`` is drawn at start, in hexadecimal: what workers sign and know again by it counts in all of them.
     ``certificates`` are pairs of files (or PEM texts), the certificate and its key; ``default_certificate`` is made at
-    start, for names that no other certificate has.
+    start, for names that no other certificate has. ``routing`` is what entry points ask for, redirections and
+    middlewares of their own; whoever routes knows it as provider ``internal``.
     """
 
     entry_points: tuple[EntryPoint, ...] = (EntryPoint("http", 80),)
@@ -108,3 +109,4 @@ class Settings:
     secret: str = field(default="", repr=False)
     certificates: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     default_certificate: Certificate | None = None
+    routing: Configuration = field(default_factory=Configuration)

@@ -15,7 +15,9 @@ from dynbalancer.core.settings import AccessLogSettings, Limits, Settings
 from dynbalancer.errors import ConfigurationError
 
 #: What stays in the parent.
-PRIVATE = ("providers", "api", "certificates")
+PRIVATE = ("providers", "api", "certificates", "routing")
+
+_LISTS = ("trusted", "proxy_trusted", "middlewares")
 
 _PLAIN = tuple(
     field.name
@@ -62,4 +64,4 @@ def _certificate(found: Mapping[str, Any]) -> Certificate:
 
 
 def _entry_point(found: Mapping[str, Any]) -> EntryPoint:
-    return EntryPoint(**{**found, **{name: tuple(found[name]) for name in ("trusted", "proxy_trusted")}})
+    return EntryPoint(**{**found, **{name: tuple(found[name]) for name in _LISTS}})

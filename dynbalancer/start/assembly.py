@@ -11,6 +11,7 @@ from dynbalancer.core.model import EntryPoint
 from dynbalancer.core.settings import ApiSettings, Limits, Settings
 from dynbalancer.errors import ConfigurationError, Problem, did_you_mean
 from dynbalancer.start.accesslog import access_log
+from dynbalancer.start.entrypoints import with_routing
 from dynbalancer.start.flags import Flag, Given, Vocabulary
 
 DEFAULTS = Settings()
@@ -46,8 +47,10 @@ class Assembly:
     def settings(self) -> Settings:
         """All of them. Raises ConfigurationError where two contradict each other."""
         workers = self._get("workers", -1)
+        entry_points, routing = with_routing(self._entry_points(), self._chosen)
         return Settings(
-            entry_points=self._entry_points(),
+            entry_points=entry_points,
+            routing=routing,
             api=self._api(),
             providers=self._providers(),
             workers=self._cpus if workers < 0 else workers,

@@ -156,9 +156,16 @@ def plain(text: str) -> str:
     return text
 
 
+def redirect_scheme(text: str) -> str:
+    """What a redirect leads to."""
+    if text.strip().lower() not in ("http", "https"):
+        raise ValueError(f"{text!r} is neither http nor https")
+    return text.strip().lower()
+
+
 def whole(text: str) -> int:
     """A whole number, negative ones too."""
-    if not re.fullmatch(r"[+-]?\d{1,15}", text.strip()):
+    if not re.fullmatch(r"[+-]?\d{1,19}", text.strip()):
         raise ValueError(f"{text!r} is not a whole number")
     return int(text)
 
@@ -218,12 +225,49 @@ FIXED = (
     Flag("configfile", plain, "", "A YAML or TOML file of these settings, nested.", FILES),
 )
 
+#: Settings of an entry point that do something to all requests there: Traefik 3's, then Traefik 1's.
+OWN_ROUTING = (
+    Flag("http.middlewares", plain, "", "Middlewares before those of its routers.", ENTRY, many=True),
+    Flag("http.redirections.entrypoint.to", plain, "", "Redirect all to this entry point, or :PORT.", ENTRY),
+    Flag("http.redirections.entrypoint.scheme", redirect_scheme, "https", "Scheme there.", ENTRY),
+    Flag("http.redirections.entrypoint.permanent", boolean, "true", "With 301 and 308.", ENTRY),
+    Flag("http.redirections.entrypoint.priority", whole, str(2**63 - 2), "Bigger goes first.", ENTRY),
+    Flag("redirect.entrypoint", plain, "", "Traefik 1: redirect all to this entry point.", ENTRY),
+    Flag("redirect.regex", plain, "", "Traefik 1: redirect URLs with this pattern …", ENTRY),
+    Flag("redirect.replacement", plain, "", "… to this.", ENTRY),
+    Flag("redirect.permanent", boolean, "false", "With 301 and 308.", ENTRY),
+    Flag("whitelist.sourcerange", network, "", "Traefik 1: who is let in.", ENTRY, many=True),
+    Flag("whitelistsourcerange", network, "", "The older name of the same.", ENTRY, many=True),
+    Flag("whitelist.usexforwardedfor", boolean, "false", "Any entry of X-Forwarded-For counts.", ENTRY),
+    Flag("auth.basic.users", plain, "", "Traefik 1: who is let in with a password.", ENTRY, many=True),
+    Flag("auth.basic.removeheader", boolean, "false", "Servers don't see it.", ENTRY),
+    Flag("auth.digest.users", plain, "", "The same with a digest of it.", ENTRY, many=True),
+    Flag("auth.digest.removeheader", boolean, "false", "Servers don't see it.", ENTRY),
+    Flag("auth.headerfield", plain, "", "Field that tells servers the user's name.", ENTRY),
+    Flag("auth.forward.address", plain, "", "Traefik 1: who is asked whether to let somebody in.", ENTRY),
+    Flag(
+        "auth.forward.authresponseheaders",
+        plain,
+        "",
+        "Fields of its answer for the server.",
+        ENTRY,
+        many=True,
+    ),
+    Flag("auth.forward.trustforwardheader", boolean, "false", "Keep X-Forwarded-* for it.", ENTRY),
+    Flag("auth.forward.tls.ca", plain, "", "File of authorities to trust.", ENTRY),
+    Flag("auth.forward.tls.caoptional", boolean, "false", "Take it without a certificate too.", ENTRY),
+    Flag("auth.forward.tls.cert", plain, "", "File of our certificate there.", ENTRY),
+    Flag("auth.forward.tls.key", plain, "", "File of its key.", ENTRY),
+    Flag("auth.forward.tls.insecureskipverify", boolean, "false", "Accept any certificate.", ENTRY),
+)
+
 #: Settings of one entry point: ``--entrypoints.NAME.…``.
 ENTRY_POINT = (
     Flag("address", address, "", "Where it listens.", ENTRY),
     Flag("asdefault", boolean, "false", "Routers that name no entry point use this one.", ENTRY),
     Flag("http.tls", boolean, "false", "Speak only TLS here; its routers answer over it.", ENTRY),
     Flag("tls", certificates, "false", "The same; or CERTIFICATE,KEY files, pairs with ; between.", ENTRY),
+    *OWN_ROUTING,
     Flag("forwardedheaders.trustedips", network, "", "Peers that may set X-Forwarded-*.", ENTRY, many=True),
     Flag("forwardedheaders.insecure", boolean, "false", "Every peer may set X-Forwarded-*.", ENTRY),
     Flag(

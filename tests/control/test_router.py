@@ -63,6 +63,24 @@ class RouterCase(SynchronousTestCase):
         ]
 
 
+class OwnTests(RouterCase):
+    """What entry points ask for is there before any provider speaks."""
+
+    def test_what_is_ours_is_in_force_from_the_beginning_and_stays(self) -> None:
+        router = RouterService(self.compile, self.clock, own=web("192.0.2.9"))
+        self.assertEqual(list(router.table.configuration.routers), ["web@internal"])
+        self.assertEqual(
+            [(status.name, status.state) for status in router.providers], [("internal", "fresh")]
+        )
+        router.startService()
+        router.sink_for("docker").publish(web("192.0.2.1"))
+        self.assertEqual(list(router.table.configuration.routers), ["web@internal", "web@docker"])
+
+    def test_nothing_of_ours_is_no_provider(self) -> None:
+        router = RouterService(self.compile, self.clock, own=Configuration())
+        self.assertEqual(router.providers, ())
+
+
 class PublishingTests(RouterCase):
     """From publish to a table."""
 

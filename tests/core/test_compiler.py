@@ -261,3 +261,73 @@ def test_what_is_replaced_is_freed_without_the_collector() -> None:
 def test_large_table_is_made_in_small_steps() -> None:
     count, _ = steps(many(500), made(Configuration()))
     assert count > 3 * 500
+
+
+LIMITED = EntryPoint("limited", 8000, middlewares=("first@x", "second@x"))
+BEFORE_ALL = {
+    name: Middleware(name, "headers") for name in ("first@x", "second@x", "own@x", "second@y", "second@z")
+}
+
+
+def limited(*points: str, **more: Any) -> Configuration:
+    """A router on these entry points, with a middleware of its own."""
+    router = Router("r@x", "Host(`a.example`)", "s", points, ("own",), **more)
+    return Configuration({"r@x": router}, {"s@x": Service("s@x")}, BEFORE_ALL)
+
+
+def passed(table: RoutingTable, point: str) -> list[str] | None:
+    """Which middlewares a request passes that comes in there."""
+    route = table.route(exchange(entry_point=point, host=b"a.example"))
+    return None if route is None else [middleware.definition.name for middleware in route.middlewares]
+
+
+def test_middlewares_of_an_entry_point_come_before_those_of_its_routers() -> None:
+    table = made(limited("web", "limited"), points=(WEB, LIMITED))
+    assert passed(table, "limited") == ["first@x", "second@x", "own@x"]
+    assert passed(table, "web") == ["own@x"]
+    assert [route.entry_points for route in table.routes] == [("web", "limited")]
+
+
+def test_router_is_off_only_where_a_middleware_of_the_entry_point_can_not_be_used() -> None:
+    """What keeps requests out of one entry point must not be left out there."""
+    wanted = limited("web", "limited")
+    wanted = replace(wanted, middlewares={**BEFORE_ALL, "first@x": Middleware("first@x", "bad")})
+    table = made(wanted, points=(WEB, LIMITED))
+    assert (passed(table, "limited"), passed(table, "web")) == (None, ["own@x"])
+    assert [problem.why for problem in table.problems if problem.where == "router r@x"] == [
+        'entryPoint limited: middleware "first@x" can\'t be used: it is bad'
+    ]
+    alone = made(replace(wanted, routers=limited("limited").routers), points=(WEB, LIMITED))
+    assert alone.disabled == {"r@x": ('entryPoint limited: middleware "first@x" can\'t be used: it is bad',)}
+
+
+def test_router_follows_its_entry_point_s_middlewares_when_they_change() -> None:
+    points = (WEB, LIMITED)
+    wanted = limited("limited")
+    before = made(replace(wanted, middlewares={"own@x": BEFORE_ALL["own@x"]}), points=points)
+    assert passed(before, "limited") is None
+    table = made(wanted, before, points)
+    assert passed(table, "limited") == ["first@x", "second@x", "own@x"]
+    changed = {**BEFORE_ALL, "second@x": Middleware("second@x", "headers", {"a": "1"})}
+    after = made(replace(wanted, middlewares=changed), table, points)
+    assert shown(after) == shown(made(replace(wanted, middlewares=changed), points=points))
+    assert (
+        made(replace(wanted, routers={}), after, points).route(
+            exchange(entry_point="limited", host=b"a.example")
+        )
+        is None
+    )
+
+
+def test_what_is_explained_is_the_one_router() -> None:
+    table = made(limited("web", "limited"), points=(WEB, LIMITED))
+    explanation = table.explain(exchange(entry_point="limited", host=b"a.example"))
+    assert [candidate.name for candidate in explanation.candidates] == ["r@x"]
+
+
+def test_only_our_own_routers_may_have_the_highest_priorities() -> None:
+    wanted = limited("web", priority=2**63 - 2)
+    assert list(made(wanted).disabled) == ["r@x"]
+    (router,) = wanted.routers.values()
+    ours = replace(wanted, routers={"r@internal": replace(router, name="r@internal", service="s@x")})
+    assert [route.name for route in made(ours).routes] == ["r@internal"]

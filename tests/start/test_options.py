@@ -208,7 +208,7 @@ def test_what_changes_nothing_for_clients_is_a_note() -> None:
         (["--entryPoints=Address::80"], "an entry point needs a name"),
         (["--entryPoints=Name:a Address::443 TLS.SniStrict:true"], "decides who gets in"),
         (["--entryPoints=Name:a Address::443 TLS:a.pem"], "pairs of files"),
-        (["--entryPoints=Name:a Address::80 Redirect.EntryPoint:https"], "decides who gets in"),
+        (["--entryPoints=Name:a Address::80 Redirect.EntryPoint:https"], "there is no entry point https"),
         (["--defaultentrypoints=web"], "there is no entry point web; there is http"),
         (["--configfile=d.yml"], "--configfile: d.yml can't be read: No such file or directory"),
         (["--entrypoints.web.address=:80", "--entrypoints.x.address=:80"], "web and x both want :80"),
