@@ -25,6 +25,12 @@ def forwarded_fields(head: RequestHead, client: bytes, server: bytes) -> list[Fi
     ]
 
 
+def with_host(fields: list[Field], authority: bytes) -> list[Field]:
+    """The fields that :func:`forwarded_fields` gave for another host, for this one. All else must be the same."""
+    client, _, *others = fields
+    return [client, (b"x-forwarded-host", authority, b"X-Forwarded-Host: %b\r\n" % authority), *others]
+
+
 def merge_forwarded(headers: Headers, fresh: list[Field]) -> None:
     """Add to what a trusted peer said: its fields stay, our client joins the list, our name replaces."""
     for lower, value, line in fresh:

@@ -8,6 +8,7 @@ from weakref import ref
 
 from dynbalancer.core.chunks import LAST_CHUNK, chunk
 from dynbalancer.core.exchange import CHUNKED, UNTIL_CLOSE, Field, RequestHead, ResponseHead
+from dynbalancer.core.forwarded import with_host
 from dynbalancer.core.http1 import write_request_head, write_response_head, write_trailers
 from dynbalancer.proxy.forwarding import Forwarding
 from dynbalancer.proxy.transports import reset
@@ -44,10 +45,15 @@ class ClientExchange(Forwarding):
         # A client rarely talks to two hosts over one connection: what was said last time mostly holds.
         connection = self.client_connection
         head = self.head
-        key = (head.authority, head.upgrade)
-        if connection.forwarded_for != key:
-            connection.forwarded_for = key
-            connection.forwarded = Forwarding.forwarded_fields(self, server)
+        if connection.forwarded_for != head.authority or head.upgrade is not None:
+            if connection.forwarded and head.port == connection.forwarded_port and head.upgrade is None:
+                fields = with_host(connection.forwarded, head.authority)
+            else:
+                fields = Forwarding.forwarded_fields(self, server)
+            if head.upgrade is not None:
+                return fields
+            connection.forwarded_for, connection.forwarded_port = head.authority, head.port
+            connection.forwarded = fields
         return connection.forwarded
 
     def send_interim(self, head: ResponseHead) -> None:

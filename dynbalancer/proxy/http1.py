@@ -90,7 +90,8 @@ class ServerConnection(RequestReader, Protocol):
         self._moved = 0
         self._last = b""
         self._known: KnownRequest | None = None
-        self.forwarded_for: tuple[bytes, bytes | None] | None = None
+        self.forwarded_for: bytes | None = None
+        self.forwarded_port: int | None = None
         self.forwarded: list[Field] = []
 
     # What the transport calls.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dynbalancer.core.exchange import Headers, RequestHead
-from dynbalancer.core.forwarded import TrustedPeers, forwarded_fields, merge_forwarded
+from dynbalancer.core.forwarded import TrustedPeers, forwarded_fields, merge_forwarded, with_host
 from dynbalancer.errors import ConfigurationError
 
 
@@ -38,6 +38,13 @@ def test_all_fields_are_set() -> None:
 def test_scheme_and_port(about: dict[str, object], proto: bytes, port: bytes) -> None:
     found = fields(**about)
     assert (found[b"X-Forwarded-Proto"], found[b"X-Forwarded-Port"]) == (proto, port)
+
+
+def test_fields_for_another_host_are_as_if_made_for_it() -> None:
+    one, other = (RequestHead(host=host, authority=host) for host in (b"a.example", b"b.example"))
+    made = forwarded_fields(one, b"192.0.2.1", b"proxy")
+    assert with_host(made, b"b.example") == forwarded_fields(other, b"192.0.2.1", b"proxy")
+    assert made == forwarded_fields(one, b"192.0.2.1", b"proxy")
 
 
 def test_what_a_trusted_peer_said_stays_and_the_client_joins_the_list() -> None:

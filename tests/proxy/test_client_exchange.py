@@ -228,3 +228,30 @@ class RepeatingElsewhere(ProxyCase):
                 b"GET / HTTP/1.1\r\nHost: %b:8080\r\n" % (b"one", b"two")[number % 2]
             )
             server.send(OK)
+
+
+class SeveralHosts(ProxyCase):
+    """A client that asks for one host after the other over its connection."""
+
+    router = Router("web", "PathPrefix(`/`)", "web")
+
+    def test_each_request_says_its_own_host_and_port(self) -> None:
+        client = self.client()
+        for authority, port in (
+            (b"a.example", b"80"),
+            (b"b.example", b"80"),
+            (b"b.example:81", b"81"),
+            (b"a.example", b"80"),
+        ):
+            client.send(GET.replace(b"a.example", authority))
+            asked = self.server.read()
+            assert b"\r\nX-Forwarded-Host: %b\r\nX-Forwarded-Port: %b\r\n" % (authority, port) in asked
+            self.server.send(OK)
+
+    def test_upgrade_in_between_says_its_own_scheme(self) -> None:
+        client = self.client()
+        upgrading = GET.replace(b"\r\n\r\n", b"\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+        for request, scheme in ((GET, b"http"), (upgrading, b"ws"), (GET, b"http")):
+            client.send(request)
+            assert b"\r\nX-Forwarded-Proto: %b\r\n" % scheme in self.server.read()
+            self.server.send(OK)
