@@ -57,6 +57,9 @@ class IRouter(Interface):
         "The core.table.RoutingTable in force. Read it once per request and keep it for that request."
     )
     configuration = Attribute("The merged model.Configuration in force; names carry their provider.")
+    said = Attribute(
+        "The same as the providers say it: servers that fail their health check are not down in it."
+    )
     problems = Attribute("Tuple of Problem: of every provider, of the merge, and of the compiler.")
     providers = Attribute("Tuple of model.ProviderStatus, in the order they were added.")
     history = Attribute("Sequence of model.Change, oldest first, at most 100.")
@@ -67,6 +70,13 @@ class IRouter(Interface):
     def subscribe(listener):
         """Call ``listener(old_table, new_table)`` after each swap, and on a change of problems or provider states with
         the same table twice. Returns a function that ends the subscription."""
+
+
+class IHealth(Interface):
+    """What health checks found. Implemented by control.healthchecks."""
+
+    def standing(service, url, instance):
+        """The core.health.Standing of a server of a service (its full name), or None where it is not checked."""
 
 
 class IWorkforce(Interface):

@@ -110,6 +110,7 @@ def assemble(
             settings, notes, router, providers, reactor, plan=plan, observer=observer, watchdog=watchdog
         )
         _add_forwarding(balancer, bound, plan)
+        _add_health(balancer)
         _add_admin(balancer, bound)
     except BaseException:
         bound.close()
@@ -197,6 +198,24 @@ def _add_forwarding(balancer: Balancer, bound: Bound, plan: privileges.Plan | No
     )
 
 
+def _add_health(balancer: Balancer) -> None:
+    from dynbalancer.control.healthchecks import HealthChecks
+    from dynbalancer.proxy.deadlines import Deadlines
+    from dynbalancer.proxy.probing import Prober
+    from dynbalancer.proxy.upstream import Connecting
+
+    settings, reactor = balancer.settings, balancer.reactor
+    connecting = Connecting(
+        reactor,
+        settings.limits,
+        Deadlines(reactor),
+        verify=settings.verify_upstream_tls,
+        ca_file=settings.upstream_ca,
+    )
+    prober = Prober(reactor, settings.limits, lambda question: (connecting.tls, None))
+    balancer.health = HealthChecks(balancer.router, prober.ask, reactor)
+
+
 def _add_admin(balancer: Balancer, bound: Bound) -> None:
     settings = balancer.settings
     if settings.api is None:
@@ -213,6 +232,7 @@ def _add_admin(balancer: Balancer, bound: Bound) -> None:
         balancer.reactor,
         sock=bound.api,
         access_log=settings.access_log is not None,
+        health=balancer.health,
     )
 
 
@@ -270,6 +290,7 @@ class Balancer(MultiService):
     _log = Logger()
     forwarding: Any
     statistics: Any
+    health: Any = None
 
     def __init__(
         self,
@@ -322,7 +343,7 @@ class Balancer(MultiService):
         super().startService()
         self._unsubscribe = self.router.subscribe(lambda old, new: self._forward_when_ready())
         self._impatient = self.reactor.callLater(PATIENCE, self._forward)
-        for service in (self.router, self.statistics, self.admin, *self.providers):
+        for service in (self.router, self.statistics, self.health, self.admin, *self.providers):
             if service is not None:
                 IService(service).setServiceParent(self)
         self._forward_when_ready()

@@ -18,7 +18,7 @@ from dynbalancer import tap
 from dynbalancer.control.privileges import Plan
 from dynbalancer.control.router import RouterService
 from dynbalancer.control.supervisor import Supervisor
-from dynbalancer.core.model import Configuration, EntryPoint, Router, Server
+from dynbalancer.core.model import Configuration, EntryPoint, HealthCheck, Router, Server
 from dynbalancer.core.model import Service as Definition
 from dynbalancer.core.settings import ApiSettings, Settings
 from dynbalancer.core.table import compile_table
@@ -344,6 +344,19 @@ class AssembleTests(SynchronousTestCase):
         assert isinstance(alone.forwarding, tap.InProcess)
         assert alone.statistics.totals().count == 0
         assert alone.forwarding._data_plane.resource.watchdog is alone.watchdog
+
+    def test_servers_with_a_health_check_are_asked_by_this_process(self) -> None:
+        balancer = self.assemble(workers=2)
+        service = Definition("web", (Server("http://10.0.0.1:80"),), health_check=HealthCheck("/health"))
+        balancer.router.startService()
+        balancer.health.startService()
+        balancer.router.sink_for("file").publish(Configuration(services={"web": service}))
+        self.reactor.pump([0.6] * 2)
+        assert self.reactor.tcpClients[0][:2] == ("10.0.0.1", 80)
+        standing = balancer.health.standing("web@file", "http://10.0.0.1:80", "")
+        assert standing is not None and standing.up
+        balancer.health.stopService()
+        balancer.router.stopService()
 
     def test_a_port_that_is_taken_gives_the_others_back(self) -> None:
         self.opener.refused = "--api.address"

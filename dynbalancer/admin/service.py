@@ -24,7 +24,7 @@ from dynbalancer.admin.events import EventStream
 from dynbalancer.admin.guard import Guard
 from dynbalancer.core.model import EntryPoint
 from dynbalancer.core.settings import ApiSettings
-from dynbalancer.interfaces import IRouter, IStatistics, IWorkforce
+from dynbalancer.interfaces import IHealth, IRouter, IStatistics, IWorkforce
 
 #: Seconds that a connection may stay silent.
 SILENCE = 60
@@ -40,9 +40,12 @@ def make_admin(
     *,
     sock: socket.socket | None = None,
     access_log: bool = False,
+    health: IHealth | None = None,
 ) -> IService:
     """The listener, not started. ``sock``, a bound and listening socket, is adopted and closed by it."""
-    sources = state.Sources(router, statistics, workforce, tuple(entry_points), time.time(), access_log)
+    sources = state.Sources(
+        router, statistics, workforce, tuple(entry_points), time.time(), access_log, health
+    )
     return AdminService(settings, sources, reactor, sock=sock)
 
 

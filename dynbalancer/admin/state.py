@@ -9,11 +9,12 @@ from typing import Any
 
 from dynbalancer.admin import traefik3
 from dynbalancer.admin.secrets import redacted
-from dynbalancer.core.model import Change, EntryPoint, Item, ProviderStatus, Service, WorkerStatus
+from dynbalancer.core.health import Standing
+from dynbalancer.core.model import Change, EntryPoint, Item, ProviderStatus, Server, Service, WorkerStatus
 from dynbalancer.core.statistics import Totals
 from dynbalancer.core.table import Route, RoutingTable
 from dynbalancer.errors import Problem
-from dynbalancer.interfaces import IRouter, IStatistics, IWorkforce
+from dynbalancer.interfaces import IHealth, IRouter, IStatistics, IWorkforce
 from dynbalancer.version import version
 
 Json = dict[str, Any]
@@ -32,6 +33,13 @@ class Sources:
     entry_points: tuple[EntryPoint, ...]
     started: float
     access_log: bool = False
+    health: IHealth | None = None
+
+    def standing(self, service: Service, server: Server) -> Standing | None:
+        """What the health check says of a server; None where there is none."""
+        return (
+            None if self.health is None else self.health.standing(service.name, server.url, server.instance)
+        )
 
     def runtime(self) -> traefik3.Runtime:
         """Routers, services and middlewares in force."""
@@ -53,7 +61,7 @@ def whole(sources: Sources) -> Json:
         "table": in_force(router),
         "entryPoints": [traefik3.entry_point(point) for point in sources.entry_points],
         "routers": [_with_tree(entry, routes.get(entry["name"]), table, names) for entry in runtime.routers],
-        "services": [entry | _servers(services[entry["name"]]) for entry in runtime.services],
+        "services": [entry | _servers(services[entry["name"]], sources) for entry in runtime.services],
         "middlewares": runtime.middlewares,
         "providers": [provider(status) for status in statuses],
         "problems": problems(router),
@@ -83,7 +91,7 @@ def _with_tree(entry: Json, route: Route | None, table: RoutingTable, names: tra
     }
 
 
-def _servers(service: Service) -> Json:
+def _servers(service: Service, sources: Sources) -> Json:
     servers = [
         {
             "url": server.url,
@@ -92,9 +100,18 @@ def _servers(service: Service) -> Json:
             "weight": server.weight,
             "instance": server.instance[:12],
         }
+        | _health(sources.standing(service, server))
         for server in service.servers
     ]
     return {"servers": servers, "origin": service.origin, "dialect": service.dialect}
+
+
+def _health(standing: Standing | None) -> Json:
+    """How a server did when it was asked last; nothing where it never was."""
+    if standing is None or not standing.checked:
+        return {}
+    found = asdict(standing)
+    return {"health": {key: found[key] for key in ("up", "why", "failures", "since", "checked")}}
 
 
 def provider(status: ProviderStatus) -> Json:

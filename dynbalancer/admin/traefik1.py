@@ -9,12 +9,23 @@ from http import HTTPStatus
 from itertools import groupby
 from typing import Any
 
+from dynbalancer.admin.secrets import redacted
 from dynbalancer.admin.traefik3 import default_entry_points
 from dynbalancer.core.durations import go_duration
-from dynbalancer.core.model import Configuration, EntryPoint, ProviderStatus, Router, Server, Service
+from dynbalancer.core.model import (
+    Configuration,
+    EntryPoint,
+    HealthCheck,
+    ProviderStatus,
+    Router,
+    Server,
+    Service,
+)
 from dynbalancer.core.statistics import Totals
 
 Json = dict[str, Any]
+
+DEFAULT_CHECK = HealthCheck()
 
 #: What may follow a provider's name in a path, and what may follow one entry of it.
 PARTS = {"backends": "servers", "frontends": "routes"}
@@ -58,7 +69,23 @@ def _backend(service: Service) -> Json:
         if server.state == "ready"
     }
     found: Json = {"servers": servers} if servers else {}
-    return found | {"loadBalancer": {"method": service.strategy}}
+    found["loadBalancer"] = {"method": service.strategy}
+    if service.health_check is not None:
+        found["healthCheck"] = _health_check(service.health_check)
+    return found
+
+
+def _health_check(check: HealthCheck) -> Json:
+    """Six keys are all that v1 knows of it; what was left out stays out."""
+    found: Json = {
+        "scheme": check.scheme,
+        "path": check.path,
+        "port": check.port,
+        "interval": "" if check.interval == DEFAULT_CHECK.interval else go_duration(check.interval),
+        "hostname": check.hostname,
+        "headers": redacted("", dict(check.headers)),
+    }
+    return {key: value for key, value in found.items() if value}
 
 
 def server_key(server: Server) -> str:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dynbalancer.admin.secrets import redacted
+from dynbalancer.core.checks import HEALTH_CHECK
 from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Router, Server, Service
 from dynbalancer.core.table import Route, RoutingTable, priority_of
+from dynbalancer.core.tables import write
 from dynbalancer.errors import Problem
 
 Json = dict[str, Any]
@@ -162,6 +164,8 @@ def _service(service: Service, used_by: list[str], wrong: Faults) -> Json:
         "strategy": service.strategy,
         "passHostHeader": service.pass_host_header,
     }
+    if service.health_check is not None:
+        balancer["healthCheck"] = redacted("", write(HEALTH_CHECK, service.health_check))
     found: Json = {"loadBalancer": balancer} | wrong.shown()
     if used_by:
         found["usedBy"] = used_by

@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from dynbalancer.control.slices import Building
+from dynbalancer.core.health import Key, Verdicts
 from dynbalancer.core.merge import Merging, diff, only_removes_servers
 from dynbalancer.core.model import Change, Configuration, ProviderStatus
 from dynbalancer.errors import ConfigurationError, Problem
@@ -88,6 +89,11 @@ class RouterService(Service):
         self._delayed: IDelayedCall | None = None
         self._last_rebuild: float | None = None
         self._failure: Problem | None = None
+        self._verdicts = Verdicts()
+        self._down: frozenset[Key] = frozenset()
+        self._outages: tuple[Problem, ...] = ()
+        #: What the providers say, merged, before health checks have a say in it.
+        self.said = Configuration()
         self._stopped = False
         self.history: deque[Change] = deque(maxlen=HISTORY)
         if own is not None and own.routing != Configuration().routing:
@@ -155,6 +161,20 @@ class RouterService(Service):
         since = before.since if before.state == "stale" else self._wall_time()
         self._statuses[name] = replace(before, state="stale", since=since, reason=reason)
         self._refresh_problems()
+
+    def judge(self, down: frozenset[Key], outages: tuple[Problem, ...], causes: Iterable[str]) -> None:
+        """Of all servers, these don't pass their health checks: they get no requests, whatever providers say of them.
+
+        ``outages`` are the problems that come of it. That a server is down is in force at once.
+        """
+        if self._stopped or (down, outages) == (self._down, self._outages):
+            return
+        before, self._down, self._outages = self._down, down, outages
+        if down == before:
+            self._refresh_problems()
+            return
+        self._causes.extend(causes)
+        self._rebuild_when_due(urgent=not down <= before)
 
     def _rebuild_when_due(self, *, urgent: bool) -> None:
         wait = 0.0 if urgent else self._time_to_wait()
@@ -242,7 +262,10 @@ class RouterService(Service):
         self._tell(self.table)
 
     def _merged(self) -> Configuration:
-        return self._merging.merge((status.name, status.configuration) for status in self._statuses.values())
+        found = ((status.name, status.configuration) for status in self._statuses.values())
+        said = self.said = self._merging.merge(found)
+        judged = self._verdicts.over(said.services, self._down)
+        return said if judged is said.services else replace(said, services=judged)
 
     def _update_problems(self, merged: Sequence[Problem]) -> None:
         stale = [
@@ -253,7 +276,9 @@ class RouterService(Service):
         failure = [] if self._failure is None else [self._failure]
         before = set(self.problems)
         # The table may repeat problems of the configuration it was made of.
-        self.problems = tuple(dict.fromkeys([*stale, *failure, *merged, *self.table.problems]))
+        self.problems = tuple(
+            dict.fromkeys([*stale, *failure, *self._outages, *merged, *self.table.problems])
+        )
         self._log_new(problem for problem in self.problems if problem not in before)
 
     def _log_new(self, problems: Iterable[Problem]) -> None:

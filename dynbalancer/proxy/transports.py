@@ -416,7 +416,13 @@ def connect(
     loop = loop_of(reactor)
     if loop is not None:
         return _connect_native(loop, host, port, protocol, timeout, tls, server_name)
-    endpoint: Any = endpoints.HostnameEndpoint(reactor, host, port, timeout=timeout)
+    # An address needs no resolver, which would look it up in a thread.
+    kind: Any = endpoints.HostnameEndpoint
+    if isIPAddress(host):
+        kind = endpoints.TCP4ClientEndpoint
+    elif isIPv6Address(host):
+        kind = endpoints.TCP6ClientEndpoint
+    endpoint = kind(reactor, host, port, timeout=timeout)
     if tls is not None:
         endpoint = endpoints.wrapClientTLS(_pyopenssl_options(server_name or host, tls), endpoint)
     # Later, as on the loop: an endpoint may also fail at once, before the caller knows how to cancel.

@@ -13,6 +13,7 @@ from zope.interface import implementer
 
 from dynbalancer.admin.service import AdminService
 from dynbalancer.admin.state import Sources
+from dynbalancer.core.health import Standing
 from dynbalancer.core.merge import merge
 from dynbalancer.core.model import (
     Change,
@@ -30,7 +31,7 @@ from dynbalancer.core.settings import ApiSettings
 from dynbalancer.core.statistics import Tally, Totals
 from dynbalancer.core.table import RoutingTable, compile_table
 from dynbalancer.errors import ConfigurationError, Problem
-from dynbalancer.interfaces import IRouter, IStatistics, IWorkforce
+from dynbalancer.interfaces import IHealth, IRouter, IStatistics, IWorkforce
 
 POINTS = (EntryPoint("web", 80, as_default=True), EntryPoint("internal", 8000, host="127.0.0.1"))
 
@@ -111,7 +112,7 @@ class FakeRouter:
             ProviderStatus("docker", "fresh", 900.0, 990.0, "", docker),
             ProviderStatus("file", "stale", 900.0, 950.0, "routes.yml:3: not YAML", file),
         )
-        self.configuration = merge([("docker", docker), ("file", file)])
+        self.configuration = self.said = merge([("docker", docker), ("file", file)])
         self.table = table(self.configuration)
         self.problems = (*docker.problems, *self.table.problems)
         self.history = [
@@ -166,6 +167,19 @@ class FakeStatistics:
 
     def per_second(self) -> list[int]:
         return [0] * 59 + [4]
+
+
+@implementer(IHealth)
+class FakeHealth:
+    """One server fails, one passes, one was not asked yet."""
+
+    def standing(self, service: str, url: str, instance: str) -> Standing | None:
+        known = {
+            "http://10.0.0.1:80": Standing(940.0, False, f"status 500 from /{CANARY}", 3, 990.0),
+            "http://10.0.0.2:80": Standing(900.0, checked=990.0, proven=True),
+            "http://10.0.0.3:80": Standing(900.0),
+        }
+        return known.get(url)
 
 
 @implementer(IWorkforce)

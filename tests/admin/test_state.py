@@ -13,9 +13,17 @@ from zope.interface.verify import verifyObject
 from dynbalancer.admin import state
 from dynbalancer.core.model import Item
 from dynbalancer.core.statistics import Tally
-from dynbalancer.interfaces import IRouter, IStatistics, IWorkforce
+from dynbalancer.interfaces import IHealth, IRouter, IStatistics, IWorkforce
 from dynbalancer.version import version
-from tests.admin.fakes import CANARY, LABEL_PROBLEM, POINTS, FakeRouter, FakeStatistics, FakeWorkforce
+from tests.admin.fakes import (
+    CANARY,
+    LABEL_PROBLEM,
+    POINTS,
+    FakeHealth,
+    FakeRouter,
+    FakeStatistics,
+    FakeWorkforce,
+)
 
 
 def sources(router: FakeRouter) -> state.Sources:
@@ -27,6 +35,7 @@ def test_the_fakes_are_what_they_stand_for() -> None:
     assert verifyObject(IRouter, FakeRouter())
     assert verifyObject(IStatistics, FakeStatistics())
     assert verifyObject(IWorkforce, FakeWorkforce())
+    assert verifyObject(IHealth, FakeHealth())
 
 
 def test_the_whole_state_is_json_and_has_every_list() -> None:
@@ -51,6 +60,21 @@ def test_servers_have_state_and_container() -> None:
         ("web-1", "ready"),
         ("web_2", "draining"),
     ]
+
+
+def test_servers_say_how_they_did_when_they_were_asked() -> None:
+    asked = replace(sources(FakeRouter()), health=FakeHealth())
+    found = {entry["name"]: entry["servers"] for entry in state.whole(asked)["services"]}
+    failing, passing = (server["health"] for server in found["web@docker"])
+    assert failing == {
+        "up": False,
+        "why": f"status 500 from /{CANARY}",
+        "failures": 3,
+        "since": 940.0,
+        "checked": 990.0,
+    }
+    assert (passing["up"], passing["why"]) == (True, "")
+    assert ["health" in server for server in found["shop@docker"]] == [False]
 
 
 def test_problems_come_worst_first_once_and_with_their_provider() -> None:

@@ -7,7 +7,8 @@ import hashlib
 import pytest
 
 from dynbalancer.admin import traefik1
-from dynbalancer.core.model import Configuration, Server
+from dynbalancer.admin.secrets import HIDDEN
+from dynbalancer.core.model import Configuration, HealthCheck, Server, Service
 from tests.admin.fakes import POINTS, FakeRouter, FakeStatistics
 
 DIGEST = hashlib.md5(b"http://10.0.0.1:80").hexdigest()
@@ -24,6 +25,33 @@ def test_a_backend_lists_what_gets_requests() -> None:
         "loadBalancer": {"method": "wrr"},
     }
     assert whole()["docker"]["backends"]["backend-empty"] == {"loadBalancer": {"method": "wrr"}}  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("check", "shown"),
+    [
+        (HealthCheck("/health"), {"path": "/health"}),
+        (
+            HealthCheck(
+                "/", "https", "http", "h.example", 8443, 90.0, headers=(("X-A", "b"), ("Cookie", "c"))
+            ),
+            {
+                "scheme": "https",
+                "path": "/",
+                "port": 8443,
+                "interval": "1m30s",
+                "hostname": "h.example",
+                "headers": {"X-A": "b", "Cookie": HIDDEN},
+            },
+        ),
+    ],
+)
+def test_a_backend_has_the_health_check_that_was_written(
+    check: HealthCheck, shown: dict[str, object]
+) -> None:
+    configuration = Configuration(services={"web": Service("web", health_check=check)})
+    found = traefik1.provider(configuration, ["web"])
+    assert found["backends"]["backend-web"]["healthCheck"] == shown
 
 
 def test_a_frontend() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dynbalancer.admin import traefik3
 from dynbalancer.admin.secrets import HIDDEN
-from dynbalancer.core.model import EntryPoint
+from dynbalancer.core.model import EntryPoint, HealthCheck
 from dynbalancer.errors import Problem
-from tests.admin.fakes import POINTS, FakeRouter
+from tests.admin.fakes import POINTS, FakeRouter, table
 
 
 def found() -> traefik3.Runtime:
@@ -67,6 +69,23 @@ def test_a_service_has_servers_their_state_and_users() -> None:
         "name": "web@docker",
         "provider": "docker",
         "type": "loadbalancer",
+    }
+
+
+def test_the_health_check_of_a_service_is_shown_without_its_secrets() -> None:
+    router = FakeRouter()
+    check = HealthCheck("/health", interval=10.0, headers=(("Authorization", "Basic eDp5"), ("X-A", "b")))
+    asking = replace(router.configuration.services["web@docker"], health_check=check)
+    services = {**router.configuration.services, "web@docker": asking}
+    found = traefik3.runtime(table(replace(router.configuration, services=services)), (), POINTS).services
+    balancer = next(entry for entry in found if entry["name"] == "web@docker")["loadBalancer"]
+    assert balancer["healthCheck"] == {
+        "path": "/health",
+        "mode": "http",
+        "interval": "10s",
+        "timeout": "5s",
+        "followRedirects": True,
+        "headers": {"Authorization": HIDDEN, "X-A": "b"},
     }
 
 

@@ -351,3 +351,69 @@ class JoinedTests(SynchronousTestCase):
             (["a", "b", "c", "d", "e"], "a, b, c and 2 more"),
         ]:
             assert joined(causes) == line
+
+
+class JudgingTests(RouterCase):
+    """What health checks have found out."""
+
+    FIRST = ("web@docker", "http://10.0.0.1:80", "")
+    OUTAGE = (Problem("healthCheck web@docker", "none of its servers is up"),)
+
+    def states(self) -> list[str]:
+        return [server.state for server in self.router.configuration.services["web@docker"].servers]
+
+    def test_a_server_that_fails_is_down_at_once_even_after_another_change(self) -> None:
+        self.sink.publish(web("10.0.0.1", "10.0.0.2"))
+        self.router.judge(frozenset({self.FIRST}), (), ["it fails"])
+        assert self.states() == ["down", "ready"]
+        assert self.router.history[-1].cause == "it fails"
+        assert self.told == [(0, 1), (1, 2)]
+
+    def test_one_that_passes_again_waits_its_turn_like_any_change(self) -> None:
+        self.sink.publish(web("10.0.0.1", "10.0.0.2"))
+        self.router.judge(frozenset({self.FIRST}), (), ["it fails"])
+        self.router.judge(frozenset(), (), ["it passes"])
+        assert self.states() == ["down", "ready"]
+        self.clock.advance(0.1)
+        assert self.states() == ["ready", "ready"]
+
+    def test_what_providers_say_is_kept_beside_what_is_in_force(self) -> None:
+        self.sink.publish(web("10.0.0.1"))
+        self.router.judge(frozenset({self.FIRST}), (), ["it fails"])
+        assert [server.state for server in self.router.said.services["web@docker"].servers] == ["ready"]
+        assert self.states() == ["down"]
+
+    def test_a_provider_that_speaks_again_changes_no_verdict(self) -> None:
+        self.sink.publish(web("10.0.0.1", "10.0.0.2"))
+        self.router.judge(frozenset({self.FIRST}), (), ["it fails"])
+        self.clock.advance(1)
+        self.sink.publish(web("10.0.0.1", "10.0.0.2", "10.0.0.3"))
+        assert self.states() == ["down", "ready", "ready"]
+
+    def test_the_same_verdict_again_is_no_change(self) -> None:
+        self.sink.publish(web("10.0.0.1"))
+        self.router.judge(frozenset({self.FIRST}), self.OUTAGE, ["it fails"])
+        told = list(self.told)
+        self.router.judge(frozenset({self.FIRST}), self.OUTAGE, ["it fails"])
+        assert self.told == told
+        assert len(self.router.history) == 2
+
+    def test_an_outage_is_a_problem_and_makes_no_table_of_its_own(self) -> None:
+        self.sink.publish(web("10.0.0.1"))
+        self.router.judge(frozenset({self.FIRST}), (), ["it fails"])
+        self.router.judge(frozenset({self.FIRST}), self.OUTAGE, [])
+        assert self.router.problems == self.OUTAGE
+        assert self.told[-1] == (2, 2)
+        self.router.judge(frozenset({self.FIRST}), (), [])
+        assert self.router.problems == ()
+
+    def test_a_verdict_on_nobody_known_makes_no_table(self) -> None:
+        self.sink.publish(web("10.0.0.1"))
+        self.router.judge(frozenset({("gone@docker", "http://10.0.0.1:80", "")}), (), ["it fails"])
+        assert self.router.table.number == 1
+
+    def test_after_the_end_no_verdict_is_heard(self) -> None:
+        self.sink.publish(web("10.0.0.1"))
+        self.router.stopService()
+        self.router.judge(frozenset({self.FIRST}), (), ["it fails"])
+        assert self.states() == ["ready"]

@@ -82,11 +82,19 @@ function router(entry) {
     el("tr", { class: "detail-row" }, el("td", { colspan: "7" }, details)));
 }
 
+/** What the health check says of a server: why it is out, or that it passes. */
+function health(found) {
+  if (!found) return null;
+  if (found.up) return el("div", { class: "sub faint" }, "passes its health check");
+  const times = found.failures > 1 ? `, ${found.failures} times` : "";
+  return el("div", { class: "sub bad" }, `health check: ${found.why}${times}, since `, when(found.since));
+}
+
 function server(service, entry) {
   const key = `${service.name} ${entry.url}`;
   return el("tr", {},
     el("td", { data: { label: "State" } }, chip(entry.state)),
-    el("th", { scope: "row", data: { label: "URL" } }, el("code", {}, entry.url)),
+    el("th", { scope: "row", data: { label: "URL" } }, el("code", {}, entry.url), health(entry.health)),
     el("td", { data: { label: "Container" } }, entry.name || "–"),
     el("td", { class: "right", data: { label: "Weight" } }, String(entry.weight)),
     el("td", { class: "right", data: { label: "Requests" } }, counted("servers", key)),
@@ -97,6 +105,7 @@ function server(service, entry) {
 function service(entry) {
   const ready = entry.servers.filter((found) => found.state === "ready").length;
   const usedBy = entry.usedBy || [];
+  const check = entry.loadBalancer && entry.loadBalancer.healthCheck;
   return el("article", { class: "card" },
     el("header", {},
       el("h3", {}, entry.name),
@@ -108,7 +117,8 @@ function service(entry) {
         ["Weight", "Requests"].map((text) => el("th", { scope: "col", class: "right" }, text)), el("th", { scope: "col" }, "Share"))),
       el("tbody", {}, entry.servers.length ? entry.servers.map((found) => server(entry, found)) : el("tr", {}, el("td", { colspan: "6", class: "faint" }, "no server")))),
     el("p", { class: "sub faint" }, `${entry.loadBalancer.strategy} · `,
-      entry.loadBalancer.passHostHeader ? "keeps the Host field · " : "sends the server's own name · ", "used by ",
+      entry.loadBalancer.passHostHeader ? "keeps the Host field · " : "sends the server's own name · ",
+      check ? `asks servers for ${check.path} every ${check.interval} · ` : "", "used by ",
       listed(usedBy.map((name) => link("routers", name)), "no router")));
 }
 
