@@ -23,6 +23,8 @@ HEADING = "Side by side"
 ROUNDS, SECONDS = 5, 5
 #: Others may use this much of the core during a run before it is told.
 DISTURBED = 0.1
+#: How many different requests, or routers, take turns where they do.
+KINDS = 10_000
 ONE_ROUTER = "dynbalancer, 1 router"
 #: Access logs are written in batches, a second later at most.
 LOG_TIME = 1.5
@@ -30,19 +32,36 @@ LOG_TIME = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One way of asking, and with how many routers; not of those ``without``."""
+    """One way of asking, and with how many routers; not of those ``without``. ``variant``: see Place."""
 
     key: str
     title: str
     load: Load = field(default_factory=Load)
     routers: int = 1
     without: tuple[str, ...] = ()
+    variant: str = ""
 
 
 CASES = (
     Case("get", "GET, keep-alive, 100 B, 64 connections, 1 router"),
+    # A client that repeats itself costs us less: this is what one costs that does not.
+    Case("varied", "the same, and no two requests that follow each other are alike", Load(kinds=KINDS)),
     # Caddy tries its matchers one after the other; that is known, and would only stretch the chart.
-    Case("routers", "the same with 10,000 routers, each host in turn", routers=10_000, without=("caddy",)),
+    Case(
+        "routers",
+        "the same with 10,000 routers, each host in turn",
+        Load(kinds=KINDS),
+        routers=KINDS,
+        without=("caddy",),
+    ),
+    Case(
+        "middlewares",
+        "GET as the first, through header fields, a prefix, a rate limit, retries, and compression that rests",
+        Load(path="/app/100"),
+        variant="middlewares",
+        without=("haproxy", "caddy"),
+    ),
+    Case("tls", "GET as the first, over TLS (P-256), keep-alive", Load(tls=True), variant="tls"),
     Case("close", "a new connection for each request", Load(close=True)),
     Case("post", "POST of 10 KiB, keep-alive", Load("POST", "/take", 10240)),
     Case("100k", "GET, keep-alive, 100 KiB", Load(path="/100k")),
@@ -129,7 +148,7 @@ def run_case(
         behind = stack.enter_context(origin(directory, cores[1]))
         started: list[tuple[Line, Program, Place]] = []
         for line in lines:
-            place = Place(directory / case.key / line.name, free_port(), behind, line.routers)
+            place = Place(directory / case.key / line.name, free_port(), behind, line.routers, case.variant)
             try:
                 program = stack.enter_context(running(line.proxy, place, cores[0]))
                 line.remarks += shortcomings(place)

@@ -1,13 +1,15 @@
 -- The requests of one run, made beforehand, and a line of figures at its end.
--- Arguments: method, number of hosts, bytes of body, "close" or "keep-alive".
+-- Arguments: method, number of hosts, bytes of body, "close" or "keep-alive", number of different requests.
 local requests, number = {}, 0
 
 init = function(args)
    local body = tonumber(args[3]) > 0 and string.rep("x", tonumber(args[3])) or nil
-   for i = 0, tonumber(args[2]) - 1 do
-      local headers = { Host = "r" .. i .. ".example.com" }
+   local hosts, kinds = tonumber(args[2]), tonumber(args[5])
+   for i = 0, math.max(hosts, kinds) - 1 do
+      local headers = { Host = "r" .. (i % hosts) .. ".example.com" }
       if args[4] == "close" then headers["Connection"] = "close" end
-      requests[i + 1] = wrk.format(args[1], wrk.path, headers, body)
+      local path = kinds > 1 and wrk.path .. "?n=" .. i or wrk.path
+      requests[i + 1] = wrk.format(args[1], path, headers, body)
    end
 end
 

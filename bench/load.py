@@ -20,13 +20,18 @@ def host(number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is asked: a method, a path of the origin, and how."""
+    """What is asked: a method, a path of the origin, and how.
+
+    ``kinds``: how many different requests follow each other; 1: all are alike (but for the host, with many routers).
+    """
 
     method: str = "GET"
     path: str = "/100"
     body: int = 0
     connections: int = 64
     close: bool = False
+    kinds: int = 1
+    tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +55,11 @@ def apply(load: Load, port: int, routers: int, seconds: float, core: int) -> Ans
         "--latency",
         "-s",
         str(SCRIPT),
-        f"http://127.0.0.1:{port}{load.path}",
+        f"{'https' if load.tls else 'http'}://127.0.0.1:{port}{load.path}",
         "--",
     ]
     command += [load.method, str(routers), str(load.body), "close" if load.close else "keep-alive"]
+    command.append(str(load.kinds))
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30)
     except subprocess.TimeoutExpired:

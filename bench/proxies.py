@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import socket
+import ssl
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,12 +27,26 @@ START_TIME = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one proxy works: its directory, its port, the origin's, and how many routers it has."""
+    """Where one proxy works: its directory, its port, the origin's, and how many routers it has.
+
+    ``variant`` is what its configuration has beside the plain one: ``tls``, ``middlewares`` or nothing.
+    """
 
     directory: Path
     port: int
     origin: int
     routers: int = 1
+    variant: str = ""
+
+    @property
+    def scheme(self) -> str:
+        """How it is spoken to."""
+        return "https" if self.variant == "tls" else "http"
+
+    @property
+    def prefix(self) -> str:
+        """What stands in front of the origin's paths."""
+        return "/app" if self.variant == "middlewares" else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +94,7 @@ def _dynbalancer(place: Place) -> list[str]:
         f"--entrypoints.web.address=127.0.0.1:{place.port}",
         f"--file.filename={place.directory / 'routes.yml'}",
         f"--accesslog.filepath={place.directory / 'dynbalancer.access'}",
+        *(["--entrypoints.web.tls"] if place.variant == "tls" else []),
     )
 
 
@@ -123,14 +140,14 @@ PROXIES = (
 
 
 def write_configuration(file: str, place: Place) -> None:
-    """Fill in a file of ``configs/``: ``@port@`` and the like, and its lines for each router."""
+    """Fill in a file of ``configs/``: ``@port@`` and the like, its lines for each router, those of the variant."""
     values = {
         "port": str(place.port),
         "origin": str(place.origin),
         "directory": str(place.directory),
         "text": TEXT,
     }
-    template = (CONFIGS / file).read_text()
+    template = _of_variant((CONFIGS / file).read_text(), place.variant)
     whole = re.sub(
         r"^[ \t]*# each router\n(.*?)^[ \t]*# end\n",
         lambda match: "".join(_filled(match.group(1), _router(number)) for number in range(place.routers)),
@@ -138,6 +155,12 @@ def write_configuration(file: str, place: Place) -> None:
         flags=re.MULTILINE | re.DOTALL,
     )
     (place.directory / file).write_text(_filled(whole, values))
+
+
+def _of_variant(text: str, variant: str) -> str:
+    """Lines from ``# with NAME`` to ``# end with`` are for that variant only; ``plain`` is the one without a name."""
+    block = re.compile(r"^[ \t]*# with (\w+)\n(.*?)^[ \t]*# end with\n", re.MULTILINE | re.DOTALL)
+    return block.sub(lambda found: found.group(2) if found.group(1) == (variant or "plain") else "", text)
 
 
 def _router(number: int) -> dict[str, str]:
@@ -158,7 +181,7 @@ def origin(directory: Path, core: int) -> Iterator[int]:
     (directory / "100k.txt").write_bytes(b"x" * 102400)
     command = _nginx("origin.conf")(place)
     with Program(command, core=core, output=directory / "origin.out") as program:
-        _wait(program, place.origin, "/100")
+        _wait(program, Place(directory, place.origin, place.origin), "origin.example.com")
         yield place.origin
 
 
@@ -168,21 +191,23 @@ def running(proxy: Proxy, place: Place, core: int) -> Iterator[Program]:
     place.directory.mkdir(parents=True, exist_ok=True)
     for file in proxy.files:
         write_configuration(file, place)
+    if place.variant == "tls":
+        write_certificate(place.directory)
     output = place.directory / f"{proxy.name}.out"
     started = Program(
         proxy.command(place), core=core, output=output, env=proxy.env(place), cwd=place.directory
     )
     with started as program:
-        _wait(program, place.port, "/100", host(place.routers - 1))
+        _wait(program, place, host(place.routers - 1))
         yield program
 
 
-def _wait(program: Program, port: int, path: str, name: str = "origin.example.com") -> None:
+def _wait(program: Program, place: Place, name: str) -> None:
     said = ""
     for _ in tries(START_TIME):
         program.check()
         try:
-            status, body = ask(port, path, name)[0]
+            status, body = ask(place, "/100", name)[0]
         except (OSError, http.client.HTTPException) as error:
             said = str(error)
             continue
@@ -192,13 +217,19 @@ def _wait(program: Program, port: int, path: str, name: str = "origin.example.co
     raise BenchError(f"{program.output.name} did not begin to answer within {START_TIME:g} seconds: {said}")
 
 
-def ask(port: int, path: str, name: str, times: int = 1) -> list[tuple[int, str]]:
+def ask(place: Place, path: str, name: str, times: int = 1) -> list[tuple[int, str]]:
     """Status and body of requests that follow each other on one connection."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection: http.client.HTTPConnection
+    if place.scheme == "https":
+        # Its certificate was made a moment ago, for nobody to trust.
+        anyone = ssl._create_unverified_context()
+        connection = http.client.HTTPSConnection("127.0.0.1", place.port, timeout=5, context=anyone)
+    else:
+        connection = http.client.HTTPConnection("127.0.0.1", place.port, timeout=5)
     answers = []
     try:
         for _ in range(times):
-            connection.request("GET", path, headers={"Host": name})
+            connection.request("GET", place.prefix + path, headers={"Host": name})
             response = connection.getresponse()
             answers.append((response.status, response.read().decode("latin-1")))
     finally:
@@ -208,8 +239,8 @@ def ask(port: int, path: str, name: str, times: int = 1) -> list[tuple[int, str]
 
 def shortcomings(place: Place) -> list[str]:
     """What a proxy doesn't do that all must: fields for the origin, and connections to it that are kept."""
-    first, second = (body for _, body in ask(place.port, "/seen", host(0), times=2))
-    wanted = {"for": "127.0.0.1", "host": host(0), "proto": "http", "asked": host(0)}
+    first, second = (body for _, body in ask(place, "/seen", host(0), times=2))
+    wanted = {"for": "127.0.0.1", "host": host(0), "proto": place.scheme, "asked": host(0)}
     seen = dict(part.partition("=")[::2] for part in second.split())
     missing = [f"{name} is {seen.get(name)!r}" for name, value in wanted.items() if seen.get(name) != value]
     if _on_connection(second) <= _on_connection(first):
@@ -220,6 +251,26 @@ def shortcomings(place: Place) -> list[str]:
 def _on_connection(body: str) -> int:
     found = re.search(r"on-this-connection=(\d+)", body)
     return int(found.group(1)) if found else 0
+
+
+def write_certificate(directory: Path) -> None:
+    """A certificate with a P-256 key: cert.pem, key.pem, and both in both.pem."""
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+    ]
+    command += ["-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=*.example.com"]
+    command += ["-addext", "subjectAltName=DNS:*.example.com"]
+    subprocess.run(command, cwd=directory, check=True, capture_output=True, timeout=30)
+    (directory / "both.pem").write_bytes(
+        (directory / "cert.pem").read_bytes() + (directory / "key.pem").read_bytes()
+    )
 
 
 def lines_of(file: Path) -> int:
