@@ -158,17 +158,18 @@ def _clean(mode: str) -> Callable[[bytes], bytes]:
 class _Texts(dict[bytes | str, str]):
     """Texts as they are written, remembered: most clients say the same again and again."""
 
-    #: How many are remembered, and how long they may be.
-    MOST, LONGEST = 2048, 512
+    #: How long they may be.
+    LONGEST = 512
 
-    def __init__(self, clean: Callable[[bytes], bytes]) -> None:
+    def __init__(self, clean: Callable[[bytes], bytes], most: int = 2048) -> None:
         self._clean = clean
+        self._most = most
 
     def __missing__(self, value: bytes | str) -> str:
         raw = value if isinstance(value, bytes) else value.encode("utf-8", "replace")
         text = escaped(self._clean(raw))
         if len(value) <= self.LONGEST:
-            if len(self) >= self.MOST:
+            if len(self) >= self._most:
                 self.clear()
             self[value] = text
         return text
@@ -218,6 +219,8 @@ def _about(texts: _Texts, query_of: Callable[[bytes], bytes]) -> Callable[[Excha
 def _usual_line(query: str) -> Line:
     """The common line with all its fields: what nearly everybody has, so it is written out."""
     texts, stamps = _Texts(_clean(query)), _Stamps()
+    # Routers and servers: as many as are configured.
+    names = _Texts(_clean(query), 65536)
     about = _about(texts, _masked(query))
 
     def line(exchange: Exchange, now: float, count: int) -> str:
@@ -234,8 +237,8 @@ def _usual_line(query: str) -> Line:
         seconds = exchange.finished - exchange.started
         client = exchange.client if not exchange.trusted else _word(client_host(exchange))
         user = _word(exchange.user) if exchange.user else "-"
-        router = texts[route.name] if route is not None else "-"
-        url = texts[server.server.url] if server is not None else "-"
+        router = names[route.name] if route is not None else "-"
+        url = names[server.server.url] if server is not None else "-"
         # "!s": half the time that numbers take without it.
         return (
             f"{client} - {user} [{stamps[int(now - seconds)]}] {first} {exchange.status!s} {exchange.bytes_out!s} "

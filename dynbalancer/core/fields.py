@@ -108,8 +108,10 @@ def learn(name: bytes, longest: int = 256) -> tuple[bytes, int]:
 #: Lines that were read before: kind and field. Most lines of a request were in the one before it.
 lines: dict[bytes, tuple[int, Field]] = {}
 
-#: What is remembered, at the most: so many lines of so many octets.
-_REMEMBERED_LINES, _LONGEST_LINE = 2048, 160
+#: What is remembered, at the most: so many lines of so many octets, and so many Host lines beside: those are as many as
+#: there are sites, and must not drive out what all requests have.
+_REMEMBERED_LINES, _LONGEST_LINE, _REMEMBERED_HOSTS = 2048, 160, 16384
+_host_lines: list[bytes] = []
 
 #: Not remembered: these are secrets.
 _SECRET = frozenset((b"authorization", b"cookie", b"set-cookie", b"proxy-authorization"))
@@ -131,10 +133,21 @@ def read_line(line: bytes, longest: int = 256) -> tuple[int, Field]:
         kind = int(Kind.KEEP_ALIVE)
     found = kind, (lower, value, b"%b: %b\r\n" % (name, value))
     if len(line) <= _LONGEST_LINE and lower not in _SECRET:
-        if len(lines) >= _REMEMBERED_LINES:
-            lines.clear()
-        lines[line] = found
+        _remember(line, found)
     return found
+
+
+def _remember(line: bytes, found: tuple[int, Field]) -> None:
+    if found[0] == Kind.HOST:
+        if len(_host_lines) >= _REMEMBERED_HOSTS:
+            for host_line in _host_lines:
+                lines.pop(host_line, None)
+            _host_lines.clear()
+        _host_lines.append(line)
+    elif len(lines) - len(_host_lines) >= _REMEMBERED_LINES:
+        lines.clear()
+        _host_lines.clear()
+    lines[line] = found
 
 
 def is_forwarded(lower: bytes) -> bool:

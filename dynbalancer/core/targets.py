@@ -25,7 +25,7 @@ _authority = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::([0-9]{0,5}))?\Z").
 _unfit = bytes((*range(0x21), *range(0x7F, 0x100)))
 
 _hosts: dict[bytes, tuple[bytes, int | None]] = {}
-_REMEMBERED = 4096
+_REMEMBERED = 16384
 
 
 def normal_host(authority: bytes) -> tuple[bytes, int | None]:

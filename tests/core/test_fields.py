@@ -12,6 +12,7 @@ from dynbalancer.core.fields import (
     is_forwarded,
     is_protected,
     learn,
+    read_line,
     tokens_of,
 )
 
@@ -87,3 +88,29 @@ def test_what_steers_the_proxy_is_protected(name: bytes) -> None:
 def test_ordinary_fields_are_neither_protected_nor_forwarded() -> None:
     assert not is_protected(b"x-mine")
     assert not is_forwarded(b"x-mine")
+
+
+def test_many_hosts_do_not_drive_out_what_all_requests_have() -> None:
+    fields.lines.clear()
+    fields._host_lines.clear()
+    read_line(b"Accept: */*")
+    hosts = [b"Host: r%d.example.com" % number for number in range(fields._REMEMBERED_HOSTS)]
+    for host in hosts:
+        read_line(host)
+    assert b"Accept: */*" in fields.lines
+    assert hosts[0] in fields.lines and hosts[-1] in fields.lines
+    read_line(b"Host: one.more.example.com")
+    assert set(fields.lines) == {b"Accept: */*", b"Host: one.more.example.com"}
+
+
+def test_other_lines_remembered_are_bounded() -> None:
+    fields.lines.clear()
+    fields._host_lines.clear()
+    read_line(b"Host: a.example")
+    for number in range(fields._REMEMBERED_LINES):
+        read_line(b"X-Number: %d" % number)
+    assert len(fields.lines) == fields._REMEMBERED_LINES + 1
+    read_line(b"X-Number: one more")
+    assert set(fields.lines) == {b"X-Number: one more"}
+    read_line(b"Host: a.example")
+    assert len(fields._host_lines) == 1
