@@ -116,8 +116,7 @@ class _Asking:
         if failure.check(TimeoutError):
             self._too_late()
             return
-        said = failure.getErrorMessage() or type(failure.value).__name__
-        self.failed(ConnectError(f"{self.question.host}:{self.question.port}: {said}"))
+        self.failed(_unreachable(self.question, failure))
 
     def _too_late(self) -> None:
         self.failed(ResponseTimeout(f"no answer within {self.question.timeout:g}s"))
@@ -194,8 +193,7 @@ class _Probe(ResponseReader, Protocol):
             return
         if reason is not None and not reason.check(ConnectionDone, ConnectionLost):
             # As a certificate that can't be trusted: Twisted's TLS finds that out after it is connected.
-            question = self._question
-            self._asking.failed(ConnectError(f"{question.host}:{question.port}: {reason.getErrorMessage()}"))
+            self._asking.failed(_unreachable(self._question, reason))
         elif self._question.mode == "http":
             self.ended()
         else:
@@ -208,3 +206,12 @@ class _Probe(ResponseReader, Protocol):
     def response_failed(self, error: UpstreamError) -> None:
         if self._asking is not None:
             self._asking.failed(error)
+
+
+def _unreachable(question: Question, failure: Failure) -> ConnectError:
+    said = failure.getErrorMessage() or type(failure.value).__name__
+    # pyOpenSSL gives a list of triples, of which the last part says what it is.
+    found = failure.value.args[0] if failure.value.args else None
+    if isinstance(found, list) and found and isinstance(found[-1], tuple):
+        said = f"TLS: {found[-1][-1]}"
+    return ConnectError(f"{question.host}:{question.port}: {said}")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
+from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError
 from twisted.internet.protocol import Protocol
@@ -171,9 +172,10 @@ class AskingTests(ProbingCase):
     def test_a_certificate_that_is_not_trusted_is_the_reason(self) -> None:
         asked = self.ask(replace(HTTP, tls=True))
         self.attempts[0].succeed()
-        self.attempts[0].protocol.connectionLost(Failure(ValueError("certificate verify failed")))
+        broken = SSL.Error([("SSL routines", "", "certificate verify failed")])
+        self.attempts[0].protocol.connectionLost(Failure(broken))
         error = self.failureResultOf(asked, ConnectError).value
-        self.assertEqual(error.why, "10.0.0.2:8080: certificate verify failed")
+        self.assertEqual(error.why, "10.0.0.2:8080: TLS: certificate verify failed")
 
     def test_nobody_asked_any_more_leaves_nothing_behind(self) -> None:
         waiting, talking = self.ask(), self.ask()
