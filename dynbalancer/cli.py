@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from dynbalancer import version as package
 from dynbalancer.errors import ConfigurationError
-from dynbalancer.lint import check
+from dynbalancer.lint import command
 from dynbalancer.start import commandline, health
 from dynbalancer.start.options import Options, read, read_text
 
@@ -21,7 +18,7 @@ HELP = """Usage: dynbalancer COMMAND
 
   run [--flag[=value]]…    Balance. `dynbalancer run --help` lists the flags; without daemon, logs on standard output.
   demo [--flag[=value]]…   The same on ports 8000 and 8080, with a handful of servers that come and go.
-  check FILE…              Say what is wrong with files of routes, or with the labels in compose files.
+  check FILE…              Say what is wrong with the labels in compose files, and with files of routes or settings.
   healthcheck [--flag…]    Ask a running one whether it is well: exit code 0 or 1.
   version                  Say which version this is.
 
@@ -57,12 +54,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if arguments[0] == "--version":
         return version([])
-    command = commands.get(arguments[0])
-    if command is None:
+    chosen = commands.get(arguments[0])
+    if chosen is None:
         known = ", ".join(commands)
         print(f"dynbalancer: there is no command {arguments[0]}; there are {known}", file=sys.stderr)
         return 2
-    return command(arguments[1:])
+    return chosen(arguments[1:])
 
 
 def run(argv: list[str]) -> int:
@@ -140,22 +137,10 @@ def healthcheck(argv: list[str]) -> int:
 
 
 def check_files(argv: list[str]) -> int:
-    """Print every problem of some files; 0 without any, 1 with warnings only, 2 with errors."""
-    parser = argparse.ArgumentParser("dynbalancer check", description="Files of routes, and compose files.")
-    parser.add_argument("files", nargs="+", metavar="FILE")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
-    parser.add_argument(
-        "--entrypoints", default="", help="names of entry points that exist, with commas between (any)"
-    )
-    wanted = parser.parse_args(argv)
-    names = tuple(name.strip() for name in wanted.entrypoints.split(",") if name.strip())
-    found = [check.check_file(path, _read_bytes, names, os.environ) for path in wanted.files]
-    if wanted.format == "json":
-        problems = {one.path: [asdict(problem) for problem in one.problems] for one in found}
-        _print(json.dumps(problems, indent=2))
-    else:
-        _print("\n".join(one.as_text() for one in found))
-    return check.exit_code(found)
+    """Print what is wrong with some files; 0: nothing, 1: there are problems, 2: a file can't be read."""
+    found = command.answer(argv, os.environ, package.version())
+    _print(found.text)
+    return found.code
 
 
 def _print(text: str) -> None:

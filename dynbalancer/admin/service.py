@@ -162,7 +162,8 @@ class AdminService(Service):
         # With the same table twice it is problems or the state of a provider that changed.
         if old is new or self._problems != self._sources.router.problems:
             self._problems = self._sources.router.problems
-            self._stream.tell("problems", state.severities(self._sources.router))
+            if len(self._stream):
+                self._stream.tell("problems", state.severities(self._sources.router))
 
     def _greeting(self) -> list[tuple[str, Any]]:
         totals = self._sources.statistics.totals()

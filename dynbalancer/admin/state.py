@@ -13,6 +13,7 @@ from dynbalancer.core.health import Standing
 from dynbalancer.core.model import Change, EntryPoint, Item, ProviderStatus, Server, Service, WorkerStatus
 from dynbalancer.core.statistics import Totals
 from dynbalancer.core.table import Route, RoutingTable
+from dynbalancer.core.verdicts import by_container, verdicts
 from dynbalancer.errors import Problem
 from dynbalancer.interfaces import IHealth, IRouter, IStatistics, IWorkforce
 from dynbalancer.version import version
@@ -43,7 +44,7 @@ class Sources:
 
     def runtime(self) -> traefik3.Runtime:
         """Routers, services and middlewares in force."""
-        return traefik3.runtime(self.router.table, self.router.problems, self.entry_points)
+        return traefik3.runtime(self.router.table, all_problems(self.router), self.entry_points)
 
 
 def whole(sources: Sources) -> Json:
@@ -131,12 +132,17 @@ def provider(status: ProviderStatus) -> Json:
     }
 
 
+def all_problems(router: IRouter) -> tuple[Problem, ...]:
+    """What the router says, and which routers never get a request: that is looked for when somebody looks."""
+    return tuple(dict.fromkeys([*router.problems, *router.table.unreachable]))
+
+
 def problems(router: IRouter) -> list[Json]:
     """Every problem with the provider it came from, the worst first."""
     origins = {
         problem: status.name for status in router.providers for problem in status.configuration.problems
     }
-    found = sorted(dict.fromkeys(router.problems), key=_badness)
+    found = sorted(all_problems(router), key=_badness)
     return [asdict(problem) | {"provider": origins.get(problem, _named(problem))} for problem in found]
 
 
@@ -153,15 +159,16 @@ def _named(problem: Problem) -> str:
 def severities(router: IRouter) -> dict[str, int]:
     """How many problems there are of each severity."""
     found = dict.fromkeys(SEVERITIES, 0)
-    for problem in dict.fromkeys(router.problems):
+    for problem in all_problems(router):
         found[problem.severity] = found.get(problem.severity, 0) + 1
     return found
 
 
 def items(router: IRouter) -> list[Json]:
     """Everything that was discovered, used or not, and why."""
+    said = by_container(all_problems(router))
     return [
-        _item(_tried(item, status.name, router.table), status.name)
+        _item(_tried(item, status.name, router.table), status.name, said.get(item.name, ()))
         for status in router.providers
         for item in status.configuration.items
     ]
@@ -179,7 +186,7 @@ def _tried(item: Item, provider_name: str, table: RoutingTable) -> Item:
     return replace(item, verdict=verdict, why="; ".join(filter(None, [item.why, *reasons])))
 
 
-def _item(item: Item, provider_name: str) -> Json:
+def _item(item: Item, provider_name: str, problems: Sequence[Problem]) -> Json:
     return {
         "id": item.id,
         "name": item.name,
@@ -188,6 +195,7 @@ def _item(item: Item, provider_name: str) -> Json:
         "why": item.why,
         "gave": list(item.gave),
         "labels": {key: redacted(key, value) for key, value in item.labels.items()},
+        "verdicts": {key: asdict(verdict) for key, verdict in verdicts(item, problems).items()},
         "details": dict(item.details),
         "provider": provider_name,
     }

@@ -125,8 +125,10 @@ class Worker:
         wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self._crashes, 20))
         self._crashes += 1
         self._restarts += 1
+        # One that could not be started has no pid.
+        who = "Worker {worker} (pid {pid})" if process.pid else "Worker {worker}"
         self._log.error(
-            "Worker {worker} (pid {pid}) {why}; the next one starts in {wait:g} seconds",
+            who + " {why}; the next one starts in {wait:g} seconds",
             worker=self.number,
             pid=process.pid,
             why=why,

@@ -182,7 +182,7 @@ READERS: Mapping[str, Callable[[object], Any]] = {
 
 ROUTER = (
     Key("rule", "text", "Which requests it takes, like ``Host(`a.example`)``.", "rule", required=True),
-    Key("service", "text", "Where they go: ``web``, or ``web@docker``.", "service", required=True),
+    Key("service", "text", "Where its requests go: ``web``, or ``web@docker``.", "service", required=True),
     Key("entryPoints", "list", "Where they come in; none: by default.", "entry_points", (), restricts=True),
     Key("middlewares", "list", "What is done to them, in this order.", "middlewares", (), restricts=True),
     Key("priority", "number", "The highest is asked first; 0: the length of the rule.", "priority", 0),

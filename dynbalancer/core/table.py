@@ -25,6 +25,7 @@ from dynbalancer.core.explanation import Explanation, explain
 from dynbalancer.core.layered import Layered
 from dynbalancer.core.references import with_hints
 from dynbalancer.core.routes import Route, priority_of
+from dynbalancer.core.shadows import unreachable
 from dynbalancer.errors import Problem
 
 __all__ = [
@@ -51,6 +52,7 @@ class RoutingTable:
         "_indexes",
         "_problems",
         "_routes",
+        "_unreachable",
         "changes",
         "compiled",
         "configuration",
@@ -81,6 +83,7 @@ class RoutingTable:
         self._indexes = compiled.indexes
         self._routes: tuple[Route, ...] | None = None
         self._problems: tuple[Problem, ...] | None = None
+        self._unreachable: tuple[Problem, ...] | None = None
 
     def route(self, exchange: Exchange) -> Route | None:
         """The route an exchange takes, or None."""
@@ -112,6 +115,14 @@ class RoutingTable:
             shadows.sort(key=lambda shadow: shadow[0].order)
             self._problems = (*with_hints(said, names), *(problem for _, problem in shadows))
         return self._problems
+
+    @property
+    def unreachable(self) -> tuple[Problem, ...]:
+        """Routers that another one keeps every request from. Slow the first time, so it is for who looks at them."""
+        if self._unreachable is None:
+            only_tls = frozenset(entry.name for entry in self.entry_points if entry.tls)
+            self._unreachable = unreachable(self.routes, only_tls)
+        return self._unreachable
 
     def encrypts(self, entry_point: str) -> bool:
         """Whether some router there asks for TLS itself."""

@@ -205,7 +205,8 @@ class TableReader:
         for key in table:
             if key.required and key.name not in seen:
                 meaning = key.meaning.replace("``", "").removesuffix(".")
-                self.note((*path, key.name), f"missing: {meaning[0].lower()}{meaning[1:]}")
+                hint = f"write {key.name} ({meaning[0].lower()}{meaning[1:]})"
+                self.note((*path, key.name), "it is missing", hint)
                 usable = False
         if not usable:
             raise UnusableError

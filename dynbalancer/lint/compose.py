@@ -1,67 +1,188 @@
-"""Compose files as the containers that they would become, as far as labels go."""
+"""The services of compose files as the containers that they would become, as far as labels go."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from pathlib import PurePath
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from dynbalancer.core.labels.containers import COMPOSE_PROJECT, COMPOSE_SERVICE, Container
-from dynbalancer.errors import ConfigurationError, Problem
+from dynbalancer.errors import Problem
+from dynbalancer.lint.composefile import Part, Project
+from dynbalancer.lint.findings import Finding
+from dynbalancer.lint.interpolation import filled, loses_a_hash
 
 #: What an image listens on is in the image; this is the usual answer.
 USUAL_PORT = 80
 
-_VARIABLE = re.compile(r"\$(?:\$|(\w+)|\{(\w+)(?::?([-?+])([^{}]*))?\})")
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A label as it arrives at a container, and where it is written."""
+
+    key: str
+    value: str
+    path: str
+    line: int
 
 
-def is_compose(document: object) -> bool:
-    """Whether a document is a compose file, and not one of routes."""
-    return isinstance(document, Mapping) and "services" in document and "http" not in document
+@dataclass(slots=True)
+class Composed:
+    """The containers of a project, the labels of each service by their keys, and what is wrong with them.
+
+    ``services`` maps names of containers to those of their services; ``lost`` are the labels of services whose
+    value doesn't arrive, so that nothing more needs to be said of it.
+    """
+
+    containers: list[Container] = field(default_factory=list)
+    labels: dict[str, dict[str, Written]] = field(default_factory=dict)
+    services: dict[str, str] = field(default_factory=dict)
+    lost: set[tuple[str, str]] = field(default_factory=set)
+    findings: list[Finding] = field(default_factory=list)
 
 
-def containers_of(
-    document: Mapping[str, Any], path: str, environ: Mapping[str, str]
-) -> tuple[list[Container], tuple[Problem, ...]]:
-    """One container for each service, and what is wrong with the file. Raises ConfigurationError."""
-    services = document["services"] or {}
-    if not isinstance(services, Mapping):
-        raise ConfigurationError(f"{path}: services", "expected one section for each service")
-    # As compose does without -p: the name of the directory.
-    project = str(document.get("name") or PurePath(path).parent.name or "project").lower()
-    problems: list[Problem] = []
-    containers = []
-    for number, (name, service) in enumerate(services.items(), 1):
-        if not isinstance(service, Mapping):
-            raise ConfigurationError(f"{path}: services.{name}", "expected a section")
-        labels = _labels(service, f"{path}: service {name}", environ, problems)
-        own = {COMPOSE_PROJECT: project, COMPOSE_SERVICE: name}
-        containers.append(
-            Container(
-                id=f"{project}-{name}",
-                name=str(service.get("container_name") or f"{project}_{name}_1"),
-                image=str(service.get("image", "")),
-                labels=labels | own,
-                networks=_networks(service, document, project, number),
-                network_mode=str(service.get("network_mode", "bridge")),
-                ports=_ports(service) or (USUAL_PORT,),
-            )
-        )
-    return containers, tuple(dict.fromkeys(problems))
+def composed(project: Project, environ: Mapping[str, str]) -> Composed:
+    """What becomes of a project where the variables have these values."""
+    found = Composed(findings=list(project.findings))
+    for number, (name, parts) in enumerate(project.services.items(), 1):
+        labels = found.labels[name] = {}
+        for part in parts:
+            for label in _labels(name, part, environ, found):
+                labels[label.key] = label
+        container = _container(project, name, parts, number, labels, environ)
+        found.containers.append(container)
+        found.services[container.name] = name
+    return found
 
 
-def _labels(
-    service: Mapping[str, Any], where: str, environ: Mapping[str, str], problems: list[Problem]
-) -> dict[str, str]:
-    found = service.get("labels") or {}
-    if isinstance(found, Mapping):
-        pairs = [(str(key), _text(value)) for key, value in found.items()]
-    elif isinstance(found, list):
-        pairs = [(key, value) for key, _, value in (_text(line).partition("=") for line in found)]
+def _container(
+    project: Project,
+    name: str,
+    parts: Sequence[Part],
+    number: int,
+    labels: Mapping[str, Written],
+    environ: Mapping[str, str],
+) -> Container:
+    def last(key: str, default: str) -> str:
+        given = [part.section[key] for part in parts if part.section.get(key)]
+        return filled(str(given[-1]), environ).text if given else default
+
+    own = {COMPOSE_PROJECT: project.name, COMPOSE_SERVICE: name}
+    mode = last("network_mode", "bridge")
+    if mode.startswith("service:"):
+        mode = f"container:{project.name}-{mode.removeprefix('service:')}"
+    ports = _ports(parts)
+    return Container(
+        id=f"{project.name}-{name}",
+        name=last("container_name", f"{project.name}_{name}_1"),
+        image=last("image", ""),
+        labels={label.key: label.value for label in labels.values()} | own,
+        networks={} if mode != "bridge" else _networks(parts, project, number),
+        network_mode=mode,
+        ports=ports or (USUAL_PORT,),
+        ports_known=bool(ports),
+    )
+
+
+# Labels
+
+
+def _labels(service: str, part: Part, environ: Mapping[str, str], found: Composed) -> Iterator[Written]:
+    build = part.section.get("build")
+    # A container has the labels of its image too.
+    from_image = build.get("labels") if isinstance(build, Mapping) else None
+    for steps, given in ((("build", "labels"), from_image), (("labels",), part.section.get("labels"))):
+        for step, key, value in _pairs(service, part, steps, given, found):
+            line = part.line(*steps, step)
+            label = _arrived(service, key, value, environ, Finding(part.file.path, _NONE, line), found)
+            if label is not None:
+                yield label
+
+
+_NONE = Problem("", "")
+
+
+def _pairs(
+    service: str, part: Part, steps: tuple[str, ...], given: object, found: Composed
+) -> Iterator[tuple[str, str, str]]:
+    """Step in the document, key and value of each label as written; those of a list hold their ``=`` still."""
+
+    def note(step: str, key: str, why: str, hint: str = "", severity: str = "error") -> None:
+        where = f"service {service}, label {key}" if key else f"service {service}, {'.'.join(steps)}"
+        problem = Problem(where, why, hint, severity)
+        line = part.line(*steps, step) if step else part.line(*steps)
+        found.findings.append(Finding(part.file.path, problem, line, service, key, "label-type"))
+
+    if isinstance(given, Mapping):
+        for key, value in given.items():
+            if isinstance(value, (Mapping, list)):
+                note(
+                    key,
+                    key,
+                    "its value is a section or a list, and compose takes only a text",
+                    "put it in quotes",
+                )
+                continue
+            if isinstance(value, bool):
+                why = "true or false without quotes is no text: older versions of compose refuse it"
+                note(key, key, why, f'write {key}: "{_text(value)}"', "info")
+            elif isinstance(value, float):
+                why = f"a number with a point is no text: what arrives is {value}"
+                note(key, key, why, f"write {key}: '…', with the number in the quotes", "warning")
+            yield key, key, _text(value)
+    elif isinstance(given, list):
+        for number, entry in enumerate(given):
+            step = str(number)
+            if isinstance(entry, Mapping) and len(entry) == 1:
+                key, value = next(iter(entry.items()))
+                hint = f"write - {key}={_text(value)}, or leave out the dashes"
+                note(step, key, "in a list labels are written KEY=VALUE; compose refuses KEY: VALUE", hint)
+                yield step, "", f"{key}={_text(value)}"
+            elif not isinstance(entry, str):
+                note(step, "", "a label in a list is a text, KEY=VALUE", "put it in quotes")
+            else:
+                yield step, "", entry
+    elif given is not None:
+        note("", "", "expected a list of KEY=VALUE, or a section")
+
+
+def _arrived(
+    service: str, key: str, value: str, environ: Mapping[str, str], place: Finding, found: Composed
+) -> Written | None:
+    """The label with its variables replaced; what compose makes of them is noted."""
+    text = filled(value, environ)
+    name, arrived = key, text.text
+    if not key:
+        # In a list compose replaces variables in keys too.
+        name, _, arrived = text.text.partition("=")
+    shown = name.strip() or value.partition("=")[0]
+
+    def note(why: str, hint: str, severity: str, rule: str) -> None:
+        problem = Problem(f"service {service}, label {shown}", why, hint, severity)
+        found.findings.append(Finding(place.path, problem, place.line, service, shown, rule))
+
+    if loses_a_hash(value):
+        note(EATEN, "write each $ of it twice: $$apr1$$…, $$2y$$…", "error", "eaten-dollar")
+        found.lost.add((service, shown))
+    elif text.bad:
+        why = f"compose refuses the file: the $ of {text.bad[0]} is the beginning of no variable"
+        note(why, "write $$ for a $", "error", "eaten-dollar")
     else:
-        raise ConfigurationError(f"{where}: labels", "expected a list of KEY=VALUE, or a section")
-    return {key: _substituted(value, environ, f"{where}, label {key}", problems) for key, value in pairs}
+        for missing, why in text.demanded:
+            note(f"the variable {missing} must be set: {why}".rstrip(": "), "", "error", "variable")
+        for missing in dict.fromkeys(text.unset):
+            note(f"the variable {missing} is not set", _is_it_meant(missing), "warning", "variable")
+    if key and "$" in key.replace("$$", ""):
+        why = "compose replaces variables in keys only where labels are a list: - KEY=VALUE"
+        note(why, "", "warning", "variable")
+    return Written(name, arrived, place.path, place.line) if name.strip() else None
+
+
+EATEN = "compose takes what follows each single $ for a variable: the hash of the password is lost on its way"
+
+
+def _is_it_meant(name: str) -> str:
+    return f"set it, write ${{{name}:-default}}, or $${name} where no variable is meant"
 
 
 def _text(value: object) -> str:
@@ -70,51 +191,28 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _substituted(text: str, environ: Mapping[str, str], where: str, problems: list[Problem]) -> str:
-    """Variables replaced as compose does: ``$NAME``, ``${NAME}``, ``${NAME:-default}``, ``$$``."""
-
-    def value(match: re.Match[str]) -> str:
-        name = match[1] or match[2]
-        if name is None:
-            return "$"
-        if environ.get(name):
-            return environ[name]
-        if match[3] is None:
-            problems.append(Problem(where, f"the variable {name} is not set", "", "warning"))
-        return (match[4] or "") if match[3] == "-" else ""
-
-    return _VARIABLE.sub(value, text)
+# Networks and ports
 
 
-def _networks(
-    service: Mapping[str, Any], document: Mapping[str, Any], project: str, number: int
-) -> dict[str, str]:
-    if service.get("network_mode"):
-        return {}
-    declared = document.get("networks")
-    names = service.get("networks") or ["default"]
+def _networks(parts: Sequence[Part], project: Project, number: int) -> dict[str, str]:
+    names = [name for part in parts for name in part.section.get("networks") or ()] or ["default"]
     # Addresses are given by the engine; these are of the block for documents (RFC 5737).
-    return {
-        _full_name(
-            str(name), declared if isinstance(declared, Mapping) else {}, project
-        ): f"192.0.2.{number % 250}"
-        for name in names
-    }
+    return {_full_name(str(name), project): f"192.0.2.{number % 250 + 1}" for name in names}
 
 
-def _full_name(name: str, declared: Mapping[str, Any], project: str) -> str:
-    settings = declared.get(name)
+def _full_name(name: str, project: Project) -> str:
+    settings = project.networks.get(name)
     if isinstance(settings, Mapping):
         if settings.get("name"):
             return str(settings["name"])
         external = settings.get("external")
         if external:
             return str(external.get("name", name)) if isinstance(external, Mapping) else name
-    return f"{project}_{name}"
+    return f"{project.name}_{name}"
 
 
-def _ports(service: Mapping[str, Any]) -> tuple[int, ...]:
-    return tuple(sorted(set(_container_ports(service))))
+def _ports(parts: Sequence[Part]) -> tuple[int, ...]:
+    return tuple(sorted({port for part in parts for port in _container_ports(part.section)}))
 
 
 def _container_ports(service: Mapping[str, Any]) -> Iterator[int]:

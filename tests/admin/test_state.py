@@ -13,6 +13,7 @@ from zope.interface.verify import verifyObject
 from dynbalancer.admin import state
 from dynbalancer.core.model import Item
 from dynbalancer.core.statistics import Tally
+from dynbalancer.errors import Problem
 from dynbalancer.interfaces import IHealth, IRouter, IStatistics, IWorkforce
 from dynbalancer.version import version
 from tests.admin.fakes import (
@@ -94,6 +95,25 @@ def test_items_show_ignored_ones_and_labels_as_they_are() -> None:
         ("db-1", "ignored"),
     ]
     assert found[0]["labels"] == {"traefik.port": CANARY}
+
+
+def test_each_label_has_its_verdict() -> None:
+    router = FakeRouter()
+    key = next(iter(state.items(router)[0]["labels"]))
+    wrong = Problem(f"container web-1, label {key}", "odd", "write 80")
+    router.problems = (*router.problems, wrong)
+    found = state.items(router)
+    assert found[0]["verdicts"] == {key: {"verdict": "wrong", "why": "odd", "hint": "write 80"}}
+    assert all(entry["verdicts"].keys() == entry["labels"].keys() for entry in found)
+
+
+def test_routers_that_never_get_a_request_are_problems_when_somebody_looks() -> None:
+    router = FakeRouter()
+    why = "never gets a request: router a@docker takes all of them"
+    router.table._unreachable = (Problem("router web@docker", why, "", "warning"),)
+    assert why in [entry["why"] for entry in state.problems(router)]
+    found = {entry["name"]: entry for entry in state.whole(sources(router))["routers"]}
+    assert (found["web@docker"]["status"], found["web@docker"]["error"]) == ("warning", [why])
 
 
 @pytest.mark.parametrize(

@@ -309,6 +309,17 @@ class SupervisorTests(SynchronousTestCase):
         self.waits(4, 1.0)
         assert self.waits(1, 31.0) == [0.1]
 
+    def test_process_that_cannot_be_spawned_has_no_number_in_the_log(self) -> None:
+        self.reactor.fails = OSError(12, "Cannot allocate memory")
+        with capturedLogs() as logs:
+            self.supervisor.startService()
+        line = next(
+            log["log_format"].format(**log) for log in logs if "started" in log["log_format"].format(**log)
+        )
+        assert line.startswith(
+            "Worker 1 could not be started: [Errno 12] Cannot allocate memory; the next one"
+        )
+
     def test_process_that_cannot_be_spawned_is_tried_again(self) -> None:
         self.reactor.fails = OSError(12, "Cannot allocate memory")
         self.supervisor.startService()

@@ -138,13 +138,23 @@ function middleware(entry) {
     el("td", { data: { label: "Used by" } }, listed((entry.usedBy || []).map((name) => link("routers", name)), "no router"))));
 }
 
+/** A label, and what becomes of it. */
+function label(name, value, found) {
+  const chips = { understood: "ready", unknown: "disabled", wrong: "disabled", ignored: "ignored" };
+  const why = found && found.why ? el("div", { class: "sub" }, found.hint ? `${found.why}; ${found.hint}` : found.why) : null;
+  return el("tr", {},
+    el("th", { scope: "row" }, el("code", {}, name)),
+    el("td", {}, el("code", {}, value), why),
+    el("td", {}, found ? chip(chips[found.verdict] || "ignored", found.verdict) : null));
+}
+
 function container(entry) {
   const labels = Object.entries(entry.labels);
   const states = { routed: "ready", ignored: "ignored", refused: "disabled" };
   const details = el("div", { class: "detail" },
     facts([["Id", el("code", {}, entry.id)], ...Object.entries(entry.details)]),
     labels.length ? el("table", { class: "labels" }, el("caption", { class: "faint" }, "Labels"), el("tbody", {},
-      labels.map(([name, value]) => el("tr", {}, el("th", { scope: "row" }, el("code", {}, name)), el("td", {}, el("code", {}, value)))))) : el("p", { class: "faint" }, "It has no labels of ours."));
+      labels.map(([name, value]) => label(name, value, (entry.verdicts || {})[name])))) : el("p", { class: "faint" }, "It has no labels of ours."));
   return el("tbody", {},
     el("tr", {},
       el("td", { data: { label: "Verdict" } }, chip(states[entry.verdict] || "ignored", entry.verdict)),

@@ -30,7 +30,8 @@ class Container:
     one). ``ports`` are the exposed container ports, published or not, lowest first. ``state`` is the engine's
     (``running``, ``exited``, ``paused`` …), or ``draining`` once the stop signal was sent. ``health`` is
     empty without a health check. ``created`` is Unix time. ``lender`` is the container whose network this one
-    uses (``network_mode`` ``container:X``).
+    uses (``network_mode`` ``container:X``). ``ports_known``: false where
+    ``ports`` is a guess.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Container:
     health: str = ""
     created: float = 0.0
     lender: Container | None = None
+    ports_known: bool = True
 
     @property
     def compose(self) -> tuple[str, str] | None:

@@ -121,6 +121,8 @@ def _why_not(look: _Look, defaults: Defaults) -> str:
         findings.problems[:] = findings.roots if enable is None or text(enable).lower() not in _NO else []
         if enable is not None:
             return f"not enabled: label {enable.key}={enable.value}"
+        if sheet.speaks_v1 or sheet.speaks_v3:
+            findings.whole(_NOT_ENABLED, "add label traefik.enable=true", "warning")
         return "not enabled: it has no label traefik.enable=true, and containers are not exposed by default"
     allowed = boolean(sheet.docker.get("docker.allownonrunning"), False, findings)
     if container.stopped and not allowed:
@@ -128,6 +130,9 @@ def _why_not(look: _Look, defaults: Defaults) -> str:
     return ""
 
 
+_NOT_ENABLED = (
+    "it has labels of ours, but containers are not exposed by default, and it has no label traefik.enable"
+)
 _NO = frozenset(("0", "f", "false"))
 _ALSO_NO = frozenset(("no", "n", "off", "disable", "disabled", "none", "false", "f", "0"))
 
@@ -143,6 +148,9 @@ def _read(look: _Look, defaults: Defaults) -> None:
             return
         speaks_v3 = bool(defaults.default_rule)
         speaks_v1 = not speaks_v3
+    if speaks_v3 and sheet.v1_rule:
+        why = "it has rules in the manner of Traefik 1 and of its later versions; each of them makes a router"
+        findings.whole(why, "`dynbalancer translate` turns the older ones into newer ones", "info")
     if speaks_v3:
         look.v3 = v3.read(place, sheet, findings, automatic=not sheet.v1_rule)
     if sheet.v1_rule or not speaks_v3:
@@ -182,7 +190,7 @@ def _details(container: Container) -> dict[str, str]:
         "state": container.state,
         "health": container.health,
         "networks": networks or container.network_mode,
-        "ports": ", ".join(str(port) for port in container.ports),
+        "ports": ", ".join(str(port) for port in container.ports) if container.ports_known else "",
         "service": ".".join(container.compose or ()),
     }
     return {name: fact for name, fact in facts.items() if fact}

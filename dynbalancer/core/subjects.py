@@ -1,0 +1,94 @@
+"""Whom a Problem is about, read back from its words, and which label of a container it concerns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from dynbalancer.errors import Problem
+
+_WHERE = re.compile(
+    r"(?:(?P<kind>router|service|middleware) (?P<name>[^\s,:]+)(?: of |$))?"
+    r"(?:.*?(?:label (?P<origin>\S+)|in the rule) of )?"
+    r"(?:container (?P<container>[^\s,]+)(?:, label (?P<label>.+))?)?"
+).fullmatch
+
+_NAMED = re.compile(r"(?P<kind>router|service|middleware) (?P<name>[^\s,:]+) of ").match
+
+#: Words of a reason, and the field of a router that it is about.
+_FIELDS = (
+    ("middleware", ("middlewares",)),
+    ("service", ("service",)),
+    ("entrypoint", ("entrypoints", "entryPoints")),
+    ("priority", ("priority",)),
+    ("tls", ("tls",)),
+    ("", ("rule",)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom a problem is about; what it doesn't say is empty. ``name`` may carry its provider (``web@docker``)."""
+
+    kind: str = ""
+    name: str = ""
+    container: str = ""
+    label: str = ""
+
+    @property
+    def plain_name(self) -> str:
+        """The name without its provider."""
+        return self.name.partition("@")[0]
+
+
+def subject_of(where: str) -> Subject:
+    """The subject of ``container web-1, label traefik.port`` or ``router web@docker of container web-1``."""
+    found = _WHERE(where)
+    if found is None:
+        # Defined in a file: what follows is its name.
+        named = _NAMED(where)
+        return Subject(named["kind"], named["name"]) if named else Subject()
+    label = found["label"] or found["origin"] or ""
+    return Subject(found["kind"] or "", found["name"] or "", found["container"] or "", label)
+
+
+def label_of(problem: Problem, labels: Collection[str]) -> str:
+    """The one of a container's ``labels`` that a problem is about, or an empty string."""
+    subject = subject_of(problem.where)
+    if subject.label:
+        return subject.label if subject.label in labels else _folded(subject.label, labels)
+    if subject.kind == "router":
+        return _of_router(subject.plain_name, problem.why, labels)
+    if subject.kind not in ("middleware", "service"):
+        return ""
+    prefix = f"traefik.http.{subject.kind}s.{subject.plain_name}."
+    own = sorted(key for key in labels if key.lower().startswith(prefix.lower()))
+    if not own and "in the rule" in problem.where:
+        return _of_router("", "", labels)
+    return _named(own, problem.why)
+
+
+def _of_router(name: str, why: str, labels: Collection[str]) -> str:
+    own = f"traefik.http.routers.{name}.".lower()
+    in_v3 = any(key.lower().startswith(own) for key in labels)
+    for word, fields in _FIELDS:
+        if word and not why.lower().startswith(word):
+            continue
+        ends = tuple(f".frontend.{field}".lower() for field in fields)
+        for key in labels:
+            folded = key.lower()
+            if folded in [own + field for field in fields] or (not in_v3 and folded.endswith(ends)):
+                return key
+    return ""
+
+
+def _named(labels: list[str], why: str) -> str:
+    """The one whose option the reason names, or the first."""
+    said = why.lower()
+    named = (key for key in labels if re.search(rf"\b{re.escape(key.rpartition('.')[2].lower())}\b", said))
+    return next(named, labels[0] if labels else "")
+
+
+def _folded(label: str, labels: Collection[str]) -> str:
+    return next((key for key in labels if key.lower() == label.lower()), "")

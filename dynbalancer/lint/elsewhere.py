@@ -1,0 +1,49 @@
+"""What files refer to and others define that are not among those checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from dynbalancer.core.model import Configuration, Middleware, Service
+from dynbalancer.errors import Problem
+
+#: A middleware that does nothing may stand for one that isn't known.
+_NEUTRAL, _SETTINGS = "contentType", {"autoDetect": False}
+
+
+def with_stand_ins(found: Configuration) -> tuple[Configuration, tuple[Problem, ...]]:
+    """The same with something for each name of a provider of which nothing is given, and what to say of it."""
+    families = (found.routers, found.services, found.middlewares)
+    given = {name.rpartition("@")[2] for family in families for name in family}
+    services, middlewares = dict(found.services), dict(found.middlewares)
+    notes: list[Problem] = []
+    for kind, name, where in _references(found):
+        provider = name.partition("@")[2]
+        known = services if kind == "service" else middlewares
+        if not provider or provider in given or provider == "internal":
+            continue
+        if name not in known and kind == "service":
+            services[name] = Service(name)
+        elif name not in known:
+            middlewares[name] = Middleware(name, _NEUTRAL, _SETTINGS)
+        why = f"{kind} {name} is in none of the files checked, and taken to be there"
+        notes.append(Problem(where, why, "check the file that defines it together with this one", "info"))
+    return replace(found, services=services, middlewares=middlewares), tuple(dict.fromkeys(notes))
+
+
+def _references(found: Configuration) -> Iterator[tuple[str, str, str]]:
+    """Kind and name of all that is referred to, and where."""
+    for router in found.routers.values():
+        where = f"router {router.name}" + (f" of {router.origin}" if router.origin else "")
+        yield "service", router.service, where
+        for name in router.middlewares:
+            yield "middleware", name, where
+    for middleware in found.middlewares.values():
+        if middleware.type.lower() == "chain":
+            where = f"middleware {middleware.name}" + (
+                f" of {middleware.origin}" if middleware.origin else ""
+            )
+            members = middleware.settings.get("middlewares", ())
+            for name in members.split(",") if isinstance(members, str) else members:
+                yield "middleware", str(name).strip(), where
