@@ -206,7 +206,7 @@ class TableReader:
             if key.required and key.name not in seen:
                 meaning = key.meaning.replace("``", "").removesuffix(".")
                 hint = f"write {key.name} ({meaning[0].lower()}{meaning[1:]})"
-                self.note((*path, key.name), "it is missing", hint)
+                self.note((*path, key.name), "missing", hint)
                 usable = False
         if not usable:
             raise UnusableError

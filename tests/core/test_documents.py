@@ -184,8 +184,8 @@ def test_missing_keys_are_named_one_by_one() -> None:
         "file dyn.yml: http.routers.web.service",
     ]
     assert [(problem.why, problem.hint) for problem in configuration.problems] == [
-        ("it is missing", "write rule (which requests it takes, like Host(`a.example`))"),
-        ("it is missing", "write service (where its requests go: web, or web@docker)"),
+        ("missing", "write rule (which requests it takes, like Host(`a.example`))"),
+        ("missing", "write service (where its requests go: web, or web@docker)"),
     ]
     assert configuration.routers == {}
 
@@ -266,7 +266,7 @@ def test_a_bad_server_leaves_the_others() -> None:
     place = "file dyn.yml: http.services.web.loadBalancer.servers"
     assert [str(problem).removeprefix(place) for problem in configuration.problems] == [
         "[0].uri: expected one of url, weight, preservePath; did you mean url?",
-        "[0].url: it is missing; write url (scheme, host and port)",
+        "[0].url: missing; write url (scheme, host and port)",
         (
             "[1].url: expected a URL with http, https or h2c, like http://10.0.0.2:80, "
             "got the text '10.0.0.2:80'; write http://10.0.0.2:80"
@@ -468,7 +468,7 @@ def test_default_certificate_of_the_default_store() -> None:
         ({"certificates": [5]}, "tls.certificates[0]: expected a section, got the number 5"),
         (
             {"certificates": [{"certFile": "a.pem"}]},
-            "tls.certificates[0].keyFile: it is missing; write keyFile (path of",
+            "tls.certificates[0].keyFile: missing; write keyFile (path of",
         ),
         ({"certificates": [{**PAIR, "certFile": "b.pem"}]}, "tls.certificates[0]: no certificate; give one"),
         ({"certificates": [{**PAIR, "stores": ["other"]}]}, "tls.certificates[0].stores: only the store"),
