@@ -106,6 +106,13 @@ def _field_value(name: str, value: object) -> str:
     return found
 
 
+def payload(value: object) -> str:
+    """Octets to send or to expect, as a text; blanks and line ends belong to it."""
+    if not isinstance(value, str) or not value:
+        raise WrongValueError("a text that is not empty")
+    return value
+
+
 #: Kinds of values that only these keys have.
 READERS: Mapping[str, Callable[[object], Any]] = {
     "wait": wait,
@@ -117,6 +124,7 @@ READERS: Mapping[str, Callable[[object], Any]] = {
     "path": check_path,
     "mode": check_mode,
     "fields": header_fields,
+    "payload": payload,
 }
 
 #: Where what says how to ask can't be read, nobody is asked: a wrong question would take good servers out.
@@ -149,6 +157,20 @@ HEALTH_CHECK = (
     ),
     Key("headers", "fields", "Header fields of the request.", "headers", (), restricts=True),
 )
+
+
+#: The same of a TCP service; :func:`tcp_check` makes something of it.
+TCP_HEALTH_CHECK = (
+    Key("port", "port", "The port; 0: the server's own.", "port", 0, restricts=True),
+    Key("send", "payload", "What is sent once connected.", "send", "", restricts=True),
+    Key("expect", "payload", "What the server has to say first.", "expect", "", restricts=True),
+    *(key for key in HEALTH_CHECK if key.name in ("interval", "unhealthyInterval", "timeout")),
+)
+
+
+def tcp_check(**given: Any) -> HealthCheck:
+    """A check by connecting, out of attributes of :data:`TCP_HEALTH_CHECK`."""
+    return HealthCheck(mode="tcp", **given)
 
 
 def doubts(check: HealthCheck, given: Iterable[str]) -> tuple[tuple[str, str, str], ...]:

@@ -211,7 +211,7 @@ class _Probe(ResponseReader, Protocol):
 def _unreachable(question: Question, failure: Failure) -> ConnectError:
     said = failure.getErrorMessage() or type(failure.value).__name__
     # pyOpenSSL gives a list of triples, of which the last part says what it is.
-    found = failure.value.args[0] if failure.value.args else None
-    if isinstance(found, list) and found and isinstance(found[-1], tuple):
-        said = f"TLS: {found[-1][-1]}"
+    found = getattr(failure.value, "args", ())
+    if found and isinstance(found[0], list) and found[0] and isinstance(found[0][-1], tuple):
+        said = f"TLS: {found[0][-1][-1]}"
     return ConnectError(f"{question.host}:{question.port}: {said}")

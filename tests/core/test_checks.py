@@ -10,7 +10,7 @@ import pytest
 
 from dynbalancer.core import checks
 from dynbalancer.core.model import HealthCheck
-from dynbalancer.core.schema import WrongValueError
+from dynbalancer.core.schema import Key, WrongValueError
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,7 @@ from dynbalancer.core.schema import WrongValueError
         (checks.header_fields, {"X-A": " b ", "x-n": 5}, (("X-A", "b"), ("x-n", "5"))),
         (checks.header_fields, {"X-Forwarded-Proto": "https"}, (("X-Forwarded-Proto", "https"),)),
         (checks.header_fields, {"X-Empty": ""}, (("X-Empty", ""),)),
+        (checks.payload, " PING\r\n", " PING\r\n"),
     ],
 )
 def test_good_values_are_taken(reader: Callable[[object], Any], value: object, found: object) -> None:
@@ -70,6 +71,8 @@ def test_good_values_are_taken(reader: Callable[[object], Any], value: object, f
         (checks.header_fields, {"X-A": ["b"]}, "a text for X-A"),
         (checks.header_fields, {"X-A": True}, "a text for X-A"),
         (checks.header_fields, [], "a section"),
+        (checks.payload, "", "a text that is not empty"),
+        (checks.payload, 5, "a text that is not empty"),
     ],
 )
 def test_wrong_values_are_refused_with_what_was_expected(
@@ -86,13 +89,18 @@ def test_checks_by_grpc_are_refused_with_a_reason() -> None:
     assert caught.value.hint == "health checks by gRPC are not supported in this version"
 
 
-def test_every_key_fits_the_model() -> None:
+@pytest.mark.parametrize("table", [checks.HEALTH_CHECK, checks.TCP_HEALTH_CHECK])
+def test_every_key_fits_the_model(table: tuple[Key, ...]) -> None:
     defaults = {attribute.name: attribute.default for attribute in fields(HealthCheck)}
-    assert [key.name for key in checks.HEALTH_CHECK if key.attribute not in defaults] == []
-    wrong = [
-        key.name for key in checks.HEALTH_CHECK if not key.required and defaults[key.attribute] != key.default
-    ]
+    assert [key.name for key in table if key.attribute not in defaults] == []
+    wrong = [key.name for key in table if not key.required and defaults[key.attribute] != key.default]
     assert wrong == []
+
+
+def test_a_check_of_tcp_is_one_by_connecting() -> None:
+    names = "port send expect interval unhealthyInterval timeout"
+    assert [key.name for key in checks.TCP_HEALTH_CHECK] == names.split()
+    assert checks.tcp_check(port=81, send="PING") == HealthCheck(mode="tcp", port=81, send="PING")
 
 
 @pytest.mark.parametrize(
