@@ -25,11 +25,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One setting of a provider. Its type is that of ``default``: bool, int, float (seconds), str, or tuple of str."""
+    """One setting of a provider. Its type is that of ``default``: bool, int, float (seconds), str, or tuple of str.
+
+    ``repeats``: a text that may be given several times, and is then all of them with commas between.
+    """
 
     name: str
     default: bool | int | float | str | tuple[str, ...]
     description: str
+    repeats: bool = False
 
 
 @implementer(IPlugin, interfaces.IProviderMaker)

@@ -26,6 +26,7 @@ _TOKEN = re.compile(
 )
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
+_WORD = re.compile(r"(?<!\S)\S")
 _VERB = re.compile(r"%(.)", re.DOTALL)
 _UNSUPPORTED = ("range", "with", "define", "template", "block", "break", "continue")
 _DEEPEST = 50
@@ -93,6 +94,15 @@ def _or(*values: object) -> object:
     return next((value for value in values if value), values[-1])
 
 
+def _truncated(size: int, text: str) -> str:
+    """So many characters from the start, or from the end where it is below 0."""
+    return text[:size] if size >= 0 else text[size:]
+
+
+def _part(start: int, end: int, text: str) -> str:
+    return text[max(start, 0) : end if end >= 0 else None]
+
+
 def _text_function(function: Callable[..., object]) -> Callable[..., object]:
     """A function whose arguments are all text."""
 
@@ -123,6 +133,16 @@ FUNCTIONS: dict[str, tuple[int, int, Callable[..., object]]] = {
         2,
         _text_function(lambda separator, text: text.split(separator) if separator else list(text)),
     ),
+    "first": (1, 1, lambda items: items[0] if items else ""),
+    "last": (1, 1, lambda items: items[-1] if items else ""),
+    "coalesce": (1, 20, _or),
+    "ternary": (3, 3, lambda yes, no, test: yes if test else no),
+    "get": (2, 2, _index),
+    "hasKey": (2, 2, lambda collection, key: _shown(key) in collection),
+    "nospace": (1, 1, _text_function(lambda text: "".join(text.split()))),
+    "title": (1, 1, _text_function(lambda text: _WORD.sub(lambda word: word[0].upper(), text))),
+    "trunc": (2, 2, lambda size, text: _truncated(_int(size), _shown(text))),
+    "substr": (3, 3, lambda start, end, text: _part(_int(start), _int(end), _shown(text))),
     "join": (2, 2, lambda separator, items: _shown(separator).join(_shown(item) for item in items)),
     "default": (2, 2, lambda default, value: value or default),
     "eq": (2, 9, lambda first, *others: any(first == other for other in others)),
@@ -333,6 +353,9 @@ class _Parser:
     def _check_function(self, name: str) -> None:
         if name in _UNSUPPORTED:
             raise _fail(f"{name} is not supported", "only fields, functions and if/else/end are")
+        if name in ("env", "expandenv"):
+            # The balancer's own environment is nobody's business.
+            raise _fail(f"{name} is not supported", "only what is known of the container is there")
         if name not in FUNCTIONS:
             raise _fail(f"there is no function {name}", did_you_mean(name, FUNCTIONS))
 

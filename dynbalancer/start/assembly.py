@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
 
+from dynbalancer.core.labels.v3 import DEFAULT_RULE
 from dynbalancer.core.model import EntryPoint
 from dynbalancer.core.settings import ApiSettings, Limits, Settings
 from dynbalancer.errors import ConfigurationError, Problem, did_you_mean
@@ -117,8 +119,28 @@ class Assembly:
                 if key.startswith(prefix)
             }
             if self._get(name, bool(options)):
-                found[name] = MappingProxyType(self._defaults(name) | options)
+                found[name] = MappingProxyType(self._implied(name, self._defaults(name) | options))
         return MappingProxyType(found)
+
+    def _implied(self, name: str, options: dict[str, Any]) -> dict[str, Any]:
+        """With what Traefik 1 says for all providers at once, and Traefik 3's default rule where flags are as its."""
+        constraints = self._get("constraints", "")
+        if constraints and "constraints" in options:
+            options["constraints"] = ",".join(filter(None, (constraints, options["constraints"])))
+        if options.get("defaultrule") == "" and not options.get("domain") and self._speaks_v3(name):
+            options["defaultrule"] = DEFAULT_RULE
+        return options
+
+    def _speaks_v3(self, name: str) -> bool:
+        """Whether something of a provider was written in the manner of Traefik 2 and 3, ``providers.docker``."""
+        spelling = re.compile(
+            rf"\bproviders[._]{re.escape(name)}\b|_PROVIDERS_{re.escape(name)}", re.IGNORECASE
+        )
+        return any(
+            spelling.search(chosen.where)
+            for key, chosen in self._chosen.items()
+            if key == name or key.startswith(f"{name}.")
+        )
 
     def _defaults(self, name: str) -> dict[str, Any]:
         prefix = f"{name}."

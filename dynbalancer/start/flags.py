@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from dynbalancer.core.durations import seconds_of
@@ -52,7 +52,8 @@ class Given:
 class Flag:
     """One setting. ``convert`` turns a text into the value or raises ValueError with what is wrong in words.
 
-    ``many``: may be repeated, or hold several values with commas between.
+    ``many``: may be repeated, or hold several values with commas between. ``repeats``: a text that may be repeated, and
+    is then all of them with commas between.
     """
 
     key: str
@@ -61,6 +62,7 @@ class Flag:
     meaning: str
     group: str
     many: bool = False
+    repeats: bool = False
 
     @property
     def is_bool(self) -> bool:
@@ -222,6 +224,14 @@ FIXED = (
     Flag("retry.attempts", count, "3", "Servers tried in all, not counting those that refuse.", SERVERS),
     Flag("serverstransport.insecureskipverify", boolean, "false", "Accept any certificate.", SERVERS),
     Flag("serverstransport.rootcas", plain, "", "File of certificate authorities to trust.", SERVERS),
+    Flag(
+        "constraints",
+        plain,
+        "",
+        "Traefik 1: containers must meet these, e.g. tag==api-*.",
+        SERVERS,
+        repeats=True,
+    ),
     Flag("configfile", plain, "", "A YAML or TOML file of these settings, nested.", FILES),
 )
 
@@ -345,7 +355,8 @@ def provider_flags(makers: Mapping[str, Any]) -> Iterator[Flag]:
     for name, maker in sorted(makers.items()):
         yield Flag(name, boolean, "false", maker.description, f"Provider {name}")
         for option in maker.options:
-            yield _provider_flag(name, option.name, option.default, option.description)
+            flag = _provider_flag(name, option.name, option.default, option.description)
+            yield replace(flag, repeats=getattr(option, "repeats", False))
 
 
 def _provider_flag(name: str, option: str, default: Any, meaning: str) -> Flag:

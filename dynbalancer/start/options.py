@@ -165,7 +165,7 @@ def _converted(
         flag = vocabulary.find(key)
         if flag is not None:
             texts.setdefault(key, []).append(_text_of(given, flag))
-            several = texts[key] if flag.many else texts[key][-1:]
+            several = texts[key] if flag.many or flag.repeats else texts[key][-1:]
             yield key, Chosen(_value(flag, several, given.where), given.where, given.spelled)
         elif severity := traefik_flags.tolerated(key):
             notes.append(Problem(given.where, "understood, but has no effect here", "", severity))
@@ -186,6 +186,8 @@ def _value(flag: Flag, texts: Sequence[str], where: str) -> Any:
         if flag.many:
             parts = (part.strip() for text in texts for part in text.split(","))
             return tuple(flag.convert(part) for part in parts if part)
+        if flag.repeats:
+            return flag.convert(",".join(texts))
         return flag.convert(texts[-1])
     except ValueError as error:
         raise ConfigurationError(where, str(error)) from None

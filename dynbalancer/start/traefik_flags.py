@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-#: Change nothing that a client could notice.
+#: Change nothing that a client could notice. A service without servers is never left out (``allowemptyservices``).
 HARMLESS = frozenset(
     {
         "accesslog.addinternals",
@@ -15,6 +15,14 @@ HARMLESS = frozenset(
         "api.statistics",
         "api.statistics.recenterrors",
         "checknewversion",
+        "docker.allowemptyservices",
+        "docker.debugloggeneratedtemplate",
+        "docker.swarmmoderefreshseconds",
+        "docker.templateversion",
+        "docker.trace",
+        "file.debugloggeneratedtemplate",
+        "file.templateversion",
+        "file.trace",
         "global",
         "global.checknewversion",
         "global.sendanonymoususage",
@@ -32,6 +40,9 @@ HARMLESS = frozenset(
     }
 )
 
+#: Change what is routed, but not who gets in.
+_WITHOUT_EFFECT = frozenset({"docker.filename"})
+
 #: Settings, and first words of settings, that this version has not.
 _ABSENT = (
     "accesslog.dualoutput",
@@ -43,30 +54,16 @@ _ABSENT = (
     "boltdb",
     "certificatesresolvers",
     "cluster",
-    "constraints",
     "consul",
     "consulcatalog",
     "core",
-    "docker.allowemptyservices",
-    "docker.constraints",
-    "docker.debugloggeneratedtemplate",
-    "docker.filename",
-    "docker.httpclienttimeout",
-    "docker.password",
-    "docker.swarmmoderefreshseconds",
-    "docker.templateversion",
     "docker.tls",
-    "docker.trace",
-    "docker.username",
     "dynamodb",
     "ecs",
     "etcd",
     "etcdv3",
     "eureka",
     "experimental",
-    "file.debugloggeneratedtemplate",
-    "file.templateversion",
-    "file.trace",
     "global",
     "healthcheck",
     "hostresolver",
@@ -162,6 +159,8 @@ def tolerated(key: str) -> str:
     """Severity of the note about a setting that has no effect here; empty where it can't be passed over."""
     if key in HARMLESS:
         return "info"
+    if key in _WITHOUT_EFFECT:
+        return "warning"
     return "warning" if key.startswith("entrypoints.") and _begins(_field(key), _TOLERABLE) else ""
 
 

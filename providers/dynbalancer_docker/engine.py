@@ -6,6 +6,7 @@ size of answers and gives every request a time limit.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
 import json
@@ -13,12 +14,13 @@ import re
 import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 import docker
 import docker.errors
+import docker.tls
 import docker.utils
 from requests import PreparedRequest, Response
 
@@ -38,15 +40,55 @@ ANSWER_LIMIT, EVENT_LIMIT = 48 << 20, 1 << 20
 _ALLOWED = re.compile(r"(?:/v[0-9.]+)?/(?:version|info|events|networks|containers/(?:[^/]+/)?json)")
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How we get to an engine: TLS files, a password, and seconds it may be silent within an answer (0: 10)."""
+
+    ca: str = ""
+    certificate: str = ""
+    key: str = ""
+    insecure: bool = False
+    authorization: str = field(default="", repr=False)
+    silence: float = 0.0
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether something of TLS is said."""
+        return bool(self.ca or self.certificate or self.key or self.insecure)
+
+
+def access_of(settings: Mapping[str, Any]) -> Access:
+    """From the options ``tls.…``, ``username``, ``password`` and ``httpclienttimeout``. Raises ConfigurationError."""
+    username, password = settings.get("username", ""), settings.get("password", "")
+    if password and not username:
+        raise ConfigurationError("option docker.password", "there is no docker.username")
+    pair = base64.b64encode(f"{username}:{password}".encode()).decode()
+    certificate, key = settings.get("tls.cert", ""), settings.get("tls.key", "")
+    if bool(certificate) != bool(key):
+        missing = "key" if certificate else "cert"
+        given = "cert" if certificate else "key"
+        raise ConfigurationError(f"option docker.tls.{given}", f"there is no docker.tls.{missing}")
+    return Access(
+        settings.get("tls.ca", ""),
+        certificate,
+        key,
+        bool(settings.get("tls.insecureskipverify", False)),
+        f"Basic {pair}" if username else "",
+        float(settings.get("httpclienttimeout", 0.0)),
+    )
+
+
 class ReadOnlyClient(docker.APIClient):
     """The package's low-level client, kept to six requests that only read.
 
     ``address`` is what to call the engine in messages.
     """
 
-    def __init__(self, address: str, **options: Any) -> None:
+    def __init__(self, address: str, access: Access, **options: Any) -> None:
         # Set first: the package asks for the version while it is being made.
         self.address = address
+        self._authorization = access.authorization
+        self._silence = access.silence or SILENCE_TIME
         super().__init__(**options)
 
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
@@ -55,7 +97,9 @@ class ReadOnlyClient(docker.APIClient):
         if request.method != "GET" or not _ALLOWED.fullmatch(path.removeprefix(self._prefix())):
             raise EngineError(f"dynbalancer never sends {request.method} {path} to an engine")
         streams = kwargs.pop("stream", False)
-        kwargs |= {"timeout": (CONNECT_TIME, SILENCE_TIME), "allow_redirects": False}
+        kwargs |= {"timeout": (CONNECT_TIME, self._silence), "allow_redirects": False}
+        if self._authorization:
+            request.headers["Authorization"] = self._authorization
         response = super().send(request, stream=True, **kwargs)
         if not streams or response.status_code != 200:
             response.raw = io.BytesIO(_whole(response, self.address))
@@ -76,24 +120,35 @@ class Endpoint:
 
     address: str
     options: Mapping[str, Any]
+    access: Access = field(default_factory=Access)
 
 
-def endpoint_of(written: str, environ: Mapping[str, str]) -> Endpoint:
+def endpoint_of(written: str, environ: Mapping[str, str], access: Access | None = None) -> Endpoint:
     """The engine named by the option, else by DOCKER_HOST and its companions, else the local socket.
 
     Raises ConfigurationError where that can't be an engine.
     """
+    access = access or Access()
     where = "option docker.endpoint" if written else "DOCKER_HOST"
     address = written
     try:
         # An empty mapping would make the package read the process's own environment.
         options = {"base_url": written} if written else docker.utils.kwargs_from_env({"": "", **environ})
         address = options.setdefault("base_url", DEFAULT_ENDPOINT)
+        if access.encrypted:
+            where = "options docker.tls"
+            options["tls"] = _tls(access)
+            where = "option docker.endpoint"
         docker.utils.parse_host(address, False, tls="tls" in options)
     except (docker.errors.DockerException, ValueError) as error:
         hint = "write unix:///var/run/docker.sock, tcp://host:2375 or ssh://user@host"
         raise ConfigurationError(where, str(error).replace(address, shown(address)), hint) from error
-    return Endpoint(shown(address), options)
+    return Endpoint(shown(address), options, access)
+
+
+def _tls(access: Access) -> Any:
+    pair = (access.certificate, access.key) if access.certificate else None
+    return docker.tls.TLSConfig(client_cert=pair, ca_cert=access.ca or None, verify=not access.insecure)
 
 
 class Engine:
@@ -105,7 +160,7 @@ class Engine:
         self._closed = False
         with self._in_our_words():
             # Always the version that the engine offers: a pinned one is refused by newer or older engines.
-            self._client = ReadOnlyClient(self.address, **endpoint.options, version="auto")
+            self._client = ReadOnlyClient(self.address, endpoint.access, **endpoint.options, version="auto")
 
     @property
     def api_version(self) -> str:

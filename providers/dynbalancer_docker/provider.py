@@ -19,11 +19,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from dynbalancer.core.labels.constraints import Constraints
 from dynbalancer.core.labels.containers import Defaults
 from dynbalancer.core.labels.reader import Reader
 from dynbalancer.errors import ConfigurationError, Problem
 from dynbalancer.interfaces import IProvider
-from dynbalancer_docker.engine import Engine, endpoint_of
+from dynbalancer_docker.engine import Engine, access_of, endpoint_of
 from dynbalancer_docker.events import Event
 from dynbalancer_docker.inventory import Inventory
 from dynbalancer_docker.own import host_address, own_ids, placed
@@ -80,7 +81,7 @@ def make_provider(settings: Mapping[str, Any], sink: Any, reactor: Any) -> Docke
         raise ConfigurationError(
             "option docker.refreshseconds", "has to be above 0 and below 86400", "try 15"
         )
-    endpoint = endpoint_of(settings.get("endpoint", ""), os.environ)
+    endpoint = endpoint_of(settings.get("endpoint", ""), os.environ, access_of(settings))
     means = Means(
         connect=lambda: Engine(endpoint),
         caller=lambda: Caller(reactor, "docker-calls"),
@@ -92,9 +93,18 @@ def make_provider(settings: Mapping[str, Any], sink: Any, reactor: Any) -> Docke
         domain=settings.get("domain", ""),
         default_rule=settings.get("defaultrule", ""),
         use_bind_port_ip=bool(settings.get("usebindportip", False)),
+        one_offs=bool(settings.get("oneoffs", False)),
+        constraints=_constraints(settings.get("constraints", "")),
     )
     watch = bool(settings.get("watch", True))
     return DockerProvider(defaults, sink, reactor, means, watch=watch, refresh_seconds=seconds)
+
+
+def _constraints(text: str) -> Constraints:
+    try:
+        return Constraints.of(text)
+    except ConfigurationError as error:
+        raise ConfigurationError("option docker.constraints", error.why, error.hint) from None
 
 
 @implementer(IProvider)

@@ -325,3 +325,58 @@ def test_building_options_loads_no_reactor_no_klein_and_no_docker() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    "argv, rule",
+    [
+        (["--docker"], ""),
+        (["--docker", "--docker.domain=x.example"], ""),
+        (["--providers.docker"], "Host(`{{ normalize .Name }}`)"),
+        (["--providers.Docker.exposedByDefault=false"], "Host(`{{ normalize .Name }}`)"),
+        (["--providers.docker", "--docker.domain=x.example"], ""),
+        (["--providers.docker.defaultrule=Path(`/`)"], "Path(`/`)"),
+    ],
+)
+def test_default_rule_is_that_of_the_version_whose_flags_are_written(argv: list[str], rule: str) -> None:
+    assert parse(argv, {}, str).providers["docker"]["defaultrule"] == rule
+
+
+def test_default_rule_of_version_3_where_a_variable_or_a_file_writes_as_it_does() -> None:
+    found = parse([], {"DYNBALANCER_PROVIDERS_DOCKER_NETWORK": "x"}, str)
+    assert found.providers["docker"]["defaultrule"]
+    found = parse(["--configfile=d.yml"], {}, {"d.yml": "providers: {docker: {network: x}}"}.__getitem__)
+    assert found.providers["docker"]["defaultrule"]
+    found = parse([], {"DYNBALANCER_DOCKER_NETWORK": "x"}, str)
+    assert not found.providers["docker"]["defaultrule"]
+
+
+@pytest.mark.parametrize(
+    "argv, wanted",
+    [
+        (["--docker.constraints=tag==a,tag!=b"], "tag==a,tag!=b"),
+        (["--docker.constraints=tag==a", "--docker.constraints=tag!=b"], "tag==a,tag!=b"),
+        (["--constraints=tag==a", "--docker.constraints=tag!=b"], "tag==a,tag!=b"),
+        (["--docker", "--constraints=tag==a"], "tag==a"),
+        (["--providers.docker.constraints=Label(`a`,`b , c`)"], "Label(`a`,`b , c`)"),
+    ],
+)
+def test_every_constraint_counts(argv: list[str], wanted: str) -> None:
+    assert parse(argv, {}, str).providers["docker"]["constraints"] == wanted
+
+
+def test_constraints_for_all_switch_no_provider_on() -> None:
+    assert parse(["--constraints=tag==a"], {}, str).providers == {}
+
+
+def test_what_traefik_s_docker_provider_has_and_needs_nothing_here_is_noted() -> None:
+    reading = read(
+        ["--docker", "--docker.allowEmptyServices", "--docker.filename=x.tmpl", "--docker.trace=true"],
+        {},
+        str,
+    )
+    assert [(note.where, note.severity) for note in reading.notes] == [
+        ("--docker.allowEmptyServices", "info"),
+        ("--docker.filename", "warning"),
+        ("--docker.trace", "info"),
+    ]

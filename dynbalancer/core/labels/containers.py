@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from dynbalancer.core.model import NOTHING
 
@@ -71,6 +72,13 @@ class Container:
         return self.labels.get(COMPOSE_ONE_OFF, "").lower() == "true"
 
 
+class IsConstraint(Protocol):
+    """A condition that containers have to meet."""
+
+    def refusal(self, container: Container) -> str:
+        """Why this container is left out, or an empty string."""
+
+
 @dataclass(frozen=True, slots=True)
 class Defaults:
     """What holds where a container has no label for it, and where we run ourselves.
@@ -78,7 +86,7 @@ class Defaults:
     ``default_rule`` is a template in v3 syntax; empty means v1's default rule with ``domain``.
     ``own_networks`` are the networks our own container is on, empty if we run on the host. ``on_host`` says
     whether 127.0.0.1 is the host; ``host_gateway`` is the host's address seen from our container.
-    ``one_offs``: also route ``docker-compose run``.
+    ``one_offs``: also route ``docker-compose run``. ``constraints``: whatever does not meet them is left out.
     """
 
     exposed_by_default: bool = True
@@ -90,3 +98,4 @@ class Defaults:
     on_host: bool = True
     host_gateway: str = ""
     one_offs: bool = False
+    constraints: IsConstraint | None = None

@@ -124,6 +124,11 @@ def _why_not(look: _Look, defaults: Defaults) -> str:
         if sheet.speaks_v1 or sheet.speaks_v3:
             findings.whole(_NOT_ENABLED, "add label traefik.enable=true", "warning")
         return "not enabled: it has no label traefik.enable=true, and containers are not exposed by default"
+    unmet = defaults.constraints.refusal(container) if defaults.constraints else ""
+    if unmet:
+        # It is meant for somebody else, who may know its labels.
+        findings.problems.clear()
+        return unmet
     allowed = boolean(sheet.docker.get("docker.allownonrunning"), False, findings)
     if container.stopped and not allowed:
         return f"not running: it is {container.state}"
@@ -175,7 +180,8 @@ def _item(look: _Look, whole: Assembly) -> Item:
     refused = whole.refused.get(container.id, [])
     if look.ignored:
         closed = sheet.restricted_routers or sheet.restricted_segments or sheet.restricted_services
-        verdict = "refused" if closed and not look.ignored.startswith("not ") else "ignored"
+        meant = not look.ignored.startswith(("not ", "it does not meet "))
+        verdict = "refused" if closed and meant else "ignored"
         why = look.ignored
     else:
         verdict = "refused" if refused and not any(name in whole.routers for name in gave) else "routed"

@@ -66,7 +66,18 @@ _DIALECTS: Mapping[str, tuple[Mapping[str, Matcher], Mapping[str, str]]] = {
 
 def parse(text: str, dialect: str = "v3") -> Node:
     """The tree of a rule. Raises ConfigurationError, saying at which character it went wrong."""
-    reader = _Reader(text, *_DIALECTS[dialect])
+    return _whole(_Reader(text, *_DIALECTS[dialect]))
+
+
+def expression(text: str, table: Mapping[str, Matcher], example: str) -> Node:
+    """The tree of something written as rules are, about something else: ``table`` says which calls there are.
+
+    Raises ConfigurationError, as :func:`parse` does.
+    """
+    return _whole(_Reader(text, table, {name: name for name in table}, example))
+
+
+def _whole(reader: _Reader) -> Node:
     node = reader.alternatives()
     if reader.kind != "end":
         raise reader.unexpected("&&, || or the end")
@@ -82,10 +93,17 @@ def clause(name: str, *arguments: str, dialect: str = "v3") -> Node:
 class _Reader:
     """Recursive descent, one token ahead. ``!`` binds before ``&&``, and that before ``||``, as in Go."""
 
-    __slots__ = ("at", "depth", "kind", "known", "next", "table", "text", "token")
+    __slots__ = ("at", "depth", "example", "kind", "known", "next", "table", "text", "token")
 
-    def __init__(self, text: str, table: Mapping[str, Matcher], known: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        text: str,
+        table: Mapping[str, Matcher],
+        known: Mapping[str, str],
+        example: str = "Host(`a.example`)",
+    ) -> None:
         self.text = text
+        self.example = example
         self.table = table
         self.known = known
         self.depth = 0
@@ -149,7 +167,7 @@ class _Reader:
             if not self.take(")"):
                 raise self.unexpected(")")
         else:
-            raise self.unexpected("a matcher such as Host(`a.example`)")
+            raise self.unexpected(f"a matcher such as {self.example}")
         self.depth -= 1
         return node
 

@@ -15,7 +15,15 @@ import urllib3
 
 from dynbalancer.errors import ConfigurationError, Problem
 from dynbalancer_docker import engine as module
-from dynbalancer_docker.engine import DEFAULT_ENDPOINT, Endpoint, Engine, ReadOnlyClient, endpoint_of
+from dynbalancer_docker.engine import (
+    DEFAULT_ENDPOINT,
+    Access,
+    Endpoint,
+    Engine,
+    ReadOnlyClient,
+    access_of,
+    endpoint_of,
+)
 from dynbalancer_docker.reading import Seen
 from dynbalancer_docker.reasons import EngineError
 from tests.providers.docker.fake_engine import container_id, description, row_of
@@ -29,6 +37,7 @@ class Recorder(requests.adapters.BaseAdapter):
     def __init__(self) -> None:
         super().__init__()
         self.requests: list[tuple[str, str]] = []
+        self.seen: set[tuple[str | None, Any]] = set()
         self.answers: dict[str, Any] = {
             "/version": {"Version": "20.10.24", "ApiVersion": "1.41"},
             "/v1.41/version": {"Version": "20.10.24", "ApiVersion": "1.41"},
@@ -40,6 +49,7 @@ class Recorder(requests.adapters.BaseAdapter):
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         path = urlsplit(request.url or "").path
         self.requests.append((request.method or "", path))
+        self.seen.add((request.headers.get("Authorization"), kwargs.get("timeout")))
         answer = self.answers.get(path, (404, {"message": "no such thing"}))
         if isinstance(answer, Exception):
             raise answer
@@ -264,3 +274,56 @@ def test_endpoint_that_can_not_be_one_is_refused(
 ) -> None:
     with pytest.raises(ConfigurationError, match=words):
         endpoint_of(written, environ)
+
+
+def test_password_and_files_for_the_engine() -> None:
+    access = access_of(
+        {
+            "username": "ann",
+            "password": "secret",
+            "tls.ca": "/ca.pem",
+            "tls.cert": "/cert.pem",
+            "tls.key": "/key.pem",
+            "httpclienttimeout": 3.0,
+        }
+    )
+    assert access == Access("/ca.pem", "/cert.pem", "/key.pem", False, "Basic YW5uOnNlY3JldA==", 3.0)
+    assert "YW5u" not in repr(access)
+
+
+def test_without_options_nothing_is_shown_to_the_engine() -> None:
+    assert access_of({}) == Access()
+    assert not Access().encrypted
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"password": "secret"}, "there is no docker.username"),
+        ({"tls.cert": "/c"}, "there is no docker.tls.key"),
+        ({"tls.key": "/k"}, "there is no docker.tls.cert"),
+    ],
+)
+def test_half_of_what_the_engine_wants_is_refused(settings: dict[str, str], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        access_of(settings)
+
+
+def test_an_encrypted_endpoint_is_spoken_to_over_tls() -> None:
+    endpoint = endpoint_of("tcp://engine.example.com:2376", {}, Access(insecure=True))
+    assert endpoint.options["tls"].verify is False
+    assert endpoint.address == "tcp://engine.example.com:2376"
+
+
+def test_files_that_are_not_there_are_told() -> None:
+    with pytest.raises(ConfigurationError, match=r"options docker\.tls"):
+        endpoint_of("tcp://engine.example.com:2376", {}, Access(ca="/nowhere/ca.pem"))
+
+
+def test_every_request_says_who_we_are_and_waits_as_long_as_it_may(recorder: Recorder) -> None:
+    where = "tcp://engine.example.com:2375"
+    access = access_of({"username": "ann", "password": "secret", "httpclienttimeout": 3.0})
+    made = Engine(Endpoint(where, {"base_url": where}, access))
+    made.list_containers()
+    made.close()
+    assert recorder.seen == {("Basic YW5uOnNlY3JldA==", (5.0, 3.0))}

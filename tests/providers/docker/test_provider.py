@@ -62,6 +62,9 @@ class TestOptions(SynchronousTestCase):
     def test_unknown_kind_of_endpoint_is_refused(self) -> None:
         self.assert_refused("docker.endpoint", endpoint="ftp://engine.example.com")
 
+    def test_constraints_that_can_not_be_read_are_refused(self) -> None:
+        self.assert_refused("option docker.constraints: there is nothing but tags", constraints="tier==web")
+
     def test_refresh_time_of_nothing_is_refused(self) -> None:
         self.assert_refused("refreshseconds", refreshseconds=0.0)
 
