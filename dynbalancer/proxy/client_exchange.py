@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 LINGER_SIZE = 65536
 
 
+#: From this size on, in bytes, it is dearer to put two pieces together than to write both.
+LARGE = 8192
+
+
 class ClientExchange(Forwarding):
     """An exchange whose client speaks HTTP/1."""
 
@@ -117,8 +121,11 @@ class ClientExchange(Forwarding):
         if self._chunked:
             data = chunk(data)
         if self.pending:
-            data = self.pending + data
-            self.pending = b""
+            pending, self.pending = self.pending, b""
+            if len(data) > LARGE:
+                self.client_connection.transport.writeSequence((pending, data))
+                return
+            data = pending + data
         self.client_connection.transport.write(data)
 
     def send_end(self, trailers: Sequence[Field]) -> None:

@@ -104,6 +104,8 @@ class DataPlane:
 
     def listen(self, entry_point: EntryPoint, sock: socket.socket) -> None:
         """Serve an entry point on a bound, listening, non-blocking socket."""
+        # Accepted connections inherit it: one call in place of one for each.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._termination is None:
             site = self._site(Site, entry_point)
             tls = None

@@ -102,7 +102,6 @@ class ServerConnection(RequestReader, Protocol):
         self.client = host[7:] if host.startswith("::ffff:") else host
         self.client_port = getattr(peer, "port", 0)
         self.trusted = self.client in self.site.trusted
-        self.transport.setTcpNoDelay(True)
         self.transport.registerProducer(_Answer(self), True)
         self.site.connections.add(self)
         self.site.deadlines.set(self, self.limits.head_time)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import socket
 import sys
 import weakref
 from collections.abc import Callable, Iterable
@@ -56,6 +57,16 @@ class Referenced(LiveService):
     __slots__ = ("__weakref__",)
 
 
+class Bound:
+    """A bound socket, and what was set on it."""
+
+    def __init__(self) -> None:
+        self.options: list[tuple[int, int, int]] = []
+
+    def setsockopt(self, level: int, option: int, value: int) -> None:
+        self.options.append((level, option, value))
+
+
 class PlaneCase(SynchronousTestCase):
     """A data plane with one entry point, whose servers all answer."""
 
@@ -68,7 +79,7 @@ class PlaneCase(SynchronousTestCase):
         self.patch(dataplane, "listen", self._listen)
         self.plane = DataPlane(self.settings, self.clock, LocalCounters())
         self.plane.start()
-        self.plane.listen(WEB, object())  # type: ignore[arg-type]
+        self.plane.listen(WEB, Bound())  # type: ignore[arg-type]
 
     def _listen(self, reactor: object, sock: object, site: Any, tls: object) -> Listener:
         self.listener = Listener(reactor, sock, site, tls)
@@ -261,7 +272,7 @@ class Encrypted(PlaneCase):
         self.plane.start()
 
     def listen(self, entry_point: EntryPoint) -> Listener:
-        self.plane.listen(entry_point, object())  # type: ignore[arg-type]
+        self.plane.listen(entry_point, Bound())  # type: ignore[arg-type]
         return self.listener
 
     def test_entry_point_with_tls_speaks_nothing_else(self) -> None:
@@ -330,6 +341,15 @@ class Encrypted(PlaneCase):
         assert over == []
         self.clock.pump([0.1] * 10)
         assert (over, shaking.site.shaking) == ([None], 1)
+
+
+class Listening(PlaneCase):
+    """What is set on a listening socket."""
+
+    def test_connections_inherit_that_nagle_is_off(self) -> None:
+        bound = Bound()
+        self.plane.listen(WEB, bound)  # type: ignore[arg-type]
+        assert bound.options == [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
 
 
 class Ending(PlaneCase):

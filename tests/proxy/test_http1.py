@@ -476,9 +476,8 @@ class Draining(ProxyCase):
 class Setup(ProxyCase):
     """What a new connection starts with."""
 
-    def test_nagle_is_off_and_the_peer_known(self) -> None:
+    def test_peer_is_known(self) -> None:
         client = self.client("::ffff:192.0.2.9")
         connection = self.connection(client)
-        assert client.no_delay
         assert (connection.client, connection.client_port) == ("192.0.2.9", 40000)
         assert self.site.connections == {connection}

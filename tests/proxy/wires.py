@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Any
 
@@ -144,6 +144,9 @@ class Wire:
             self._producer_paused = True
             self._producer.pauseProducing()
 
+    def writeSequence(self, pieces: Iterable[bytes]) -> None:
+        self.write(b"".join(pieces))
+
     def loseConnection(self) -> None:
         self.disconnecting = True
         if not self.dataBuffer:
@@ -169,7 +172,7 @@ class Wire:
         self._producer = producer
 
     def setTcpNoDelay(self, enabled: bool) -> None:
-        self.no_delay = enabled
+        assert enabled
 
     def getPeer(self) -> IPv4Address:
         return self._peer
