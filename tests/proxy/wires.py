@@ -172,7 +172,7 @@ class Wire:
         self._producer = producer
 
     def setTcpNoDelay(self, enabled: bool) -> None:
-        assert enabled
+        self.no_delay = enabled
 
     def getPeer(self) -> IPv4Address:
         return self._peer
