@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable
 from typing import Any
 
@@ -24,9 +23,10 @@ from dynbalancer.errors import (
     UpstreamError,
 )
 from dynbalancer.proxy import transports
+from dynbalancer.proxy.securing import SecureClient, Trust
 
-#: Gives the context for TLS, and the name to ask for and check (None: the host), for a question.
-Secure = Callable[[Question], tuple[ssl.SSLContext, str | None]]
+#: Gives whom to trust for a question over TLS.
+Secure = Callable[[Question], Trust]
 
 
 class Prober:
@@ -58,34 +58,24 @@ class _Asking:
         self._hops = 0
         self._over = False
         self._attempt: Deferred[Any] | None = None
-        self._probe: _Probe | None = None
+        self._wire: _Probe | SecureClient | None = None
         self._timer = prober.reactor.callLater(question.timeout, self._too_late)
 
     def connect(self) -> None:
         """Make a connection and ask over it."""
         prober, question = self._prober, self.question
-        tls, name = None, None
+        wire: _Probe | SecureClient = _Probe(self, prober.limits)
         if question.tls:
             try:
-                tls, name = prober.secure(question)
-            except DynbalancerError as error:
+                wire = SecureClient(wire, question.host, prober.secure(question))
+            except (DynbalancerError, ValueError) as error:
                 self.failed(ConnectError(str(error)))
                 return
-        self._probe = _Probe(self, prober.limits)
+        self._wire = wire
         attempt = self._attempt = transports.connect(
-            prober.reactor,
-            question.host,
-            question.port,
-            self._probe,
-            timeout=question.timeout,
-            tls=tls,
-            server_name=name,
+            prober.reactor, question.host, question.port, wire, timeout=question.timeout
         )
         attempt.addErrback(self._refused)
-
-    def connected(self) -> None:
-        """The attempt succeeded: who makes connections is about to say so, and must not be told to stop."""
-        self._attempt = None
 
     def head_received(self, status: int, location: bytes | None) -> None:
         """It answered: that is the answer, or says where to go on."""
@@ -136,10 +126,12 @@ class _Asking:
     def _leave(self) -> None:
         """Whatever connection there is, end it."""
         attempt, self._attempt = self._attempt, None
-        probe, self._probe = self._probe, None
-        if probe is not None:
-            probe.end()
-        if attempt is not None:
+        wire, self._wire = self._wire, None
+        if wire is None:
+            return
+        wire.end()
+        if wire.transport is None and attempt is not None:
+            # Once it is connected the attempt has succeeded, or is just about to say so.
             attempt.cancel()
 
 
@@ -165,7 +157,6 @@ class _Probe(ResponseReader, Protocol):
         if self._asking is None:
             self.transport.abortConnection()
             return
-        self._asking.connected()
         octets = self._question.request()
         if octets:
             self.transport.write(octets)
@@ -192,7 +183,7 @@ class _Probe(ResponseReader, Protocol):
         if self._asking is None:
             return
         if reason is not None and not reason.check(ConnectionDone, ConnectionLost):
-            # As a certificate that can't be trusted: Twisted's TLS finds that out after it is connected.
+            # As a certificate that can't be trusted.
             self._asking.failed(_unreachable(self._question, reason))
         elif self._question.mode == "http":
             self.ended()
@@ -209,9 +200,6 @@ class _Probe(ResponseReader, Protocol):
 
 
 def _unreachable(question: Question, failure: Failure) -> ConnectError:
-    said = failure.getErrorMessage() or type(failure.value).__name__
-    # pyOpenSSL gives a list of triples, of which the last part says what it is.
-    found = getattr(failure.value, "args", ())
-    if found and isinstance(found[0], list) and found[0] and isinstance(found[0][-1], tuple):
-        said = f"TLS: {found[0][-1][-1]}"
+    error = failure.value
+    said = error.why if isinstance(error, ConnectError) else failure.getErrorMessage() or type(error).__name__
     return ConnectError(f"{question.host}:{question.port}: {said}")

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError
 from twisted.internet.protocol import Protocol
@@ -27,6 +26,7 @@ from dynbalancer.errors import (
 )
 from dynbalancer.proxy import transports
 from dynbalancer.proxy.probing import Prober
+from dynbalancer.proxy.securing import Trust
 
 HTTP = Question(
     "web@file", "10.0.0.2", 8080, authority="10.0.0.2:8080", target="/health", follows=True, timeout=5.0
@@ -84,10 +84,10 @@ class ProbingCase(SynchronousTestCase):
         self.attempts.append(Attempt(host, port, protocol, more))
         return self.attempts[-1].made
 
-    def secure(self, question: Question) -> tuple[ssl.SSLContext, str | None]:
+    def secure(self, question: Question) -> Trust:
         if question.transport == "broken":
             raise ConfigurationError("serversTransport broken", "no such file")
-        return self.context, "b.example"
+        return Trust(self.context, "b.example")
 
     def ask(self, question: Question = HTTP) -> Deferred[int]:
         asked = self.prober.ask(question)
@@ -169,14 +169,6 @@ class AskingTests(ProbingCase):
         self.attempts[0].protocol.connectionLost(Failure(ConnectionDone()))
         self.failureResultOf(asked, UpstreamClosed)
 
-    def test_a_certificate_that_is_not_trusted_is_the_reason(self) -> None:
-        asked = self.ask(replace(HTTP, tls=True))
-        self.attempts[0].succeed()
-        broken = SSL.Error([("SSL routines", "", "certificate verify failed")])
-        self.attempts[0].protocol.connectionLost(Failure(broken))
-        error = self.failureResultOf(asked, ConnectError).value
-        self.assertEqual(error.why, "10.0.0.2:8080: TLS: certificate verify failed")
-
     def test_nobody_asked_any_more_leaves_nothing_behind(self) -> None:
         waiting, talking = self.ask(), self.ask()
         self.attempts[1].succeed()
@@ -198,17 +190,38 @@ class AskingTests(ProbingCase):
 class TlsTests(ProbingCase):
     """What is https is verified as requests are."""
 
-    def test_tls_is_that_of_the_services_transport(self) -> None:
-        asked = self.ask(replace(HTTP, tls=True, transport="own"))
-        self.assertEqual(
-            self.attempts[0].more, {"timeout": 5.0, "tls": self.context, "server_name": "b.example"}
-        )
+    def test_a_handshake_comes_first(self) -> None:
+        asked = self.ask(replace(HTTP, tls=True))
+        self.assertEqual(self.attempts[0].succeed()[:3], b"\x16\x03\x01")
         asked.cancel()
-        self.failureResultOf(asked)
+        self.failureResultOf(asked, CancelledError)
+        self.assertTrue(self.attempts[0].transport.aborted)
 
-    def test_plain_http_has_none(self) -> None:
-        asked = self.ask()
-        self.assertEqual(self.attempts[0].more, {"timeout": 5.0, "tls": None, "server_name": None})
+    def test_a_handshake_that_never_ends_is_given_up_when_its_time_is_over(self) -> None:
+        asked = self.ask(replace(HTTP, tls=True))
+        self.attempts[0].succeed()
+        self.clock.advance(5)
+        self.failureResultOf(asked, ResponseTimeout)
+        self.assertTrue(self.attempts[0].transport.aborted)
+
+    def test_a_server_that_speaks_no_tls_is_the_reason(self) -> None:
+        asked = self.ask(replace(HTTP, tls=True))
+        self.attempts[0].succeed()
+        self.attempts[0].say(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        error = self.failureResultOf(asked, ConnectError).value
+        self.assertIn("10.0.0.2:8080: TLS: ", error.why)
+
+    def test_a_connection_that_is_made_too_late_is_closed(self) -> None:
+        asked = self.ask(replace(HTTP, tls=True))
+        asked.cancel()
+        self.failureResultOf(asked, CancelledError)
+        self.attempts[0].protocol.makeConnection(self.attempts[0].transport)
+        self.assertTrue(self.attempts[0].transport.aborted)
+        self.assertEqual(self.attempts[0].transport.value(), b"")
+
+    def test_plain_http_asks_for_no_trust(self) -> None:
+        asked = self.ask(replace(HTTP, transport="broken"))
+        self.assertEqual(self.attempts[0].succeed()[:4], b"GET ")
         asked.cancel()
         self.failureResultOf(asked)
 
