@@ -26,7 +26,7 @@ from dynbalancer.control.snapshots import Snapshot
 from dynbalancer.control.statistics import Statistics
 from dynbalancer.control.workerprocess import Launch, WorkerProcess, worker_environment
 from dynbalancer.core.certificates import TICKET_KEY_SIZE
-from dynbalancer.core.model import WorkerStatus
+from dynbalancer.core.model import Configuration, WorkerStatus
 from dynbalancer.core.settings import Settings
 from dynbalancer.core.settings_codec import for_worker
 from dynbalancer.core.statistics import Report
@@ -241,10 +241,13 @@ class Supervisor(Service):
 
     def _take(self, table: RoutingTable) -> None:
         configuration, before = table.configuration, self.snapshot
-        if before is not None and before.held.configuration.services is configuration.services:
+        held = None if before is None else before.held.configuration
+        if before is not None and held is not None and _turns(held) == _turns(configuration):
             slots = before.held.slots
         else:
-            slots = self._slots.assign(configuration.services)
+            slots = self._slots.assign(
+                [*configuration.services, *(f"tcp/{name}" for name in configuration.tcp_services)]
+            )
         self.statistics.forget(configuration.routers, configuration.services)
         snapshot = Snapshot(table.number, Held(configuration, slots))
         try:
@@ -256,3 +259,8 @@ class Supervisor(Service):
         if before is not None:
             before.outdated()
         self.snapshot = snapshot
+
+
+def _turns(configuration: Configuration) -> tuple[int, int]:
+    """Which objects have the services that take turns: those of another table are others where one changed."""
+    return id(configuration.services), id(configuration.tcp_services)

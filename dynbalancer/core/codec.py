@@ -26,6 +26,7 @@ from dynbalancer.core.model import (
     Sticky,
 )
 from dynbalancer.core.schema import WrongValueError
+from dynbalancer.core.streams import StreamRouter, StreamServer, StreamService, StreamTransport
 from dynbalancer.core.tables import frozen, plain
 from dynbalancer.errors import ConfigurationError
 
@@ -38,6 +39,12 @@ KINDS: Mapping[str, type[Any]] = {
     "middlewares": Middleware,
     "certificates": Certificate,
     "transports": ServersTransport,
+    "tcp_routers": StreamRouter,
+    "tcp_services": StreamService,
+    "tcp_middlewares": Middleware,
+    "tcp_transports": StreamTransport,
+    "udp_routers": StreamRouter,
+    "udp_services": StreamService,
 }
 
 #: Attributes that are values of ours, or a tuple of them.
@@ -48,6 +55,7 @@ _NESTED: Mapping[str, type[Any]] = {
     "passive_health": PassiveHealth,
     "health_check": HealthCheck,
 }
+_NESTED_IN_STREAMS: Mapping[str, type[Any]] = {"servers": StreamServer, "members": Member}
 
 
 def snapshot(configuration: Configuration) -> dict[str, Any]:
@@ -93,15 +101,16 @@ def _defaults(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
     )
 
 
-_DEFAULTS = {kind: _defaults(kind) for kind in (*KINDS.values(), *_NESTED.values())}
+_DEFAULTS = {kind: _defaults(kind) for kind in (*KINDS.values(), *_NESTED.values(), StreamServer)}
 
 
 def _made(kind: type[Any], name: str, record: Mapping[str, Any]) -> Any:
-    return kind(name=name, **{attribute: _value(attribute, found) for attribute, found in record.items()})
+    nested = _NESTED_IN_STREAMS if kind is StreamService else _NESTED
+    attributes = {key: _value(nested.get(key), found) for key, found in record.items()}
+    return kind(name=name, **attributes)
 
 
-def _value(attribute: str, found: Any) -> Any:
-    nested = _NESTED.get(attribute)
+def _value(nested: type[Any] | None, found: Any) -> Any:
     if nested is None:
         return frozen(found)
     if isinstance(found, Mapping):

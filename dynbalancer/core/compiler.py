@@ -118,6 +118,7 @@ class _Compiler:
         self._before = before
         self._old: Mapping[str, model.Router] = old.routers
         self._new = configuration.routers
+        entry_points = [entry for entry in entry_points if not entry.udp]
         self._points = tuple(entry.name for entry in entry_points)
         self._before_all = {entry.name: entry.middlewares for entry in entry_points if entry.middlewares}
         self._default_points = tuple(entry.name for entry in entry_points if entry.as_default) or self._points

@@ -17,6 +17,7 @@ from dynbalancer.core import schema, service_documents
 from dynbalancer.core.model import Certificate, Configuration, Middleware, Router, ServersTransport, Service
 from dynbalancer.core.rules.parser import read
 from dynbalancer.core.schema import WrongValueError, describe
+from dynbalancer.core.streamdocuments import StreamDocument, stream_sections
 from dynbalancer.core.tables import NOT_YET, Path, TableReader, UnusableError, frozen, plain, write
 from dynbalancer.errors import ConfigurationError, Problem, printable
 
@@ -59,7 +60,8 @@ def to_document(configuration: Configuration) -> dict[str, Any]:
             for name, middleware in configuration.middlewares.items()
         },
     }
-    return {"http": {family: found for family, found in families.items() if found}}
+    http = {"http": {family: found for family, found in families.items() if found}}
+    return http | stream_sections(configuration)
 
 
 class _Reader(TableReader):
@@ -78,17 +80,23 @@ class _Reader(TableReader):
 
     def read(self, document: object) -> Configuration:
         found = self.section(document, ())
-        sections = self.known(found, (), schema.DOCUMENT, ("http", "tls"))
+        sections = self.known(found, (), schema.DOCUMENT)
         http = self.section(sections.get("http"), ("http",))
         families = self.known(http, ("http",), schema.HTTP)
         tls = self.known(self.section(sections.get("tls"), ("tls",)), ("tls",), schema.TLS_SECTIONS)
         routers = dict(self.each(families, "routers", self._router))
+        streams = StreamDocument(self, self._middleware, self.read_pem)
+        streaming = streams.read(sections.get("tcp"), sections.get("udp"))
+        if self._asks_for_clients(tls.get("options")):
+            routers = {}
+            streaming["tcp_routers"] = {}
         return Configuration(
-            routers={} if self._asks_for_clients(tls.get("options")) else routers,
+            routers=routers,
             services=dict(self.each(families, "services", self._service)),
             middlewares=dict(self.each(families, "middlewares", self._middleware)),
             certificates=self._certificates(tls),
             transports=dict(self.each(families, "serversTransports", self._transport)),
+            **streaming,
             problems=tuple(self.problems),
         )
 

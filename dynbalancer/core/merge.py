@@ -23,13 +23,36 @@ from dynbalancer.core.model import (
     ServersTransport,
     Service,
 )
+from dynbalancer.core.streams import StreamRouter, StreamService, StreamTransport
 from dynbalancer.errors import Problem
 
-Definition = TypeVar("Definition", Router, Service, Middleware, Certificate, ServersTransport)
+Definition = TypeVar(
+    "Definition",
+    Router,
+    Service,
+    Middleware,
+    Certificate,
+    ServersTransport,
+    StreamRouter,
+    StreamService,
+    StreamTransport,
+)
 
-#: The families of definitions, and what one of each is called.
-_FAMILIES = ("routers", "services", "middlewares", "certificates", "transports")
-_KINDS = ("router", "service", "middleware", "certificate", "serversTransport")
+#: The families of definitions in a configuration, and what one of each is called.
+CALLED = {
+    "routers": "router",
+    "services": "service",
+    "middlewares": "middleware",
+    "certificates": "certificate",
+    "transports": "serversTransport",
+    "tcp_routers": "TCP router",
+    "tcp_services": "TCP service",
+    "tcp_middlewares": "TCP middleware",
+    "tcp_transports": "TCP serversTransport",
+    "udp_routers": "UDP router",
+    "udp_services": "UDP service",
+}
+_FAMILIES, _KINDS = tuple(CALLED), tuple(CALLED.values())
 
 #: States in which a server gets no new requests.
 OUT_OF_ROTATION = ("draining", "down", "maintenance")

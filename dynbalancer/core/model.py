@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from dynbalancer.core.streams import StreamRouter, StreamService, StreamTransport
 from dynbalancer.errors import Problem
 
 #: What a server may be: taking requests, finishing the ones it has, not to be used, not yet there, taken out by hand.
@@ -34,6 +35,7 @@ class EntryPoint:
     ``tls``: only TLS is spoken here, and every router attached to it answers over TLS, whatever it says itself.
     Addresses in ``proxy_trusted`` may begin with a PROXY header that says who the client is.
     ``middlewares`` see the requests of every router attached to it, before the router's own.
+    ``udp``: datagrams come in here, and nothing else; a client that is silent for ``udp_timeout`` seconds is forgotten.
     """
 
     name: str
@@ -46,6 +48,8 @@ class EntryPoint:
     proxy_trusted: tuple[str, ...] = ()
     proxy_trust_all: bool = False
     middlewares: tuple[str, ...] = ()
+    udp: bool = False
+    udp_timeout: float = 3.0
 
     @property
     def takes_proxy_header(self) -> bool:
@@ -275,11 +279,24 @@ class Configuration:
     items: tuple[Item, ...] = ()
     certificates: Mapping[str, Certificate] = field(default_factory=lambda: NOTHING)
     transports: Mapping[str, ServersTransport] = field(default_factory=lambda: NOTHING)
+    tcp_routers: Mapping[str, StreamRouter] = field(default_factory=lambda: NOTHING)
+    tcp_services: Mapping[str, StreamService] = field(default_factory=lambda: NOTHING)
+    tcp_middlewares: Mapping[str, Middleware] = field(default_factory=lambda: NOTHING)
+    tcp_transports: Mapping[str, StreamTransport] = field(default_factory=lambda: NOTHING)
+    udp_routers: Mapping[str, StreamRouter] = field(default_factory=lambda: NOTHING)
+    udp_services: Mapping[str, StreamService] = field(default_factory=lambda: NOTHING)
 
     @property
     def routing(self) -> tuple[Mapping[str, Any], ...]:
-        """What decides about requests: routers, services, middlewares, certificates, transports."""
-        return self.routers, self.services, self.middlewares, self.certificates, self.transports
+        """What decides about requests: routers, services, middlewares, certificates, transports; and of streams."""
+        http = self.routers, self.services, self.middlewares, self.certificates, self.transports
+        return *http, *self.streaming
+
+    @property
+    def streaming(self) -> tuple[Mapping[str, Any], ...]:
+        """What decides about connections that are not HTTP, and about datagrams."""
+        tcp = self.tcp_routers, self.tcp_services, self.tcp_middlewares, self.tcp_transports
+        return *tcp, self.udp_routers, self.udp_services
 
 
 @dataclass(frozen=True, slots=True)

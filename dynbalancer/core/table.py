@@ -7,7 +7,7 @@ change does not concern, so that changing one router of many costs about as much
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from dynbalancer.core.layered import Layered
 from dynbalancer.core.references import with_hints
 from dynbalancer.core.routes import Route, priority_of
 from dynbalancer.core.shadows import unreachable
+from dynbalancer.core.streamtable import StreamTable
 from dynbalancer.errors import Problem
 
 __all__ = [
@@ -38,13 +39,16 @@ __all__ = [
     "priority_of",
 ]
 
+#: Makes the routes for everything but HTTP out of a configuration and those before; without one there are none.
+MakeStreams = Callable[[model.Configuration, "StreamTable | None"], StreamTable]
+
 
 class RoutingTable:
     """What :func:`compile_table` makes. Read it once per exchange, and keep it for that exchange.
 
     ``services`` and ``middlewares`` map names to live objects, ``disabled`` the routers that can't be used to
     the reasons why. ``replaced`` names the services whose live object came, went or is another than before, ``changes``
-    says how many routers and services were looked at.
+    says how many routers and services were looked at. ``streams`` are the routes for everything but HTTP.
     """
 
     __slots__ = (
@@ -62,6 +66,7 @@ class RoutingTable:
         "number",
         "replaced",
         "services",
+        "streams",
     )
 
     def __init__(
@@ -70,8 +75,10 @@ class RoutingTable:
         configuration: model.Configuration,
         entry_points: Sequence[model.EntryPoint],
         compiled: Compiled,
+        streams: StreamTable | None = None,
     ) -> None:
         self.number = number
+        self.streams = streams or StreamTable()
         self.configuration = configuration
         self.entry_points = tuple(entry_points)
         self.compiled = compiled
@@ -113,7 +120,8 @@ class RoutingTable:
             names = {"service": configuration.services, "middleware": configuration.middlewares}
             shadows = [shadow for found in compiled.shadows.values() for shadow in found]
             shadows.sort(key=lambda shadow: shadow[0].order)
-            self._problems = (*with_hints(said, names), *(problem for _, problem in shadows))
+            http = (*with_hints(said, names), *(problem for _, problem in shadows))
+            self._problems = (*http, *self.streams.problems)
         return self._problems
 
     @property
@@ -127,6 +135,11 @@ class RoutingTable:
     def encrypts(self, entry_point: str) -> bool:
         """Whether some router there asks for TLS itself."""
         return self.compiled.asking.get(entry_point, 0) > 0
+
+    def answers(self, entry_point: str, name: str) -> bool:
+        """Whether some router there may answer over TLS for a host."""
+        indexes = self._indexes.get(entry_point)
+        return indexes is not None and bool(indexes[True].candidates(name.encode()))
 
     def explain(self, exchange: Exchange) -> Explanation:
         """What :meth:`route` says, and why. Slow: it looks at every router."""
@@ -152,11 +165,12 @@ def compile_table(
     previous: RoutingTable | None = None,
     make_middleware: MakeMiddleware,
     make_service: MakeService,
+    make_streams: MakeStreams | None = None,
 ) -> RoutingTable:
     """A table for a merged configuration.
 
     ``make_service`` gets the service and the live object that had its name before, if any. What can't be used
-    is in ``problems``, and only that is off.
+    is in ``problems``, and only that is off. ``make_streams`` makes the routes for everything but HTTP.
     """
     return completed(
         compiling_table(
@@ -166,6 +180,7 @@ def compile_table(
             previous=previous,
             make_middleware=make_middleware,
             make_service=make_service,
+            make_streams=make_streams,
         )
     )
 
@@ -188,6 +203,7 @@ def compiling_table(
     previous: RoutingTable | None = None,
     make_middleware: MakeMiddleware,
     make_service: MakeService,
+    make_streams: MakeStreams | None = None,
 ) -> Generator[None, None, RoutingTable]:
     """What :func:`compile_table` does, in steps of some microseconds: the table is what the generator returns."""
     old, before = model.Configuration(), Compiled()
@@ -203,7 +219,10 @@ def compiling_table(
         make_middleware=make_middleware,
         make_service=make_service,
     )
-    return RoutingTable(number, configuration, entry_points, compiled)
+    streams = None if previous is None else previous.streams
+    if make_streams is not None:
+        streams = make_streams(configuration, streams)
+    return RoutingTable(number, configuration, entry_points, compiled, streams)
 
 
 def _without_routers(compiled: Compiled) -> Compiled:

@@ -43,7 +43,7 @@ class Waiting(Protocol):
         arrivals.deadlines.set(self, LAST_MOMENT if arrivals.draining else arrivals.limits.head_time)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
-        self._leave()
+        self.leave()
 
     def deadline_passed(self) -> None:
         """It said nothing, or not enough."""
@@ -56,21 +56,22 @@ class Waiting(Protocol):
 
     def refuse(self, error: RequestError, sample: bytes) -> None:
         """Close it without a word: who speaks what is not known."""
-        self._leave()
+        self.leave()
         self.arrivals.refuse(error, sample)
         self.transport.abortConnection()
 
     def go_on(self, rest: bytes) -> None:
         """It is known now."""
-        self._leave()
+        self.leave()
         self.arrivals.go_on(self, self.transport, rest)
 
     def abort(self) -> None:
         """Close it now."""
-        self._leave()
+        self.leave()
         self.transport.abortConnection()
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """It is nobody that is waited for any more."""
         self.arrivals.connections.discard(self)
         self.arrivals.deadlines.forget(self)
 
@@ -149,13 +150,15 @@ class ProxiedArrivals(Arrivals):
 
 def hand_over(transport: Any, protocol: Protocol, data: bytes) -> None:
     """Let a connection on either kind of transport go on with another protocol, which gets ``data`` first."""
-    if isinstance(transport, NativeTransport):
+    native = isinstance(transport, NativeTransport)
+    if native:
         transport.go_on_with(protocol)
     else:
         transport.protocol = protocol
         protocol.makeConnection(transport)
     if data:
-        protocol.dataReceived(data)
+        # It may have handed the connection over in turn.
+        (transport.data_received if native else transport.protocol.dataReceived)(data)
 
 
 def set_peer(transport: Any, host: str, port: int) -> None:

@@ -4,37 +4,36 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Generator
+from functools import partial
 from itertools import chain
 from random import random
 from secrets import token_bytes
-from typing import Any, TypeVar
+from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredSemaphore, succeed
-from twisted.internet.protocol import Protocol
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from dynbalancer.core.exchange import Response
-from dynbalancer.core.forwarded import TrustedPeers
 from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Service
 from dynbalancer.core.schema import no_such_type
 from dynbalancer.core.settings import Settings
 from dynbalancer.core.statistics import Report, Totals
+from dynbalancer.core.streamtable import compile_streams
 from dynbalancer.core.table import RoutingTable, compiling_table, completed
 from dynbalancer.errors import ConfigurationError, Problem, did_you_mean
+from dynbalancer.middlewares.connections import connection_middleware
 from dynbalancer.plugins import balancer_makers, middleware_makers
 from dynbalancer.proxy.accesslog import AccessLog
-from dynbalancer.proxy.arrivals import Arrivals, ProxiedArrivals, hand_over
 from dynbalancer.proxy.deadlines import Deadlines
-from dynbalancer.proxy.encryption import EncryptedSite, PlainSite
-from dynbalancer.proxy.http1 import LINGER_TIME, Site
+from dynbalancer.proxy.entrances import Entrance
+from dynbalancer.proxy.http1 import LINGER_TIME
 from dynbalancer.proxy.resource import ReverseProxyResource, Watchful
 from dynbalancer.proxy.statistics import REPORTED, Counting
-from dynbalancer.proxy.transports import Encryption, clock_of, encrypt, listen
+from dynbalancer.proxy.streamservers import MakingStreams
+from dynbalancer.proxy.transports import Encryption, clock_of
 from dynbalancer.proxy.upstream import Connecting, LiveService, Upstream
-
-AnySite = TypeVar("AnySite", bound=Site)
 
 #: How many slow functions run beside the reactor at a time. They share its processors; more would take its turns.
 THREADS = 2
@@ -78,8 +77,8 @@ class DataPlane:
             "secret": bytes.fromhex(settings.secret) or token_bytes(32),
             "entry_points": {point.name: point for point in settings.entry_points},
         }
-        self._sites: list[Site | Arrivals] = []
-        self._listeners: list[Any] = []
+        self._entrances: list[Entrance] = []
+        self._making_streams = MakingStreams(counters, clock_of(reactor))
         self._refusals: dict[str, int] = {}
         self.table: RoutingTable = completed(self._compiling(Configuration(), 0))
         observers: list[Any] = [self._counting]
@@ -106,55 +105,25 @@ class DataPlane:
         """Serve an entry point on a bound, listening, non-blocking socket."""
         # Accepted connections inherit it: one call in place of one for each.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._termination is None:
-            site = self._site(Site, entry_point)
-            tls = None
-        else:
-            tls = Encryption(self._termination, self._settings.limits.handshake_time)
-            encrypted = self._site(EncryptedSite, entry_point)
-            site = encrypted if entry_point.tls else self._plain_site(entry_point, encrypted, tls)
-        if entry_point.takes_proxy_header:
-            arrivals = self._proxied(entry_point, site, tls)
-            self._listeners.append(listen(self._reactor, sock, arrivals, None))
-            return
-        self._listeners.append(listen(self._reactor, sock, site, tls if entry_point.tls else None))
-
-    def _site(self, kind: Callable[..., AnySite], entry_point: EntryPoint, **more: Any) -> AnySite:
-        site = kind(self.resource, entry_point, self._settings.limits, self._deadlines, **more)
-        self._sites.append(site)
-        return site
-
-    def _proxied(self, entry_point: EntryPoint, site: Site, tls: Encryption | None) -> ProxiedArrivals:
-        """What reads PROXY headers before the site gets a connection."""
-
-        def go_on(arrived: Protocol, transport: Any, data: bytes) -> None:
-            if tls is not None and isinstance(site, EncryptedSite):
-                site.follow(arrived, encrypt(self._reactor, transport, data, site, tls))
-            else:
-                hand_over(transport, site.buildProtocol(None), data)
-
-        trusted = TrustedPeers(entry_point.proxy_trusted, everybody=entry_point.proxy_trust_all)
-        refuse = self.resource.note_refusal
-        arrivals = ProxiedArrivals(self._settings.limits, self._deadlines, refuse, go_on, trusted)
-        self._sites.append(arrivals)
-        return arrivals
-
-    def _plain_site(self, entry_point: EntryPoint, encrypted: EncryptedSite, tls: Encryption) -> Site:
-        def go_on(transport: Any, data: bytes, site: Site) -> Deferred[None]:
-            return encrypt(self._reactor, transport, data, site, tls)
-
-        def wanted() -> bool:
-            return self.table.encrypts(entry_point.name)
-
-        return self._site(PlainSite, entry_point, encrypted=encrypted, encrypt=go_on, wanted=wanted)
+        limits, termination = self._settings.limits, self._termination
+        entrance = Entrance(
+            entry_point,
+            sock,
+            reactor=self._reactor,
+            resource=self.resource,
+            limits=limits,
+            deadlines=self._deadlines,
+            tls=None if termination is None else Encryption(termination, limits.handshake_time),
+            table=lambda: self.table,
+        )
+        self._entrances.append(entrance)
+        entrance.open()
 
     def drain(self, grace: float) -> Deferred[None]:
         """Accept no more, finish what is in flight within ``grace`` seconds, cut the rest. Fires when all is quiet."""
-        for listener in self._listeners:
-            listener.stopListening()
-        self._listeners.clear()
-        for site in self._sites:
-            site.drain()
+        for entrance in self._entrances:
+            entrance.close()
+            entrance.drain()
         if not self._open_connections() and not self._shaking():
             self._stop()
             return succeed(None)
@@ -165,8 +134,8 @@ class DataPlane:
         def look() -> None:
             now = self._reactor.seconds()
             if self._open_connections() and now >= end:
-                for site in self._sites:
-                    site.abort()
+                for entrance in self._entrances:
+                    entrance.abort()
             if not self._open_connections() and (now >= patient or not self._shaking()):
                 looking.stop()
                 self._stop()
@@ -195,10 +164,10 @@ class DataPlane:
             self._access_log.reopen()
 
     def _open_connections(self) -> int:
-        return sum(len(site.connections) for site in self._sites)
+        return sum(entrance.open_connections for entrance in self._entrances)
 
     def _shaking(self) -> int:
-        return sum(site.shaking for site in self._sites if isinstance(site, EncryptedSite))
+        return sum(entrance.shaking for entrance in self._entrances)
 
     @property
     def statistics(self) -> Totals:
@@ -219,7 +188,7 @@ class DataPlane:
         return self._counting.due
 
     def _all_refusals(self) -> dict[str, int]:
-        failed = sum(site.failed for site in self._sites if isinstance(site, EncryptedSite))
+        failed = sum(entrance.failed for entrance in self._entrances)
         return {**self._refusals, "tls-handshake": failed} if failed else self._refusals
 
     def share_tickets(self, key: bytes) -> None:
@@ -245,6 +214,9 @@ class DataPlane:
                 self._counting.meet(name, live.upstreams)
                 yield
         self.table = table
+        if table.streams is not old.streams:
+            for entrance in self._entrances:
+                entrance.follow(table)
         if self._termination is not None and configuration.certificates != old.configuration.certificates:
             self._termination.use(configuration.certificates.values())
         for name in table.replaced:
@@ -274,6 +246,12 @@ class DataPlane:
             previous=previous,
             make_middleware=self._make_middleware,
             make_service=self._make_service,
+            make_streams=partial(
+                compile_streams,
+                entry_points=self._settings.entry_points,
+                make_middleware=connection_middleware,
+                make_service=self._making_streams,
+            ),
         )
 
     def _make_middleware(self, definition: Middleware) -> Any:

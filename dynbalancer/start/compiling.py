@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from dynbalancer import plugins
 from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Service
 from dynbalancer.core.schema import no_such_type
+from dynbalancer.core.streamtable import compile_streams
 from dynbalancer.core.table import RoutingTable, compile_table
 from dynbalancer.errors import ConfigurationError, did_you_mean
+from dynbalancer.middlewares.connections import connection_middleware
+from dynbalancer.proxy.streamservers import checking_streams
 
 Compile = Callable[[Configuration, int, RoutingTable | None], RoutingTable]
 
@@ -40,6 +44,13 @@ def compiler(
             )
         return service
 
+    make_streams = partial(
+        compile_streams,
+        entry_points=entry_points,
+        make_middleware=connection_middleware,
+        make_service=checking_streams,
+    )
+
     def compiled(configuration: Configuration, number: int, previous: RoutingTable | None) -> RoutingTable:
         return compile_table(
             configuration,
@@ -48,6 +59,7 @@ def compiler(
             previous=previous,
             make_middleware=make_middleware,
             make_service=make_service,
+            make_streams=make_streams,
         )
 
     return compiled

@@ -8,23 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from os.path import basename
-from typing import TypeVar
+from typing import Any
 
 from dynbalancer.core.codec import from_document
 from dynbalancer.core.documents import ReadCertificate, ReadPem
-from dynbalancer.core.model import (
-    Certificate,
-    Configuration,
-    Item,
-    Middleware,
-    Router,
-    ServersTransport,
-    Service,
-)
+from dynbalancer.core.merge import CALLED
+from dynbalancer.core.model import Certificate, Configuration, Item
 from dynbalancer.errors import ConfigurationError, Problem
 from dynbalancer_file.documents import parse
-
-Definition = TypeVar("Definition", Router, Service, Middleware, Certificate, ServersTransport)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,33 +78,26 @@ def gone(path: str) -> Problem:
 
 def together(readings: Iterable[Reading]) -> Configuration:
     """All files as one, in their order. Of two definitions with one name the first is kept."""
-    routers: dict[str, Router] = {}
-    services: dict[str, Service] = {}
-    middlewares: dict[str, Middleware] = {}
-    certificates: dict[str, Certificate] = {}
-    transports: dict[str, ServersTransport] = {}
+    known: dict[str, dict[str, Any]] = {family: {} for family in CALLED}
     problems: list[Problem] = []
     items: list[Item] = []
     for reading in readings:
-        found = reading.configuration
-        gave = [
-            *_join("router", routers, found.routers, reading, problems),
-            *_join("service", services, found.services, reading, problems),
-            *_join("middleware", middlewares, found.middlewares, reading, problems),
-            *_join_certificates(certificates, found.certificates),
-            *_join("serversTransport", transports, found.transports, reading, problems),
-        ]
+        gave: list[str] = []
+        for family, kind in CALLED.items():
+            found = getattr(reading.configuration, family)
+            if family == "certificates":
+                gave += _join_certificates(known[family], found)
+            else:
+                gave += _join(kind, known[family], found, reading, problems)
         problems.extend(reading.problems)
         items.append(_item(reading, tuple(dict.fromkeys(gave))))
-    return Configuration(
-        routers, services, middlewares, tuple(problems), tuple(items), certificates, transports
-    )
+    return Configuration(problems=tuple(problems), items=tuple(items), **known)
 
 
 def _join(
     kind: str,
-    known: dict[str, Definition],
-    found: Mapping[str, Definition],
+    known: dict[str, Any],
+    found: Mapping[str, Any],
     reading: Reading,
     problems: list[Problem],
 ) -> list[str]:

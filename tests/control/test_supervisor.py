@@ -21,6 +21,7 @@ from dynbalancer.core.model import Configuration, EntryPoint, Router, Server, Se
 from dynbalancer.core.settings import Settings
 from dynbalancer.core.settings_codec import in_worker
 from dynbalancer.core.statistics import Report
+from dynbalancer.core.streams import StreamService
 from dynbalancer.interfaces import IWorkforce
 
 
@@ -258,6 +259,13 @@ class SupervisorTests(SynchronousTestCase):
             ["web@docker"],
         )
         assert self.counters.cleared == [0, 0]
+
+    def test_services_of_streams_take_turns_over_all_workers_too(self) -> None:
+        self.start()
+        wanted = Configuration(tcp_services={"db@file": StreamService("db@file")})
+        self.router.swap(wanted)
+        assert self.supervisor.snapshot is not None
+        assert self.supervisor.snapshot.held.slots == {"tcp/db@file": 0}
 
     def test_table_that_cannot_be_sent_leaves_the_last_one(self) -> None:
         self.start()

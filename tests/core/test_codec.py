@@ -138,13 +138,8 @@ def test_snapshot_keeps_dialect_origin_state_instance_and_weight() -> None:
 
 def test_snapshot_leaves_problems_and_items_behind() -> None:
     configuration = Configuration(problems=(Problem("file dyn.yml", "broken"),))
-    assert codec.snapshot(configuration) == {
-        "routers": {},
-        "services": {},
-        "middlewares": {},
-        "certificates": {},
-        "transports": {},
-    }
+    assert codec.snapshot(configuration) == {family: {} for family in codec.KINDS}
+    assert set(codec.KINDS) == {*Configuration.__slots__} - {"problems", "items"}
 
 
 @pytest.mark.parametrize(

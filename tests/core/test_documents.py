@@ -325,7 +325,6 @@ def test_settings_nested_without_end_are_refused() -> None:
         ({"htp": {}}, "file dyn.yml: htp: expected one of http, tcp, udp, tls; did you mean http?"),
         ({"entryPoints": {}}, "settings read at start"),
         ({"backends": {}}, "format of Traefik 1"),
-        ({"tcp": {"routers": {"r": {}}}}, "file dyn.yml: tcp: understood, but not supported in this version"),
         (
             {"http": {"router": {}}},
             "file dyn.yml: http.router: expected one of routers, services, middlewares",

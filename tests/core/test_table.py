@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Router, Server, Service
+from dynbalancer.core.streamtable import StreamTable
 from dynbalancer.core.table import HIGHEST_PRIORITY, RoutingTable, compile_table
 from dynbalancer.errors import ConfigurationError, Problem
 from dynbalancer.testing import exchange
@@ -556,3 +557,43 @@ def test_hint_is_given_for_the_first_mistakes_only() -> None:
     made = table(configuration(*(router(f"r{n}", f"Path(`/{n}`)", service="ss") for n in range(60))))
     assert len(made.problems) == 60
     assert sum(problem.hint == "did you mean s?" for problem in made.problems) == 50
+
+
+def test_who_may_answer_for_a_name_over_tls() -> None:
+    plain, secure = router("p"), router("s", "Host(`s.example`)", tls=True, entry_points=("web",))
+    made = table(configuration(plain, secure, router("v1", "Host:v.example", dialect="v1")))
+    for name, answers in (("s.example", True), ("v.example", True), ("a.example", False), ("", False)):
+        assert made.answers("web", name) is answers, name
+    assert not made.answers("websecure", "s.example")
+    assert not made.answers("other", "s.example")
+    every = table(configuration(router("every", "PathPrefix(`/`)", tls=True)))
+    assert every.answers("web", "x.example")
+
+
+def test_entry_points_of_datagrams_are_none_of_http() -> None:
+    wanted = configuration(router("r"), router("d", entry_points=("dns",)))
+    made = table(wanted, WEB, EntryPoint("dns", 53, udp=True))
+    assert made.routes[0].entry_points == ("web",)
+    assert "d@docker" in made.disabled
+
+
+def test_streams_are_made_of_those_before_and_their_problems_are_told() -> None:
+    before: list[StreamTable | None] = []
+
+    def make_streams(wanted: Configuration, previous: StreamTable | None) -> StreamTable:
+        before.append(previous)
+        return StreamTable(wanted, problems=(Problem("TCP router db@docker", "it is bad"),))
+
+    def made(previous: RoutingTable | None) -> RoutingTable:
+        return compile_table(
+            configuration(),
+            (WEB,),
+            previous=previous,
+            make_middleware=Live,
+            make_service=Live,
+            make_streams=make_streams,
+        )
+
+    first = made(None)
+    assert made(first).problems == (Problem("TCP router db@docker", "it is bad"),)
+    assert before == [None, first.streams]

@@ -60,6 +60,14 @@ class Referenced(LiveService):
 class Bound:
     """A bound socket, and what was set on it."""
 
+    closed = False
+
+    def dup(self) -> Bound:
+        return Bound()
+
+    def close(self) -> None:
+        self.closed = True
+
     def __init__(self) -> None:
         self.options: list[tuple[int, int, int]] = []
 
@@ -76,7 +84,7 @@ class PlaneCase(SynchronousTestCase):
         self.clock = Clock()
         self.servers = Servers(self.clock)
         self.patch(transports, "connect", self.servers.connect)
-        self.patch(dataplane, "listen", self._listen)
+        self.patch(transports, "listen", self._listen)
         self.plane = DataPlane(self.settings, self.clock, LocalCounters())
         self.plane.start()
         self.plane.listen(WEB, Bound())  # type: ignore[arg-type]
@@ -287,7 +295,7 @@ class Encrypted(PlaneCase):
             handed.append((data, *to))
             return Deferred()
 
-        self.patch(dataplane, "encrypt", encrypt)
+        self.patch(transports, "encrypt", encrypt)
         assert self.listen(WEB).tls is None
         wanted = configuration("one")
         self.plane.take(wanted, 1)
@@ -306,7 +314,7 @@ class Encrypted(PlaneCase):
             handed.append((data, *to))
             return Deferred()
 
-        self.patch(dataplane, "encrypt", encrypt)
+        self.patch(transports, "encrypt", encrypt)
         for entry_point in (self.secure, WEB):
             listener = self.listen(replace(entry_point, proxy_trusted=("192.0.2.1",)))
             assert isinstance(listener.site, ProxiedArrivals)

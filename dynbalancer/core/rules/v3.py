@@ -77,6 +77,11 @@ def expression(text: str, table: Mapping[str, Matcher], example: str) -> Node:
     return _whole(_Reader(text, table, {name: name for name in table}, example))
 
 
+def parse_by(text: str, table: Mapping[str, Matcher], example: str) -> Node:
+    """The tree of a rule with other matchers, whose names have the same spellings."""
+    return _whole(_Reader(text, table, _spellings(table), example))
+
+
 def _whole(reader: _Reader) -> Node:
     node = reader.alternatives()
     if reader.kind != "end":

@@ -1,0 +1,203 @@
+"""An entry point while it is served: its listening socket, and who its connections go to.
+
+Where a table has nothing but HTTP for an entry point, its connections go straight to HTTP. Where it has other routes,
+the first octets of each are looked at; and the listening socket goes from the one to the other without being closed.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory, Protocol
+
+from dynbalancer.core.forwarded import TrustedPeers
+from dynbalancer.core.model import EntryPoint
+from dynbalancer.core.settings import Limits
+from dynbalancer.core.table import RoutingTable
+from dynbalancer.errors import RequestError
+from dynbalancer.proxy import transports
+from dynbalancer.proxy.arrivals import Arrivals, ProxiedArrivals, hand_over
+from dynbalancer.proxy.deadlines import Deadlines
+from dynbalancer.proxy.encryption import HELLO, EncryptedSite, PlainSite
+from dynbalancer.proxy.http1 import Site
+from dynbalancer.proxy.openings import Openings
+from dynbalancer.proxy.resource import ReverseProxyResource
+from dynbalancer.proxy.streams import Streams
+from dynbalancer.proxy.transports import Encryption
+
+AnySite = TypeVar("AnySite", bound=Site)
+
+#: Whoever has connections of an entry point.
+Party = Site | Arrivals | Streams
+
+
+class Entrance:
+    """One entry point. ``table`` gives the routing table in force; ``tls`` is None where no TLS is spoken."""
+
+    def __init__(
+        self,
+        entry_point: EntryPoint,
+        sock: socket.socket,
+        *,
+        reactor: Any,
+        resource: ReverseProxyResource,
+        limits: Limits,
+        deadlines: Deadlines,
+        tls: Encryption | None,
+        table: Callable[[], RoutingTable],
+    ) -> None:
+        self.parties: list[Party] = []
+        self._entry_point = entry_point
+        self._sock = sock
+        self._reactor = reactor
+        self._resource = resource
+        self._limits = limits
+        self._deadlines = deadlines
+        self._tls = tls
+        self._table = table
+        self._encrypted = None if tls is None else self._site(EncryptedSite)
+        self._http: Site = self._http_site()
+        self._openings: Openings | None = None
+        self._looking = False
+        self._proxied = self._proxied_arrivals() if entry_point.takes_proxy_header else None
+        self._listener: Any = None
+
+    def open(self) -> None:
+        """Accept connections, as the table in force wants it."""
+        self._choose(self._table())
+        self._listen()
+
+    def follow(self, table: RoutingTable) -> None:
+        """Another table is in force."""
+        looked = self._looking
+        self._choose(table)
+        if self._proxied is None and looked != self._looking and self._listener is not None:
+            before = self._listener
+            self._listen()
+            before.stopListening()
+
+    def close(self) -> None:
+        """Accept no more. Connections go on."""
+        if self._listener is not None:
+            self._listener.stopListening()
+            self._listener = None
+            self._sock.close()
+
+    def drain(self) -> None:
+        """Let everybody come to an end."""
+        for party in self.parties:
+            party.drain()
+
+    def abort(self) -> None:
+        """Cut whoever is left."""
+        for party in self.parties:
+            party.abort()
+
+    @property
+    def open_connections(self) -> int:
+        """How many there are."""
+        return sum(len(party.connections) for party in self.parties)
+
+    @property
+    def shaking(self) -> int:
+        """TLS handshakes that go on now."""
+        return 0 if self._encrypted is None else self._encrypted.shaking
+
+    @property
+    def failed(self) -> int:
+        """TLS handshakes that came to nothing."""
+        return 0 if self._encrypted is None else self._encrypted.failed
+
+    def _choose(self, table: RoutingTable) -> None:
+        name = self._entry_point.name
+        plain, encrypted = (table.streams.of(name, encrypted=on) for on in (False, True))
+        self._looking = bool(plain or encrypted)
+        if self._looking and self._openings is None:
+            self._openings = self._new_openings()
+        if self._openings is not None:
+            self._openings.plain, self._openings.encrypted = plain, encrypted
+
+    def _listen(self) -> None:
+        factory: Factory = self._http
+        tls = self._tls if self._entry_point.tls else None
+        if self._proxied is not None:
+            factory, tls = self._proxied, None
+        elif self._looking and self._openings is not None:
+            factory, tls = self._openings, None
+        # The listener closes what it is given; the next one goes on with the same queue of connections.
+        self._listener = transports.listen(self._reactor, self._sock.dup(), factory, tls)
+
+    # Who connections go to.
+
+    def _site(self, kind: Callable[..., AnySite], **more: Any) -> AnySite:
+        site = kind(self._resource, self._entry_point, self._limits, self._deadlines, **more)
+        self.parties.append(site)
+        return site
+
+    def _http_site(self) -> Site:
+        encrypted, tls = self._encrypted, self._tls
+        if encrypted is None or tls is None:
+            return self._site(Site)
+        if self._entry_point.tls:
+            return encrypted
+
+        def go_on(transport: Any, data: bytes, site: Site) -> Deferred[None]:
+            return transports.encrypt(self._reactor, transport, data, site, tls)
+
+        return self._site(PlainSite, encrypted=encrypted, encrypt=go_on, wanted=self._encrypts)
+
+    def _proxied_arrivals(self) -> ProxiedArrivals:
+        trusted = TrustedPeers(self._entry_point.proxy_trusted, everybody=self._entry_point.proxy_trust_all)
+        refuse = self._resource.note_refusal
+        arrivals = ProxiedArrivals(self._limits, self._deadlines, refuse, self._arrived, trusted)
+        self.parties.append(arrivals)
+        return arrivals
+
+    def _new_openings(self) -> Openings:
+        refuse = self._resource.note_refusal
+        streams = Streams(self._reactor, self._limits, self._deadlines, refuse)
+        openings = Openings(
+            self._limits,
+            self._deadlines,
+            refuse,
+            self._go_on_with_http,
+            streams=streams,
+            encrypt=None if self._tls is None else self._encrypt,
+            encrypts=self._encrypts,
+            answers=lambda name: self._table().answers(self._entry_point.name, name),
+        )
+        self.parties += [streams, openings]
+        return openings
+
+    def _arrived(self, arrived: Protocol, transport: Any, data: bytes) -> None:
+        """Its PROXY header is read."""
+        if self._looking and self._openings is not None:
+            hand_over(transport, self._openings.buildProtocol(None), data)
+        elif isinstance(self._http, EncryptedSite):
+            self._encrypt(arrived, transport, data, self._http)
+        else:
+            hand_over(transport, self._http.buildProtocol(None), data)
+
+    def _go_on_with_http(self, arrived: Protocol, transport: Any, data: bytes) -> None:
+        """No other route takes it."""
+        if not isinstance(self._http, EncryptedSite):
+            hand_over(transport, self._http.buildProtocol(None), data)
+        elif data.startswith(HELLO):
+            self._encrypt(arrived, transport, data, self._http)
+        else:
+            why = "only TLS is spoken here, and no TCP router takes this connection"
+            self._resource.note_refusal(RequestError(400, "tcp-no-route", why), data)
+            transport.abortConnection()
+
+    def _encrypt(self, arrived: Protocol, transport: Any, data: bytes, factory: Factory) -> Deferred[None]:
+        assert self._tls is not None
+        assert self._encrypted is not None
+        encrypting = transports.encrypt(self._reactor, transport, data, factory, self._tls)
+        self._encrypted.follow(arrived, encrypting)
+        return encrypting
+
+    def _encrypts(self) -> bool:
+        return self._entry_point.tls or self._table().encrypts(self._entry_point.name)
