@@ -125,7 +125,21 @@ class IMiddlewareMaker(Interface):
         Offered are: ``clock()``, monotonic seconds; ``fetch(method, url, headers, body)``, a Deferred with a Response;
         ``in_thread(function, *arguments)``, a Deferred with what the function gives, for what would hold up everybody
         else for more than a millisecond; ``secret``, random bytes that all workers have in common until the next
-        start; ``entry_points``, a mapping of names to model.EntryPoint."""
+        start; ``entry_points``, a mapping of names to model.EntryPoint; ``later(seconds)``, a Deferred that
+        fires then; ``say(text)``, which logs a warning; ``shared``, an IRegions, memory that all workers share."""
+
+
+class IRegions(Interface):
+    """Memory for what all workers count together. Implemented by control.regions, and core.regions for one process."""
+
+    def region(name, size, rows=0):
+        """The core.regions.Region of that name, of ``size`` octets that begin as zeros, the same in all workers.
+
+        Beside them each worker has a column of ``rows`` counts, which only it may write to, and which is zeros again
+        when it is gone. ``lock`` is to be held, for microseconds, while cells are read and written that belong
+        together; it is None where there is one process. A name with another size is another region. A region goes on
+        as long as any worker holds it (not only its cells), over tables and over the end of workers. Raises
+        ConfigurationError where there is no room."""
 
 
 class IMiddleware(Interface):

@@ -191,7 +191,7 @@ def _add_forwarding(balancer: Balancer, bound: Bound, plan: privileges.Plan | No
         settings,
         balancer.router,
         bound.sockets,
-        Counters.create(),
+        Counters.create(workers=settings.workers),
         balancer.statistics,
         reactor,
         privileges=None if plan is None else plan.worker(),

@@ -147,6 +147,7 @@ class Worker:
             # First of all, so that nothing else here ever runs with more rights than it needs.
             self._become(message["privileges"] or {})
             self._unused = self._sockets(message["entryPoints"])
+            self._counters.regions.join(message["worker"])
             data_plane = self._make_data_plane(self._settings, self._counters)
             data_plane.start()
             data_plane.share_tickets(bytes.fromhex(message["tickets"]))

@@ -108,6 +108,8 @@ class WorkerCase(SynchronousTestCase):
         self.reactor = MemoryReactorClock()
         self.reactor.running = True
         self.plane = FakeDataPlane(self.log)
+        self.regions = self
+        self.joined: list[int] = []
         self.refusal: Exception | None = None
         self.dog = Dog()
         self.now: Callable[[], float] = self.reactor.seconds
@@ -142,6 +144,10 @@ class WorkerCase(SynchronousTestCase):
         """The counters are this test case, too."""
         self.log.append(("uses", dict(slots)))
 
+    def join(self, worker: int) -> None:
+        """And so are their regions."""
+        self.joined.append(worker)
+
     def told(self, **message: Any) -> None:
         """The parent says something."""
         self.worker.channel.dataReceived(encode(message))
@@ -173,6 +179,7 @@ class StartTests(WorkerCase):
     def test_gives_up_its_rights_before_anything_else_is_made(self) -> None:
         self.told(**START)
         assert self.log == [("logs", 3, "debug"), ("became", {"uid": 33}), "started", ("shares", b"\x0a\xff")]
+        assert self.joined == [3]
         assert self.said() == [{"type": "ready", "pid": os.getpid()}]
         assert self.frozen
 

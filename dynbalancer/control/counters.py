@@ -1,8 +1,8 @@
 """Rows of numbers for balancing: one row per service, shared by all workers.
 
-The numbers live in one piece of memory that the parent makes and the workers inherit. Taking a number is
-a read and a write with no lock: two workers at the same moment may get the same one, which costs a rotation
-one step and nobody a request. That is why a pick costs a fraction of a microsecond.
+The numbers live in one piece of memory that the parent makes and the workers inherit; the regions of limits are behind
+them. Taking a number is a read and a write with no lock: two workers at the same moment may get the same one, which
+costs a rotation one step and nobody a request. That is why a pick costs a fraction of a microsecond.
 """
 
 from __future__ import annotations
@@ -11,8 +11,12 @@ import fcntl
 import itertools
 import mmap
 import os
+import struct
 from collections.abc import Callable, Collection, Mapping
 from weakref import WeakValueDictionary
+
+from dynbalancer.control.regions import SharedRegions, octets
+from dynbalancer.core.regions import LocalRegions, rounded
 
 #: Bytes of one row, and how many rows there are. Memory is only taken for the pages that are used.
 WIDTH = 8
@@ -20,6 +24,9 @@ ROWS = 1 << 20
 
 #: A number stays below this, whatever a worker made of it.
 _MASK = (1 << 63) - 1
+
+#: What the memory begins with: how many rows it has, and how many workers share it.
+_HEADER = struct.Struct("QQ")
 
 
 class _Row(itertools.count):  # type: ignore[type-arg]
@@ -30,6 +37,7 @@ class LocalCounters:
     """Rows of one process alone. A row goes on as long as somebody holds it, and is forgotten after that."""
 
     def __init__(self) -> None:
+        self.regions = LocalRegions()
         self._rows: WeakValueDictionary[str, _Row] = WeakValueDictionary()
 
     def slot(self, name: str) -> Callable[[], int]:
@@ -45,15 +53,20 @@ class Counters:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        self._rows = memoryview(mmap.mmap(fd, os.fstat(fd).st_size)).cast("Q")
+        rows, workers = _HEADER.unpack_from(mmap.mmap(fd, mmap.PAGESIZE))
+        start = rounded(_HEADER.size + rows * WIDTH, mmap.ALLOCATIONGRANULARITY)
+        self.regions = SharedRegions(fd, start, workers)
+        self._rows = memoryview(mmap.mmap(fd, start))[_HEADER.size :][: rows * WIDTH].cast("Q")
         self._slots: Mapping[str, int] = {}
         self._local = LocalCounters()
 
     @classmethod
-    def create(cls, rows: int = ROWS) -> Counters:
-        """New memory, to be inherited by file descriptor ``fd``."""
+    def create(cls, rows: int = ROWS, workers: int = 1) -> Counters:
+        """New memory for so many workers, to be inherited by file descriptor ``fd``."""
         fd = os.memfd_create("dynbalancer-counters", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(fd, rows * WIDTH)
+        start = rounded(_HEADER.size + rows * WIDTH, mmap.ALLOCATIONGRANULARITY)
+        os.ftruncate(fd, start + octets(workers))
+        os.pwrite(fd, _HEADER.pack(rows, workers), 0)
         # A worker that could cut the memory short would take down every other process that touches it.
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
         return cls(fd)

@@ -108,6 +108,7 @@ class Worker:
     def process_ended(self, process: WorkerProcess, why: str) -> None:
         """Start the next one after a while, or tell who waits for the end."""
         self._supervisor.statistics.close(self.number)
+        self._supervisor.regions.ended(self.number)
         self.process = None
         if self._state != "stopping":
             self._failed(process, why)
@@ -173,6 +174,7 @@ class Supervisor(Service):
         self._router = router
         self._sockets = sockets
         self._counters = counters
+        self.regions = counters.regions
         self._slots = SlotNumbers(counters.rows, counters.clear)
         self._privileges = privileges
         # Now, not later: twistd changes its working directory before it starts services.

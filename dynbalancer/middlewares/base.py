@@ -103,6 +103,13 @@ class SettingsReader:
         found = self._read("section", option, self._found[option], {})
         return SettingsReader(self._name, found, known, f"{self._section}{option}.")
 
+    def named(self, option: str, known: Iterable[str | Option]) -> dict[str, SettingsReader]:
+        """A reader for each section of a section, by the user's names."""
+        sections = self._read("section", option, self._found.get(option), {})
+        within = self.below(option, tuple(sections))
+        found = {name: within.below(name, known) for name in sections} if within is not None else {}
+        return {name: reader for name, reader in found.items() if reader is not None}
+
     def number(self, option: str, default: int | None = None, low: int = 0, high: int = 2**63 - 1) -> int:
         """A whole number from ``low`` to ``high``; without a default that of its declaration."""
         value = self._found.get(option)
@@ -227,6 +234,16 @@ class FieldEdits:
         kept = [field for field in headers.fields if field[0].replace(b"_", b"-") not in names]
         kept.extend(self.fields)
         headers.fields = kept
+
+
+def dialect_of(settings: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The manner in which settings are meant, ``v1`` or ``v3``, and the rest of them.
+
+    Labels of Traefik 1 say so where the same option meant something else.
+    """
+    rest = {key: value for key, value in settings.items() if key.lower() != "dialect"}
+    said = [str(value).lower() for key, value in settings.items() if key.lower() == "dialect"]
+    return "v1" if said == ["v1"] else "v3", rest
 
 
 def plain(status: int, body: bytes, *fields: tuple[bytes, bytes]) -> Response:

@@ -12,10 +12,31 @@ from functools import partial
 from dynbalancer.core.addresses import AddressRanges, grouped
 from dynbalancer.core.exchange import Exchange
 from dynbalancer.core.fields import TOKEN
-from dynbalancer.middlewares.base import SettingsReader
+from dynbalancer.errors import did_you_mean
+from dynbalancer.middlewares.base import Option, SettingsReader
 
 IP_STRATEGY = ("depth", "excludedIPs", "ipv6Subnet")
 SOURCE_CRITERION = ("ipStrategy", "requestHeaderName", "requestHost")
+
+IP_STRATEGY_OPTIONS = (
+    Option(
+        "depth", "number", "The entry of `X-Forwarded-For` that counts, from the right; 1 is the last.", 0
+    ),
+    Option("excludedIPs", "list", "The last entry that is in none of these ranges counts."),
+    Option("ipv6Subnet", "number", "So many bits of an IPv6 address count; not with `excludedIPs`."),
+)
+
+
+def source_option(default: str) -> Option:
+    """The section ``sourceCriterion``; ``default`` says what counts where there is none."""
+    members = (
+        Option("ipStrategy", "section", "The address counts, and this one.", members=IP_STRATEGY_OPTIONS),
+        Option("requestHeaderName", "text", "This field of the request counts."),
+        Option("requestHost", "switch", "The host asked for counts.", default=False),
+    )
+    return Option(
+        "sourceCriterion", "section", f"What tells one source from another: {default}.", members=members
+    )
 
 
 def forwarded_for(exchange: Exchange) -> list[str]:
@@ -86,6 +107,23 @@ class SourceCriterion:
             raise reader.wrong("requestHeaderName", f": '{header.decode()}' is no name of a header field")
         strategy = IpStrategy.read(reader.below("ipStrategy", IP_STRATEGY))
         return cls(strategy, header.lower(), reader.switch("requestHost")) if given else default
+
+    @classmethod
+    def extractor(cls, reader: SettingsReader, option: str) -> SourceCriterion:
+        """From an option in the manner of Traefik 1: client.ip, request.host or request.header.NAME."""
+        written = reader.text(option)
+        _, is_header, header = written.partition("request.header.")
+        if written == "client.ip":
+            return cls()
+        if written == "request.host":
+            return cls(host=True)
+        if not is_header or not written.startswith("request.header.") or not header:
+            expected = "expected client.ip, request.host or request.header.NAME"
+            hint = did_you_mean(written, ("client.ip", "request.host", "request.header.NAME"))
+            raise reader.wrong(option, f": {expected}, got '{written}'", hint)
+        if header.encode().translate(None, TOKEN):
+            raise reader.wrong(option, f": '{header}' is no name of a header field")
+        return cls(header=header.encode().lower())
 
     def source(self, exchange: Exchange) -> str | None:
         """A text that is the same for all requests of one client; None where there is nothing to tell it by."""

@@ -11,7 +11,7 @@ from secrets import token_bytes
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredSemaphore, succeed
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
@@ -46,7 +46,8 @@ class DataPlane:
     """Listens, routes by the table it was last given, forwards. Has a ``table``: it is the resource's router."""
 
     def __init__(self, settings: Settings, reactor: Any, counters: Any, termination: Any = None) -> None:
-        """``counters.slot(name)`` gives the row of whole numbers that a service's balancer steps through.
+        """``counters.slot(name)`` gives the row of whole numbers that a service's balancer steps through;
+        ``counters.regions`` is the memory that all workers share for their limits.
 
         ``termination`` (an ITermination) answers TLS handshakes; without one no TLS is spoken.
         """
@@ -70,13 +71,7 @@ class DataPlane:
         self._middleware_makers = middleware_makers()
         self._balancer_makers = balancer_makers()
         self._threads = DeferredSemaphore(THREADS)
-        self._offers: dict[str, Any] = {
-            "clock": reactor.seconds,
-            "fetch": fetch,
-            "in_thread": self._in_thread,
-            "secret": bytes.fromhex(settings.secret) or token_bytes(32),
-            "entry_points": {point.name: point for point in settings.entry_points},
-        }
+        self._offers = self._offered(settings)
         self._entrances: list[Entrance] = []
         self._making_streams = MakingStreams(counters, clock_of(reactor))
         self._refusals: dict[str, int] = {}
@@ -92,6 +87,19 @@ class DataPlane:
             retries=settings.retries,
             refusals=self._refusals,
         )
+
+    def _offered(self, settings: Settings) -> dict[str, Any]:
+        """What middlewares may use; see IMiddlewareMaker."""
+        return {
+            "clock": clock_of(self._reactor),
+            "fetch": fetch,
+            "in_thread": self._in_thread,
+            "secret": bytes.fromhex(settings.secret) or token_bytes(32),
+            "entry_points": {point.name: point for point in settings.entry_points},
+            "shared": self._counters.regions,
+            "later": self._later,
+            "say": self._say,
+        }
 
     # Life.
 
@@ -265,6 +273,12 @@ class DataPlane:
         return self._threads.run(
             deferToThreadPool, self._reactor, self._reactor.getThreadPool(), function, *arguments
         )
+
+    def _later(self, seconds: float) -> Deferred[None]:
+        return deferLater(self._reactor, seconds, lambda: None)
+
+    def _say(self, text: str) -> None:
+        self._log.warn("{text}", text=text)
 
     def _make_service(self, service: Service, previous: LiveService | None) -> LiveService:
         if service.kind != "loadBalancer" or service.transport or service.middlewares:

@@ -8,6 +8,7 @@ from typing import Any
 
 from dynbalancer import plugins
 from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Service
+from dynbalancer.core.regions import LocalRegions
 from dynbalancer.core.schema import no_such_type
 from dynbalancer.core.streamtable import compile_streams
 from dynbalancer.core.table import RoutingTable, compile_table
@@ -25,7 +26,7 @@ def compiler(
 
     Middlewares are made, so that wrong settings are found; a service stands for itself.
     """
-    offers: dict[str, Any] = {"clock": clock, "fetch": fetch, "in_thread": _unused, "secret": b""}
+    offers: dict[str, Any] = {**_OFFERS, "clock": clock, "fetch": fetch, "shared": LocalRegions()}
     offers["entry_points"] = {point.name: point for point in entry_points}
     middlewares, balancers = plugins.middleware_makers(), plugins.balancer_makers()
 
@@ -67,3 +68,7 @@ def compiler(
 
 def _unused(*_: object) -> Any:
     raise AssertionError("a middleware that is made to be looked at serves nobody")
+
+
+#: What a middleware is offered that serves nobody.
+_OFFERS: dict[str, Any] = {"in_thread": _unused, "later": _unused, "say": _unused, "secret": b""}

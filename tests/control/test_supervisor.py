@@ -69,13 +69,18 @@ class FakeSocket:
 
 
 class FakeCounters:
-    """Counters that note which rows were begun anew."""
+    """Counters that note which rows were begun anew, and which workers have nothing in their regions any more."""
 
     fd = 70
     rows = 4
 
     def __init__(self) -> None:
         self.cleared: list[int] = []
+        self.gone: list[int] = []
+        self.regions = self
+
+    def ended(self, worker: int) -> None:
+        self.gone.append(worker)
 
     def clear(self, index: int) -> None:
         self.cleared.append(index)
@@ -279,6 +284,7 @@ class SupervisorTests(SynchronousTestCase):
         self.router.swap(web("10.0.0.1"))
         first.end(signal.SIGKILL)
         assert self.states() == ["failed", "serving"]
+        assert self.counters.gone == [1]
         self.reactor.advance(0.1)
         third = self.reactor.workers[2]
         assert third.serve() == [1]

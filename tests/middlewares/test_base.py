@@ -9,7 +9,7 @@ import pytest
 from dynbalancer.core.exchange import Headers
 from dynbalancer.errors import ConfigurationError
 from dynbalancer.interfaces import IMiddleware
-from dynbalancer.middlewares.base import FieldEdits, Middleware, Option, SettingsReader, folded
+from dynbalancer.middlewares.base import FieldEdits, Middleware, Option, SettingsReader, dialect_of, folded
 
 KNOWN = ("prefix", "prefixes", "permanent", "customHeaders")
 
@@ -157,3 +157,27 @@ def test_a_duration_must_be_one() -> None:
         ConfigurationError, match="expected a duration such as 10s or 1m30s, got the text 'soon'"
     ):
         SettingsReader("m@file", {"period": "soon"}, DECLARED).duration("period")
+
+
+def test_sections_with_names_of_the_user_s_are_read_each() -> None:
+    members = (Option("average", "number", "", required=True),)
+    found = reader(customHeaders={"one": {"average": "3"}, "two": {"AVERAGE": 4}}).named(
+        "customHeaders", members
+    )
+    assert {name: below.number("average") for name, below in found.items()} == {"one": 3, "two": 4}
+    assert reader().named("customHeaders", members) == {}
+    with pytest.raises(ConfigurationError, match=r"unknown option customHeaders\.one\.avrage"):
+        reader(customHeaders={"one": {"avrage": 3}}).named("customHeaders", members)
+
+
+@pytest.mark.parametrize(
+    "settings, found",
+    [
+        ({"a": 1}, ("v3", {"a": 1})),
+        ({"dialect": "v1", "a": 1}, ("v1", {"a": 1})),
+        ({"Dialect": "V1"}, ("v1", {})),
+        ({"dialect": "v2"}, ("v3", {})),
+    ],
+)
+def test_settings_say_whose_manner_they_are_in(settings: dict[str, Any], found: tuple[str, Any]) -> None:
+    assert dialect_of(settings) == found

@@ -14,6 +14,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from dynbalancer.control.counters import LocalCounters
@@ -536,3 +537,24 @@ class Fetching(SynchronousTestCase):
             "allow_redirects": False,
             "timeout": 30,
         }
+
+
+class Offers(PlaneCase):
+    """What else middlewares are given."""
+
+    def test_memory_is_that_of_the_counters(self) -> None:
+        counters = LocalCounters()
+        assert DataPlane(self.settings, self.clock, counters)._offers["shared"] is counters.regions
+
+    def test_later_fires_then(self) -> None:
+        fired: list[object] = []
+        self.plane._offers["later"](2.0).addCallback(fired.append)
+        self.clock.advance(1.9)
+        assert fired == []
+        self.clock.advance(0.2)
+        assert fired == [None]
+
+    def test_what_is_said_is_logged(self) -> None:
+        with capturedLogs() as logs:
+            self.plane._offers["say"]("A breaker {opens}")
+        assert [formatEvent(log) for log in logs] == ["A breaker {opens}"]

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 
+from dynbalancer.core.regions import LocalRegions
 from dynbalancer.plugins import middleware_makers
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -37,11 +39,15 @@ class MiddlewareCase(ProxyCase):
     def setUp(self) -> None:
         super().setUp()
         self.threads: list[tuple[Deferred[Any], Any, tuple[Any, ...]]] = []
+        self.said: list[str] = []
         self.offers = {
             "clock": self.clock.seconds,
             "in_thread": self._in_thread,
             "secret": b"s",
             "fetch": None,
+            "shared": LocalRegions(),
+            "later": lambda seconds: deferLater(self.clock, seconds, lambda: None),
+            "say": self.said.append,
         }
 
     def _in_thread(self, function: Any, *arguments: Any) -> Deferred[Any]:
@@ -205,3 +211,92 @@ class LoggingIn(MiddlewareCase):
         self.configure(("digestAuth", {"users": "ann:traefik:" + "0" * 32}))
         got = self.answer_to(GET)
         assert b'\r\nWWW-Authenticate: Digest realm="traefik", qop="auth", algorithm=MD5, nonce="' in got
+
+
+class Limiting(MiddlewareCase):
+    """Who does too much, waits or is refused; whoever is done makes room."""
+
+    def test_request_a_little_early_is_sent_on_at_its_turn(self) -> None:
+        self.configure(("rateLimit", {"average": 1, "period": "1s"}))
+        client, server = self.asking(GET)
+        server.read()
+        server.send(OK)
+        client.read()
+        self.wait(0.6)
+        client.send(GET)
+        assert self.server.read() == b""
+        self.wait(0.3)
+        assert self.server.read() == b""
+        self.wait(0.2)
+        assert self.server.read().startswith(b"GET / HTTP/1.1")
+        self.server.send(OK)
+        assert client.read() == OK
+
+    def test_request_too_early_is_answered_at_once_and_the_connection_goes_on(self) -> None:
+        self.configure(("rateLimit", {"average": 1, "period": "10s"}))
+        client, server = self.asking(GET)
+        server.send(OK)
+        client.read()
+        client.send(GET)
+        lines = b"Retry-After: 10\r\nX-Retry-In: 10s\r\n"
+        got = client.read()
+        assert got.startswith(b"HTTP/1.1 429 Too Many Requests\r\n")
+        assert lines in got
+        assert got.endswith(b"\r\n\r\nToo Many Requests")
+        self.wait(10)
+        client.send(GET)
+        assert self.server.read().startswith(b"GET / HTTP/1.1")
+
+    def test_client_that_left_before_its_turn_asks_no_server(self) -> None:
+        self.configure(("rateLimit", {"average": 1}))
+        _, server = self.asking(GET)
+        server.send(OK)
+        self.wait(0.7)
+        impatient = self.client()
+        impatient.send(GET)
+        impatient.reset()
+        self.wait(1)
+        assert server.read().count(b"GET ") == 1
+        assert self.ended.outcomes == [(200, "done"), (499, "client-gone")]
+
+    def test_place_in_flight_is_free_when_the_answer_is_complete(self) -> None:
+        self.configure(("inFlightReq", {"amount": 1}))
+        first, server = self.asking(GET)
+        second = self.client()
+        second.send(GET)
+        assert second.read().endswith(b"\r\n\r\nmax connections reached: 1")
+        server.send(OK)
+        assert first.read() == OK
+        second.send(GET)
+        assert self.server.read().startswith(b"GET ")
+
+    def test_place_in_flight_is_free_when_the_client_is_gone(self) -> None:
+        self.configure(("inFlightReq", {"amount": 1}))
+        first, _ = self.asking(GET)
+        first.reset()
+        self.asking(GET)
+        assert len(self.servers.attempts) == 2
+
+    def test_place_in_flight_is_free_when_a_later_middleware_refuses(self) -> None:
+        self.configure(("inFlightReq", {"amount": 1}), ("ipAllowList", {"sourceRange": "10.0.0.0/8"}))
+        for _ in range(3):
+            assert self.answer_to(GET).startswith(b"HTTP/1.1 403 ")
+
+    def test_breaker_opens_when_the_server_can_not_be_reached(self) -> None:
+        self.configure(("circuitBreaker", {"expression": "NetworkErrorRatio() > 0.5"}))
+        self.servers.broken = dict.fromkeys(self.hosts, ConnectionRefusedError("refused"))
+        client = self.client()
+        client.send(GET)
+        self.wait(1)
+        assert client.read().startswith(b"HTTP/1.1 502 ")
+        got = self.answer_to(GET)
+        assert got.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+        assert got.endswith(b"\r\n\r\nService Unavailable")
+        assert len(self.said) == 1
+
+    def test_breaker_opens_when_answers_are_bad(self) -> None:
+        self.configure(("circuitBreaker", {"expression": "ResponseCodeRatio(500, 600, 0, 600) > 0.5"}))
+        client, server = self.asking(GET)
+        server.send(OK.replace(b"200 OK", b"500 Bad"))
+        assert client.read().startswith(b"HTTP/1.1 500 ")
+        assert self.answer_to(GET).startswith(b"HTTP/1.1 503 ")

@@ -123,6 +123,24 @@ contentType = MiddlewareMaker(
     "dynbalancer.middlewares.contenttypes.ContentType",
     "Without effect: no Content-Type is guessed here.",
 )
+rateLimit = MiddlewareMaker(
+    "rateLimit",
+    "dynbalancer.middlewares.limits.RateLimit",
+    "Lets a source do only so many requests in a time.",
+    ("clock", "later", "secret", "shared"),
+)
+inFlightReq = MiddlewareMaker(
+    "inFlightReq",
+    "dynbalancer.middlewares.limits.InFlightReq",
+    "Lets a source have only so many requests at once.",
+    ("secret", "shared"),
+)
+circuitBreaker = MiddlewareMaker(
+    "circuitBreaker",
+    "dynbalancer.middlewares.breakers.CircuitBreaker",
+    "Asks no server for a while when too many answers are bad or late.",
+    ("clock", "say", "secret", "shared"),
+)
 
 # Balancers
 wrr = BalancerMaker(
