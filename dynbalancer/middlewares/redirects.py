@@ -1,9 +1,9 @@
-"""Middlewares that send the client elsewhere: redirectScheme, redirectEntryPoint, redirectRegex."""
+"""Middlewares that send the client elsewhere: to another scheme, entry point or URL, or a slash further."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -12,7 +12,9 @@ from urllib.parse import quote
 from dynbalancer.core.entrypoints import meant_by_v1
 from dynbalancer.core.exchange import Exchange, Response
 from dynbalancer.core.model import EntryPoint
+from dynbalancer.core.rules.regex import finder
 from dynbalancer.core.rules.replacement import OURS, Piece, Replacement
+from dynbalancer.core.rules.templates import is_template, pattern_of
 from dynbalancer.errors import RequestError, did_you_mean
 from dynbalancer.middlewares.base import Middleware, Option, SettingsReader, plain
 
@@ -111,6 +113,57 @@ class RedirectEntryPoint(Middleware):
             return _refused()
         location = b"%b://%b:%d%b" % (self.scheme, head.host, self.port, head.target)
         return moved(head.method, location, permanent=self.permanent)
+
+
+@dataclass(frozen=True, slots=True)
+class RedirectTrailingSlash(Middleware):
+    """Redirect to the one of ``paths`` (templates of v1) from which a path differs by one slash at the end.
+
+    The first that fits decides. With ``keep`` such a path is answered with 404. Traefik v1.7, ``keepTrailingSlash``.
+    """
+
+    OPTIONS: ClassVar[tuple[Option, ...]] = (
+        Option("paths", "list", "Paths, or templates such as ``/users/{id:[0-9]+}``.", required=True),
+        Option("keep", "switch", "Answer with 404 instead.", False),
+    )
+
+    paths: tuple[tuple[Callable[[bytes], bool], bool], ...]
+    exact: frozenset[bytes]
+    keep: bool = False
+
+    @classmethod
+    def from_settings(cls, name: str, settings: Mapping[str, Any]) -> RedirectTrailingSlash:
+        """Takes ``paths`` and ``keep``."""
+        reader = SettingsReader(name, settings, cls.OPTIONS)
+        written = reader.words("paths")
+        found = tuple(
+            (reader.made("paths", partial(_but_for_a_slash, path)), path.endswith("/")) for path in written
+        )
+        # The others may differ by a slash from one before them.
+        exact = () if is_template(written[0]) else (written[0].encode(),)
+        return cls(found, frozenset(exact), reader.switch("keep"))
+
+    def on_request(self, exchange: Exchange) -> Response | None:
+        head = exchange.head
+        path = head.path
+        if path in self.exact or path == b"/":
+            return None
+        slash = path.endswith(b"/")
+        with_slash = next((end for fits, end in self.paths if fits(path)), slash)
+        if with_slash == slash:
+            return None
+        if self.keep:
+            return plain(404, b"404 page not found\n", (b"X-Content-Type-Options", b"nosniff"))
+        target = path + b"/" if with_slash else path[:-1]
+        if target.startswith(b"//"):
+            # A browser would take what follows for a host.
+            return _refused()
+        location = target if head.query is None else b"%b?%b" % (target, head.query)
+        return plain(301, REASONS[301], (b"Location", location))
+
+
+def _but_for_a_slash(template: str) -> Callable[[bytes], bool]:
+    return finder(f"^{pattern_of(template.removesuffix('/'), '[^/]+')}/?$")
 
 
 @dataclass(frozen=True, slots=True)

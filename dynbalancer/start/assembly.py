@@ -127,6 +127,8 @@ class Assembly:
         constraints = self._get("constraints", "")
         if constraints and "constraints" in options:
             options["constraints"] = ",".join(filter(None, (constraints, options["constraints"])))
+        if "keeptrailingslash" in options:
+            options["keeptrailingslash"] |= self._get("keeptrailingslash", False)
         if options.get("defaultrule") == "" and not options.get("domain") and self._speaks_v3(name):
             options["defaultrule"] = DEFAULT_RULE
         return options

@@ -225,6 +225,9 @@ FIXED = (
     Flag("serverstransport.insecureskipverify", boolean, "false", "Accept any certificate.", SERVERS),
     Flag("serverstransport.rootcas", plain, "", "File of certificate authorities to trust.", SERVERS),
     Flag(
+        "keeptrailingslash", boolean, "false", "Traefik 1: a slash more at the end of a Path is 404.", SERVERS
+    ),
+    Flag(
         "constraints",
         plain,
         "",

@@ -68,7 +68,6 @@ _ABSENT = (
     "healthcheck",
     "hostresolver",
     "hub",
-    "keeptrailingslash",
     "kubernetes",
     "marathon",
     "mesos",

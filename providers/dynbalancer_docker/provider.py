@@ -93,6 +93,7 @@ def make_provider(settings: Mapping[str, Any], sink: Any, reactor: Any) -> Docke
         domain=settings.get("domain", ""),
         default_rule=settings.get("defaultrule", ""),
         use_bind_port_ip=bool(settings.get("usebindportip", False)),
+        keep_trailing_slash=bool(settings.get("keeptrailingslash", False)),
         one_offs=bool(settings.get("oneoffs", False)),
         constraints=_constraints(settings.get("constraints", "")),
     )

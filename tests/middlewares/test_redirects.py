@@ -14,7 +14,12 @@ from dynbalancer.core.exchange import Response
 from dynbalancer.core.model import EntryPoint
 from dynbalancer.core.targets import normal_host, split_target
 from dynbalancer.errors import ConfigurationError, RequestError
-from dynbalancer.middlewares.redirects import RedirectEntryPoint, RedirectRegex, RedirectScheme
+from dynbalancer.middlewares.redirects import (
+    RedirectEntryPoint,
+    RedirectRegex,
+    RedirectScheme,
+    RedirectTrailingSlash,
+)
 from dynbalancer.testing import MiddlewareContract, exchange
 
 
@@ -370,3 +375,62 @@ def test_unknown_entry_point_is_told_with_the_nearest() -> None:
         to_entry_point("to@docker", {"entryPoint": "websecur"})
     assert "there is no entry point websecur" in caught.value.why
     assert caught.value.hint == "did you mean websecure?"
+
+
+class TestRedirectTrailingSlash(MiddlewareContract):
+    make = RedirectTrailingSlash.from_settings
+    good = {"paths": ("/x", "/users/{id:[0-9]+}/"), "keep": "false"}
+    bad = ({}, {"paths": "/x{"}, {"paths": ()}, {"paths": "/x", "keep": "maybe"}, {"path": "/x"})
+
+
+def slashed(path: bytes, *paths: str, keep: bool = False, **request: Any) -> Response | None:
+    middleware = RedirectTrailingSlash.from_settings("m@docker", {"paths": paths, "keep": keep})
+    return middleware.on_request(exchange(path=path, **request))
+
+
+@pytest.mark.parametrize(
+    ("paths", "path", "location"),
+    [
+        (("/x",), b"/x/", b"/x"),
+        (("/x/",), b"/x", b"/x/"),
+        (("/a", "/b/"), b"/b", b"/b/"),
+        (("/users/{id:[0-9]+}",), b"/users/7/", b"/users/7"),
+        (("/users/{id}/",), b"/users/7", b"/users/7/"),
+        (("/a/", "/a"), b"/a", b"/a/"),
+    ],
+)
+def test_one_slash_too_many_or_too_few_leads_to_the_right_path(
+    paths: tuple[str, ...], path: bytes, location: bytes
+) -> None:
+    for method in (b"GET", b"POST"):
+        found = slashed(path, *paths, method=method, query=b"q=1")
+        assert found is not None
+        assert (found.status, found.headers.get(b"location")) == (301, location + b"?q=1")
+
+
+@pytest.mark.parametrize(
+    ("paths", "path"),
+    [
+        (("/x",), b"/x"),
+        (("/x/",), b"/x/"),
+        (("/",), b"/"),
+        (("/{all:.*}",), b"/"),
+        (("/users/{id}",), b"/users/7"),
+        (("/x",), b"/other/"),
+    ],
+)
+def test_right_paths_go_on(paths: tuple[str, ...], path: bytes) -> None:
+    assert slashed(path, *paths) is None
+
+
+def test_paths_that_are_kept_are_not_found() -> None:
+    found = slashed(b"/x/", "/x", keep=True)
+    assert found is not None
+    assert (found.status, found.body) == (404, b"404 page not found\n")
+    assert slashed(b"/x", "/x", keep=True) is None
+
+
+def test_no_path_leads_to_another_host() -> None:
+    found = slashed(b"//evil.example/", "/{all:.*}")
+    assert found is not None
+    assert (found.status, found.headers.get(b"location")) == (400, None)

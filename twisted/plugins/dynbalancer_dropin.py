@@ -32,6 +32,7 @@ docker = ProviderMaker(
             "Route containers that meet these: Label(`k`,`v`), or tag==api-*.",
             repeats=True,
         ),
+        Option("keeptrailingslash", False, "A slash more at the end of a v1 Path is 404, not redirected."),
         Option("oneoffs", False, "Route containers of docker-compose run too."),
         Option("username", "", "Name to give the engine."),
         Option("password", "", "Password to give the engine."),
@@ -95,6 +96,11 @@ redirectEntryPoint = MiddlewareMaker(
     "dynbalancer.middlewares.redirects.RedirectEntryPoint",
     "Redirects to another entry point.",
     ("entry_points",),
+)
+redirectTrailingSlash = MiddlewareMaker(
+    "redirectTrailingSlash",
+    "dynbalancer.middlewares.redirects.RedirectTrailingSlash",
+    "Redirects to a path without the slash at its end, or with it.",
 )
 redirectRegex = MiddlewareMaker(
     "redirectRegex", "dynbalancer.middlewares.redirects.RedirectRegex", "Redirects by a pattern for the URL."

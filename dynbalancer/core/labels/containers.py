@@ -87,6 +87,7 @@ class Defaults:
     ``own_networks`` are the networks our own container is on, empty if we run on the host. ``on_host`` says
     whether 127.0.0.1 is the host; ``host_gateway`` is the host's address seen from our container.
     ``one_offs``: also route ``docker-compose run``. ``constraints``: whatever does not meet them is left out.
+    ``keep_trailing_slash``: a path of a v1 rule with one slash more or less is not redirected, but unknown.
     """
 
     exposed_by_default: bool = True
@@ -99,3 +100,4 @@ class Defaults:
     host_gateway: str = ""
     one_offs: bool = False
     constraints: IsConstraint | None = None
+    keep_trailing_slash: bool = False

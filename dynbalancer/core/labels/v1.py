@@ -93,7 +93,7 @@ def _draft(place: Place, router: Router, segment: str, pass_host: bool, *, refus
         pool=("v1", key, frozenset(router.entry_points), router.priority),
         rule_key=key,
         pass_host_header=pass_host,
-        modifiers=v1rules.modifiers_of(router.rule),
+        modifiers=v1rules.modifiers_of(router.rule, keep_trailing_slash=place.defaults.keep_trailing_slash),
         refused=refused,
         numbered=not segment,
     )

@@ -20,6 +20,7 @@ from dynbalancer.core.labels.values import boolean, csv, duration, integer, is_b
 
 #: In which order the middlewares of a v1 router see its requests.
 ORDER = (
+    "redirectTrailingSlash",
     *("errors", "ipWhiteList", "redirectEntryPoint", "redirectRegex", "headers", "basicAuth", "digestAuth"),
     *("stripPrefixRegex", "stripPrefix", "addPrefix", "replacePathRegex", "replacePath"),
     *("passTLSClientCert", "forwardAuth", "circuitBreaker", "buffering", "inFlightReq", "rateLimit"),

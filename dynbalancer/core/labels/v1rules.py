@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dynbalancer.core.labels.values import csv
 from dynbalancer.core.rules import parser
 from dynbalancer.core.rules.templates import pattern_of
+from dynbalancer.core.rules.tree import Match, Node
 from dynbalancer.errors import ConfigurationError
 
 #: Functions whose arguments are alternatives, so that their order says nothing.
 _ALTERNATIVES = frozenset(
     ("Host", "HostRegexp", "Path", "PathPrefix", "PathStrip", "PathPrefixStrip", "Method")
 )
+
+
+#: Functions whose arguments are whole paths.
+_WHOLE = ("Path", "PathStrip", "PathStripRegex")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +41,29 @@ def same_rule_key(rule: str) -> str:
     return "; ".join(sorted(_canonical(name.strip(), arguments) for name, _, arguments in pairs))
 
 
-def modifiers_of(rule: str) -> tuple[Modifier, ...]:
-    """What a rule does to the path, in the order in which v1 does it; nothing where the rule can't be read."""
+def modifiers_of(rule: str, *, keep_trailing_slash: bool = False) -> tuple[Modifier, ...]:
+    """What a rule does to the path, in the order in which v1 does it; nothing where the rule can't be read.
+
+    A path that is whole, but for a slash at its end, is redirected, unless ``keep_trailing_slash``: then it is 404.
+    """
     try:
-        found = parser.read(rule, "v1").modifiers
+        found = parser.read(rule, "v1")
     except ConfigurationError:
         # The routing table refuses the router for it, and says why.
         return ()
-    return tuple(
-        replace(_MODIFIERS[name](arguments), where=f"{name} in the rule") for name, arguments in found
-    )
+    made = [
+        replace(_MODIFIERS[name](arguments), where=f"{name} in the rule")
+        for name, arguments in found.modifiers
+    ]
+    return (*_whole_paths(found.node, keep_trailing_slash), *made)
+
+
+def _whole_paths(node: Node, keep: bool) -> Iterator[Modifier]:
+    parts = [part for part in (node, *node.children) if isinstance(part, Match) and part.matcher in _WHOLE]
+    paths = tuple(dict.fromkeys(argument for part in parts for argument in part.arguments))
+    if paths:
+        settings = {"paths": paths, "keep": True} if keep else {"paths": paths}
+        yield Modifier("redirectTrailingSlash", settings, f"{parts[0].matcher} in the rule")
 
 
 def _canonical(name: str, arguments: str) -> str:

@@ -190,6 +190,23 @@ def path_templates(arguments: Arguments) -> Meaning:
     return Meaning(lambda exchange: exchange.head.path in wanted or fits(exchange.head.path))
 
 
+def paths_v1(arguments: Arguments) -> Meaning:
+    """As :func:`path_templates`, but for one slash at the end: v1 takes such requests too, and redirects them."""
+    forms = {form for argument in arguments if not is_template(argument) for form in _slashed(argument)}
+    wanted = frozenset(forms)
+    templates = [argument for argument in arguments if is_template(argument)]
+    if not templates:
+        return Meaning(lambda exchange: exchange.head.path in wanted)
+    patterns = [_path_pattern(template.removesuffix("/")) for template in templates]
+    fits = _each([finder(f"^{pattern}/?$") for pattern in patterns])
+    return Meaning(lambda exchange: exchange.head.path in wanted or fits(exchange.head.path))
+
+
+def _slashed(written: str) -> tuple[bytes, ...]:
+    path = path_bytes(written)
+    return (path,) if path == b"/" else (path.removesuffix(b"/"), path.removesuffix(b"/") + b"/")
+
+
 def prefix_templates(arguments: Arguments) -> Meaning:
     """The path begins with one of these texts or templates."""
     prefixes = tuple(path_bytes(argument) for argument in arguments if not is_template(argument))
@@ -370,10 +387,10 @@ def _query_item(argument: str) -> tuple[bytes, Finder | None]:
 V1: Mapping[str, Matcher] = {
     "Host": Matcher(host_v1),
     "HostRegexp": Matcher(host_templates),
-    "Path": Matcher(path_templates),
+    "Path": Matcher(paths_v1),
     "PathPrefix": Matcher(prefix_templates),
-    "PathStrip": Matcher(path_templates),
-    "PathStripRegex": Matcher(path_templates),
+    "PathStrip": Matcher(paths_v1),
+    "PathStripRegex": Matcher(paths_v1),
     "PathPrefixStrip": Matcher(prefix_templates),
     "PathPrefixStripRegex": Matcher(prefix_templates),
     "Method": Matcher(method),

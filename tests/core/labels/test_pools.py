@@ -133,9 +133,9 @@ def test_path_modifiers_become_middlewares_of_the_router() -> None:
 
 
 def test_a_middleware_of_a_modifier_says_where_it_was_written() -> None:
-    found = together(v1("a", "Host:a.example;PathStripRegex:/{x}"))
+    found = together(v1("a", "Host:a.example;PathPrefixStripRegex:/{x}"))
     assert [middleware.origin for middleware in found.middlewares.values()] == [
-        "PathStripRegex in the rule of container a"
+        "PathPrefixStripRegex in the rule of container a"
     ]
 
 

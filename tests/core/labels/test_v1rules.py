@@ -40,13 +40,33 @@ def test_other_rules(one: str, other: str) -> None:
     [
         ("Host:a.example", []),
         ("PathPrefixStrip:/a,/a/b", [Modifier("stripPrefix", {"prefixes": ("/a/b", "/a")})]),
-        ("PathStrip:/a", [Modifier("stripPrefix", {"prefixes": ("/a",)})]),
-        ("PathStrip:/a;PathPrefixStrip:/b", [Modifier("stripPrefix", {"prefixes": ("/b",)})]),
+        (
+            "PathStrip:/a",
+            [
+                Modifier("redirectTrailingSlash", {"paths": ("/a",)}),
+                Modifier("stripPrefix", {"prefixes": ("/a",)}),
+            ],
+        ),
+        (
+            "PathStrip:/a;PathPrefixStrip:/b",
+            [
+                Modifier("redirectTrailingSlash", {"paths": ("/a",)}),
+                Modifier("stripPrefix", {"prefixes": ("/b",)}),
+            ],
+        ),
+        ("Host:a;Path:/a, /b/", [Modifier("redirectTrailingSlash", {"paths": ("/a", "/b/")})]),
+        ("Path:/a,/b", [Modifier("redirectTrailingSlash", {"paths": ("/a", "/b")})]),
         (
             "PathPrefixStripRegex:/{id:[0-9]{1,3}}/,/v.1/{x}",
             [Modifier("stripPrefixRegex", {"regex": ("^/(?:[0-9]{1,3})/", r"^/v\.1/(?:[^/]+)")})],
         ),
-        ("PathStripRegex:/{id:[0-9]+}", [Modifier("stripPrefixRegex", {"regex": ("^/(?:[0-9]+)$",)})]),
+        (
+            "PathStripRegex:/{id:[0-9]+}",
+            [
+                Modifier("redirectTrailingSlash", {"paths": ("/{id:[0-9]+}",)}),
+                Modifier("stripPrefixRegex", {"regex": ("^/(?:[0-9]+)$",)}),
+            ],
+        ),
         ("Host:a;AddPrefix:/x", [Modifier("addPrefix", {"prefix": "/x"})]),
         ("Host:a;ReplacePath:/x,/y", [Modifier("replacePath", {"path": "/y"})]),
         (
@@ -71,3 +91,8 @@ def test_modifiers_run_in_the_order_of_v1(rule: str, modifiers: list[Modifier]) 
 def test_modifiers_know_the_call_they_were_written_as() -> None:
     calls = [modifier.where for modifier in modifiers_of("PathPrefixStripRegex:/{x};AddPrefix:/y")]
     assert calls == ["PathPrefixStripRegex in the rule", "AddPrefix in the rule"]
+
+
+def test_slashes_may_be_kept() -> None:
+    (modifier,) = modifiers_of("Path:/a", keep_trailing_slash=True)
+    assert modifier.settings == {"paths": ("/a",), "keep": True}

@@ -112,6 +112,13 @@ V1_CALLS = [
     ("HostRegexp:{sub}.a.example", {"host": b"x.y.a.example"}, False),
     ("Path:/x,/y", {"path": b"/y"}, True),
     ("Path:/x", {"path": b"/x/y"}, False),
+    # One slash more or less is redirected: see redirectTrailingSlash.
+    ("Path:/x", {"path": b"/x/"}, True),
+    ("Path:/x/", {"path": b"/x"}, True),
+    ("Path:/x", {"path": b"/x//"}, False),
+    ("Path:/x/{id}", {"path": b"/x/a/"}, True),
+    ("Path:/x/{id}/", {"path": b"/x/a"}, True),
+    ("PathStrip:/x", {"path": b"/x/"}, True),
     ("Path:/x/{id:[0-9]{1,3}}", {"path": b"/x/123"}, True),
     ("Path:/x/{id:[0-9]{1,3}}", {"path": b"/x/1234"}, False),
     ("Path:/x/{any}", {"path": b"/x/a/b"}, False),
