@@ -29,7 +29,8 @@ START_TIME = 120.0
 class Place:
     """Where one proxy works: its directory, its port, the origin's, and how many routers it has.
 
-    ``variant`` is what its configuration has beside the plain one: ``tls``, ``middlewares`` or nothing.
+    ``variant`` is what its configuration has beside the plain one: ``tls``, ``middlewares``, ``bulk``, ``tunnel`` or
+    nothing.
     """
 
     directory: Path
@@ -158,9 +159,11 @@ def write_configuration(file: str, place: Place) -> None:
 
 
 def _of_variant(text: str, variant: str) -> str:
-    """Lines from ``# with NAME`` to ``# end with`` are for that variant only; ``plain`` is the one without a name."""
-    block = re.compile(r"^[ \t]*# with (\w+)\n(.*?)^[ \t]*# end with\n", re.MULTILINE | re.DOTALL)
-    return block.sub(lambda found: found.group(2) if found.group(1) == (variant or "plain") else "", text)
+    """Lines from ``# with NAME…`` to ``# end with`` are for that variant only; ``plain`` is the one without a name."""
+    block = re.compile(r"^[ \t]*# with ([\w ]+)\n(.*?)^[ \t]*# end with\n", re.MULTILINE | re.DOTALL)
+    return block.sub(
+        lambda found: found.group(2) if (variant or "plain") in found.group(1).split() else "", text
+    )
 
 
 def _router(number: int) -> dict[str, str]:
@@ -179,6 +182,9 @@ def origin(directory: Path, core: int) -> Iterator[int]:
     place = Place(directory, free_port(), free_port())
     write_configuration("origin.conf", place)
     (directory / "100k.txt").write_bytes(b"x" * 102400)
+    with (directory / "1g.bin").open("wb") as large:
+        # Nothing but holes.
+        large.truncate(1 << 30)
     command = _nginx("origin.conf")(place)
     with Program(command, core=core, output=directory / "origin.out") as program:
         _wait(program, Place(directory, place.origin, place.origin), "origin.example.com")
