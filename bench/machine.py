@@ -6,6 +6,7 @@ import datetime
 import os
 import platform
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -136,3 +137,14 @@ def warn_if_busy() -> str:
     sentence = f"The machine was not quiet: {load:.1f} processes were running or waiting at the start."
     print(sentence, file=sys.stderr)
     return sentence
+
+
+def allow_files(wanted: int) -> None:
+    """Let this process, and those it starts, have so many files open. Raises BenchError where that is refused."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= wanted:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(hard, wanted)))
+    except (ValueError, OSError) as error:
+        raise BenchError(f"{wanted} open files are not allowed here ({error}); see ulimit -n") from None
