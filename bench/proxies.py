@@ -192,14 +192,14 @@ def origin(directory: Path, core: int) -> Iterator[int]:
 
 
 @contextmanager
-def running(proxy: Proxy, place: Place, core: int) -> Iterator[Program]:
+def running(proxy: Proxy, place: Place, core: int | None) -> Iterator[Program]:
     """A proxy while ``with`` lasts, once it answers for the last of its routers."""
     place.directory.mkdir(parents=True, exist_ok=True)
     for file in proxy.files:
         write_configuration(file, place)
     if place.variant == "tls":
         write_certificate(place.directory)
-    output = place.directory / f"{proxy.name}.out"
+    output = place.directory / f"{proxy.name.replace(' ', '-')}.out"
     started = Program(
         proxy.command(place), core=core, output=output, env=proxy.env(place), cwd=place.directory
     )

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -78,7 +79,7 @@ class Pipeline:
         encoding, snapshot = timed(lambda: self._snapshot(table))
         building = Building()
         building.begin()
-        turns = [timed(lambda frame=frame: self._read(frame)) for frame in snapshot.frames(self.sent)]
+        turns = [timed(partial(self._read, frame)) for frame in snapshot.frames(self.sent)]
         reading = [seconds for seconds, _ in turns]
         applying, self.held = timed(lambda: transfer.applied(self.held, [part for _, part in turns]))
         taking = slices(self.worker.taking(self.held.configuration, table.number))

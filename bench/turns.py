@@ -76,12 +76,12 @@ def in_turns(
     proxies: Sequence[Proxy],
     directory: Path,
     origin: int,
-    core: int,
+    core: int | None,
     variant: str,
     rounds: int,
     measure: Measure,
 ) -> list[Measured]:
-    """Start all, measure each in every round, end all."""
+    """Start all (on ``core``; None: on any), measure each in every round, end all."""
     found: list[Measured] = []
     with ExitStack() as stack:
         started: list[tuple[Measured, Program, Place]] = []
