@@ -149,13 +149,59 @@ class IMiddleware(Interface):
     """
 
     def on_request(exchange):
-        """None to go on, a Response to answer at once, or an awaitable of either. May change ``exchange.head``."""
+        """None to go on, a Response to answer at once, or an awaitable of either. May change ``exchange.head``.
 
-    def on_response(exchange, response):
-        """May change the ResponseHead before it is sent. Runs in reverse order."""
+        May set ``exchange.retry`` to an IRetryPolicy and ``exchange.replayed`` to how many octets of a body may be held
+        for it, set ``exchange.whole_answer``, and wait for ``exchange.whole_body(most, memory)``: see core.exchange."""
+
+    def on_response(exchange, head):
+        """Called with the ResponseHead of a server's answer, or of one of our own, before it is sent: the last
+        middleware first. May change the head. None lets the answer go on; a Response replaces it, and what a server
+        still sends of its own is thrown away; an awaitable of either holds the answer back until it is there.
+
+        May also append an IBodyFilter to ``exchange.filters``."""
 
     def on_finish(exchange, outcome):
         """After the end, exactly once."""
+
+
+class IBodyFilter(Interface):
+    """Every octet of an answer's body passes through it. Appended to ``exchange.filters`` (a list, or None so far) in
+    ``on_response``, by a middleware that also sets ``head.length`` to CHUNKED: how long the body gets is the proxy's to
+    say. One filter serves one answer.
+
+    The head is sent with the first octets that come out of all filters; until then a filter may change it. Answers
+    without a body (to HEAD, 204, 304) and tunnels pass no filter. A body that breaks off is cut for the client too:
+    ``finish`` is not called. What a filter raises is a defect: the answer is 500, or is cut where it had begun.
+    """
+
+    undecided = Attribute(
+        "True while it holds the beginning of a body since it can't tell yet what to do. flush() is then called after a"
+        " moment only, and ends it. bool"
+    )
+
+    def feed(data):
+        """What comes out for these octets (never none): bytes, perhaps empty."""
+
+    def flush():
+        """There is no more for now: what was held and should not be. bytes"""
+
+    def trailers(fields):
+        """The trailer fields to pass on, of those that came; called before ``finish``."""
+
+    def finish():
+        """The body is complete: the rest of what comes out. bytes"""
+
+
+class IRetryPolicy(Interface):
+    """Decides whether a request is sent again. One for each exchange, or for all of them."""
+
+    def another_try(exchange, status, error, now):
+        """Seconds to wait before another server is asked, 0 for at once, None to take what came.
+
+        ``error`` is the UpstreamError where no answer came, else None; ``status`` that of the server's answer, or of
+        the one that the error makes. ``exchange.tries`` says how many were asked; ``now`` is a monotonic time. Only
+        asked while all of the request can be sent again and nothing of the answer is out."""
 
 
 class IBalancerMaker(Interface):

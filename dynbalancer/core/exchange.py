@@ -7,8 +7,8 @@ wire is ``bytes``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from dynbalancer.core.model import EntryPoint
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 #: Length of a body whose end is marked by its last chunk.
 CHUNKED = -1
+
+#: Of a request's body, what is held to send it again to another server, in octets, unless somebody wants more.
+REPLAYED = 65536
 
 #: A field: name in lower case, value without blanks around it, and both as they go on the wire (``Name: value`` CRLF).
 Field = tuple[bytes, bytes, bytes]
@@ -184,6 +187,15 @@ class Response:
         self.headers = Headers.of(*headers)
 
 
+class WholeBody(Protocol):
+    """A body that is complete; ``size`` in octets."""
+
+    size: int
+
+    def octets(self) -> bytes:
+        """All of it, in memory."""
+
+
 class Exchange:
     """One request and its answer, and what was decided about them.
 
@@ -196,6 +208,12 @@ class Exchange:
     fields of the server's answer. ``sent`` is the head of an answer of ours, ``forwarded`` when a server was first
     asked (monotonic seconds).
     ``notes`` is for middlewares to leave something for themselves between their hooks.
+
+    What middlewares may ask for: ``filters``, through which the body of the answer goes (see IBodyFilter); ``retry``,
+    which says whether another server is asked (see IRetryPolicy), and ``replayed``, how many octets of a request's body
+    may be held for that; ``whole_answer``, how large the server's answer may be (None: any size) and how much of it is
+    kept in memory, where it is to be complete before its head is sent (500 is the answer where it is larger);
+    :meth:`whole_body`.
     """
 
     # Defaults stand on the class, see RequestHead.
@@ -215,6 +233,10 @@ class Exchange:
     origin: tuple[int, tuple[Field, ...]] | None = None
     sent: ResponseHead | None = None
     forwarded: float = 0.0
+    filters: list[Any] | None = None
+    retry: Any = None
+    replayed: int = REPLAYED
+    whole_answer: tuple[int | None, int] | None = None
 
     def __init__(
         self,
@@ -232,3 +254,11 @@ class Exchange:
         self.client_port = client_port
         self.trusted = trusted
         self.started = started
+
+    def whole_body(self, most: int | None, memory: int) -> Awaitable[WholeBody | None]:
+        """The request's body, once it is complete: to be waited for in ``on_request``.
+
+        None where it has more than ``most`` octets. What goes beyond ``memory`` octets is kept in a file. The server
+        gets it from there then, with its length.
+        """
+        raise NotImplementedError

@@ -7,17 +7,17 @@ Settings come typed from files (``permanent: true``, lists) and as texts from la
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 from zope.interface import implementer
 
-from dynbalancer.core.exchange import Field, Headers, Response, field_of
+from dynbalancer.core.exchange import CHUNKED, Exchange, Field, Headers, Response, ResponseHead, field_of
 from dynbalancer.core.fields import CONTROLS, TOKEN
 from dynbalancer.core.schema import READERS, WrongValueError, describe
 from dynbalancer.errors import ConfigurationError, did_you_mean
-from dynbalancer.interfaces import IMiddleware
+from dynbalancer.interfaces import IBodyFilter, IMiddleware
 
 T = TypeVar("T")
 
@@ -57,6 +57,39 @@ class Middleware:
     on_request: ClassVar[Any] = None
     on_response: ClassVar[Any] = None
     on_finish: ClassVar[Any] = None
+
+
+@implementer(IBodyFilter)
+class BodyFilter:
+    """Lets the body of an answer pass as it is. Define what you need; see IBodyFilter."""
+
+    __slots__ = ()
+
+    undecided: bool = False
+
+    def feed(self, data: bytes) -> bytes:
+        """What comes out for these octets."""
+        return data
+
+    def flush(self) -> bytes:
+        """What was held and should not be, for there is no more for now."""
+        return b""
+
+    def trailers(self, fields: Sequence[Field]) -> Sequence[Field]:
+        """Those to pass on."""
+        return fields
+
+    def finish(self) -> bytes:
+        """The rest."""
+        return b""
+
+
+def add_filter(exchange: Exchange, head: ResponseHead, one: BodyFilter) -> None:
+    """The body of the answer with this head goes through one more filter."""
+    if exchange.filters is None:
+        exchange.filters = []
+    exchange.filters.append(one)
+    head.length = CHUNKED
 
 
 class SettingsReader:

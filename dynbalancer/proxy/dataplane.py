@@ -86,6 +86,7 @@ class DataPlane:
             server_name=socket.gethostname(),
             retries=settings.retries,
             refusals=self._refusals,
+            later=reactor.callLater,
         )
 
     def _offered(self, settings: Settings) -> dict[str, Any]:

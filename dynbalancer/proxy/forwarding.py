@@ -1,8 +1,8 @@
 """One request on its way to a server and back: choosing, sending, retrying, relaying.
 
 :class:`Forwarding` is an Exchange that can be carried out. It knows nothing of how the client speaks: a subclass offers
-``send_interim``, ``send_head``, ``send_body``, ``send_end``, ``cut``, ``flush``, ``pause_request``, ``resume_request``
-and ``start_tunnel``, and calls ``request_body``, ``request_ended`` and ``client_gone``.
+what :class:`~dynbalancer.proxy.answering.Answering` wants, ``pause_request``, ``resume_request`` and ``start_tunnel``,
+and calls ``request_body``, ``request_ended`` and ``client_gone``.
 """
 
 from __future__ import annotations
@@ -11,18 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from dynbalancer.core.chunks import LAST_CHUNK, chunk
-from dynbalancer.core.exchange import CHUNKED, Exchange, Field, RequestHead, Response, ResponseHead
+from dynbalancer.core.exchange import CHUNKED, Field, RequestHead, ResponseHead
 from dynbalancer.core.forwarded import forwarded_fields
-from dynbalancer.core.http1 import REASONS, allowed_trailers, write_trailers
-from dynbalancer.errors import (
-    ConnectError,
-    ConnectTimeout,
-    NoServer,
-    RequestError,
-    UpstreamClosed,
-    UpstreamError,
-)
+from dynbalancer.core.http1 import allowed_trailers
+from dynbalancer.core.repeating import IDEMPOTENT, is_safe_again
+from dynbalancer.errors import ConnectError, ConnectTimeout, NoServer, UpstreamClosed, UpstreamError
+from dynbalancer.proxy.receiving import Receiving
 
 if TYPE_CHECKING:
     from dynbalancer.core.model import EntryPoint
@@ -30,37 +24,18 @@ if TYPE_CHECKING:
     from dynbalancer.proxy.upstream import LiveService, Upstream
     from dynbalancer.proxy.upstream_connection import UpstreamConnection
 
-#: Of a body, what may be held to send it again to another server, in bytes.
-REPLAYED = 65536
 
-#: RFC 9110 section 9.2.2: doing it twice is as good as doing it once.
-IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))
-
-
-class Forwarding(Exchange):
-    """An exchange while it is carried out. ``pending`` holds octets that the next write to the client takes along."""
+class Forwarding(Receiving):
+    """An exchange while it is carried out."""
 
     # Defaults stand on the class: what a request doesn't need isn't set.
-    pending: bytes = b""
     #: The head as it goes to whichever server, where that is known already.
     wire: bytes = b""
-    connection: UpstreamConnection | None = None
-    over: bool = False
-    tunnelling: bool = False
-    request_complete: bool = True
-    #: How many of the route's middlewares saw the request and let it pass; None is all of them.
-    reached: int | None = None
     _upstream: Upstream | None = None
     _candidates: Iterator[Upstream] | None = None
     _avoided: Sequence[Upstream] = ()
     _cancel: Callable[[], None] | None = None
-    #: The pieces of the body so far, while they may have to be sent (again); None once they are gone.
-    _body: list[bytes] | None = None
-    _body_size: int = 0
-    _trailers: Sequence[Field] = ()
-    _paused: bool = False
     _half_closed: bool = False
-    _broken: bool = False
 
     def __init__(
         self,
@@ -88,38 +63,6 @@ class Forwarding(Exchange):
 
     # What the client's side offers.
 
-    def send_interim(self, head: ResponseHead) -> None:
-        """Pass a 1xx on."""
-        raise NotImplementedError
-
-    def send_head(self, head: ResponseHead) -> None:
-        """Begin the answer. What is written may wait in ``pending`` for the first octets of the body."""
-        raise NotImplementedError
-
-    def send_body(self, data: bytes) -> None:
-        """Some octets of the answer's body."""
-        raise NotImplementedError
-
-    def send_end(self, trailers: Sequence[Field]) -> None:
-        """The answer is complete."""
-        raise NotImplementedError
-
-    def cut(self) -> None:
-        """The answer can't be completed: make the client see that."""
-        raise NotImplementedError
-
-    def flush(self) -> None:
-        """Write ``pending``."""
-        raise NotImplementedError
-
-    def pause_request(self) -> None:
-        """Take no more of the request's body for now."""
-        raise NotImplementedError
-
-    def resume_request(self) -> None:
-        """Go on."""
-        raise NotImplementedError
-
     def start_tunnel(self, head: ResponseHead) -> bytes:
         """Send this 101; from now on octets go both ways. Returns those that came ahead."""
         raise NotImplementedError
@@ -127,49 +70,6 @@ class Forwarding(Exchange):
     def end_tunnel(self, *, half: bool) -> None:
         """The server's side has ended: close ours after what was written, wholly or only our ``half``."""
         raise NotImplementedError
-
-    # Answering ourselves.
-
-    def answer(self, response: Response) -> None:
-        """Give this answer instead of a server's."""
-        if self.over:
-            return
-        head = _own_head(response)
-        if not self._run_response_hooks(head):
-            response = plain_response(500)
-            head = _own_head(response)
-        if not self.outcome:
-            self.outcome = "refused" if response.status >= 400 else "done"
-        self._leave_upstream()
-        self.sent = head
-        self.send_head(head)
-        if response.body and head.length is not None and self.head.method != b"HEAD":
-            self.send_body(response.body)
-        self._finish()
-        self.send_end(())
-
-    def refuse(self, error: RequestError, sample: bytes = b"") -> None:
-        """The rest of the request is no good (its body's framing, or its time)."""
-        self._leave_upstream()
-        if self.over:
-            return
-        self.outcome = "refused"
-        self.resource.note_refusal(error, sample)
-        if self.status:
-            self.cut()
-            self._finish()
-        else:
-            self.answer(plain_response(error.status))
-
-    def fail(self, error: UpstreamError) -> None:
-        """No server could answer."""
-        self.outcome = error.reason
-        self.resource.note_failure(self, error)
-        if self.status:
-            self.cut()
-            self._finish()
-        else:
-            self.answer(self.resource.failure_response(self, error))
 
     # Towards a server.
 
@@ -238,6 +138,9 @@ class Forwarding(Exchange):
         head = self.head
         connection.begin(self, head)
         connection.transport.write(self.wire or self.resource.request_head(self, connection.upstream))
+        if self.kept is not None:
+            self._send_kept(connection, self.kept)
+            return
         if not self.request_complete:
             # Before the body is written: this server may well pause the client again.
             self._paused = False
@@ -249,45 +152,6 @@ class Forwarding(Exchange):
                 self._end_request(connection)
             else:
                 connection.await_response()
-
-    def request_body(self, data: bytes) -> None:
-        """Octets of the request's body, or of the tunnel, came from the client."""
-        self.bytes_in += len(data)
-        if self.tunnelling:
-            if self.connection is not None:
-                self.connection.transport.write(data)
-            return
-        if self._body is not None:
-            self._body_size += len(data)
-            if self._body_size <= REPLAYED or self.connection is None:
-                self._body.append(data)
-                if self._body_size > REPLAYED and not self._paused:
-                    self._paused = True
-                    self.pause_request()
-            else:
-                self._body = None
-        if self.connection is not None:
-            self._write_body(data)
-
-    def request_ended(self, trailers: list[Field]) -> None:
-        """The request's body is complete."""
-        self.request_complete = True
-        self._trailers = trailers
-        if self.connection is not None:
-            self._end_request(self.connection)
-
-    def _write_body(self, data: bytes) -> None:
-        assert self.connection is not None
-        if data:
-            self.connection.transport.write(chunk(data) if self.head.length == CHUNKED else data)
-
-    def _end_request(self, connection: UpstreamConnection) -> None:
-        if self.head.length == CHUNKED:
-            announced = self.head.headers.get(b"trailer", b"") or b""
-            names = {name.strip().lower() for name in announced.split(b",")}
-            fields = [field for field in allowed_trailers(self._trailers) if field[0] in names]
-            connection.transport.write(write_trailers(fields) if fields else LAST_CHUNK)
-        connection.await_response()
 
     # From a server.
 
@@ -305,72 +169,135 @@ class Forwarding(Exchange):
 
     def response_received(self, head: ResponseHead) -> None:
         """The answer begins."""
+        route = self.route
+        if route is not None and route.middlewares and head.status != 101:
+            if self.retry is not None and self._asks_again(head.status, None):
+                return
+            self._body = None
+            self.response = head
+            self.origin = (head.status, tuple(head.headers.fields))
+            self.pass_hooks(head, None, len(route.middlewares))
+            return
         self._body = None
         self.response = head
         if head.status == 101:
             self._begin_tunnel(head)
-            return
-        route = self.route
-        if route is not None and route.middlewares:
-            self.origin = (head.status, tuple(head.headers.fields))
-            if not self._run_response_hooks(head):
-                self.answer(plain_response(500))
-                return
-        self.send_head(head)
+        else:
+            self.send_head(head)
 
     def response_ended(self, trailers: Sequence[Field]) -> None:
         """The answer is complete."""
+        if self.between is not None and self.between.ended(trailers):
+            return
         connection, self.connection = self.connection, None
         self.outcome = "done"
         if self._upstream is not None:
             self._upstream.in_flight -= 1
             self._upstream = None
         # First the books, then the end: the client's side may begin its next exchange inside send_end.
-        self._finish()
+        self.finish()
         if connection is not None:
             connection.release(self.finished)
         self.send_end(allowed_trailers(trailers) if trailers else trailers)
 
     def upstream_failed(self, error: UpstreamError) -> None:
         """This server did not do: try another where that is safe (RFC 9110 section 9.2.2), else say so."""
+        if self.between is not None and self.between.failed(error):
+            return
         upstream = self._upstream
-        self._leave_upstream()
+        self.leave_server()
         if self.over:
             return
-        repeatable = not self.status and (
-            self._body is not None or (self.request_complete and not self.head.length)
-        )
-        again = isinstance(error, ConnectError) or (
-            isinstance(error, UpstreamClosed) and self.head.method in IDEMPOTENT
-        )
-        if not (repeatable and again):
+        if self.status or not self._is_repeatable():
             self.fail(error)
-        elif isinstance(error, UpstreamClosed) and error.retryable and upstream is not None and upstream.up:
+            return
+        safe = is_safe_again(error, self.head.method)
+        if (
+            safe
+            and isinstance(error, UpstreamClosed)
+            and error.retryable
+            and upstream is not None
+            and upstream.up
+        ):
             # RFC 9112 section 9.3.1: only the kept connection was dead, which says nothing of the server.
             self._same_server(upstream)
-        else:
+        elif self.retry is not None:
+            if not self._asks_again(error.status, error):
+                self.fail(error)
+        elif safe:
             self.next_server(error)
+        else:
+            self.fail(error)
+
+    def keep_connection(self) -> None:
+        """The answer is complete on the server's side; the client has yet to take it."""
+        connection, self.connection = self.connection, None
+        if self._upstream is not None:
+            self._upstream.in_flight -= 1
+            self._upstream = None
+        if connection is not None:
+            connection.release(self.resource.clock())
+
+    # Another try, where a middleware says so.
+
+    def _is_repeatable(self) -> bool:
+        """Whether all there is of the request so far can be sent once more."""
+        return (
+            self._body is not None
+            or self.kept is not None
+            or (self.request_complete and not self.head.length)
+        )
+
+    def _asks_again(self, status: int, error: UpstreamError | None) -> bool:
+        """Whether another try is made, now or in a while, instead of taking this answer or failure."""
+        if self.status or not self._is_repeatable():
+            return False
+        pause = self.retry.another_try(self, status, error, self.resource.clock())
+        if pause is None:
+            return False
+        self.leave()
+        if pause > 0:
+            self._cancel = self.resource.later(pause, self._ask_again).cancel
+        else:
+            self._ask_again()
+        return True
+
+    def _ask_again(self) -> None:
+        self._cancel = None
+        upstream = self._next_candidate()
+        if upstream is None and self.route is not None:
+            # Each was asked once: they may be asked once more.
+            self._candidates = self.route.service.balancer.choices(self.head)
+            upstream = self._next_candidate()
+        if upstream is None:
+            self.fail(NoServer("no server is up"))
+        else:
+            self._ask(upstream)
 
     def client_gone(self) -> None:
         """The client left: nobody's failure; the server is told at once."""
         if self.over:
             return
-        self._leave_upstream()
+        self.leave()
         if not self.tunnelling:
             self.outcome = "client-gone"
             self.status = self.status or 499
         else:
             self.outcome = "done"
-        self._finish()
+        self.finish()
 
     def pause_response(self) -> None:
         """The client takes no more: read no more from the server."""
-        if self.connection is not None:
+        if self.between is not None:
+            self.between.pause()
+        elif self.connection is not None:
             self.connection.pause()
 
     def resume_response(self) -> None:
         """Go on."""
-        if self.connection is not None:
+        if self.between is not None:
+            self.between.resume()
+        elif self.connection is not None:
             self.connection.resume()
 
     # Tunnels.
@@ -407,30 +334,17 @@ class Forwarding(Exchange):
         self.connection = None
         self.end_tunnel(half=False)
         self.outcome = "done"
-        self._finish()
+        self.finish()
 
     # Ends.
 
-    def _run_response_hooks(self, head: ResponseHead) -> bool:
-        """False where one of them broke, now or before: the answer is then none of theirs."""
-        if self._broken:
-            return True
-        for middleware in reversed(self.route.middlewares[: self.reached] if self.route is not None else ()):
-            if middleware.on_response is None:
-                continue
-            try:
-                middleware.on_response(self, head)
-            except Exception:
-                self._broken = True
-                self.resource.note_defect(middleware)
-                return False
-        return True
-
-    def _leave_upstream(self) -> None:
+    def leave_server(self) -> None:
         """Whatever goes on with a server, stop it."""
         if self._cancel is not None:
             self._cancel()
             self._cancel = None
+        if self._pump is not None:
+            self._pump.stop()
         connection, self.connection = self.connection, None
         if connection is not None:
             connection.close()
@@ -438,30 +352,11 @@ class Forwarding(Exchange):
             self._upstream.in_flight -= 1
             self._upstream = None
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
         if not self.over:
             self.over = True
             self._body = None
             self._candidates = None
             if self._upstream is not None:
-                self._leave_upstream()
+                self.leave_server()
             self.resource.exchange_over(self)
-
-
-def _own_head(response: Response) -> ResponseHead:
-    """The head of an answer of ours. Its framing is ours to say, whatever a middleware copied from elsewhere."""
-    head = ResponseHead(response.status, headers=response.headers.copy(), length=len(response.body))
-    head.headers.remove(b"content-length", b"transfer-encoding", b"connection")
-    if response.status < 200 or response.status in (204, 304):
-        head.length = None
-    return head
-
-
-def plain_response(status: int, text: bytes | None = None) -> Response:
-    """A short text answer that carries nothing of the request."""
-    body = REASONS.get(status, b"Error") if text is None else text
-    return Response(
-        status,
-        body,
-        ((b"Content-Type", b"text/plain; charset=utf-8"), (b"X-Content-Type-Options", b"nosniff")),
-    )

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from copy import copy
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.web import server
 from twisted.web.resource import IResource
@@ -22,7 +21,8 @@ from dynbalancer.core.forwarded import merge_forwarded
 from dynbalancer.core.http1 import write_request_head
 from dynbalancer.core.repeats import Repeats
 from dynbalancer.errors import NoServer, RequestError, UpstreamError
-from dynbalancer.proxy.forwarding import Forwarding, plain_response
+from dynbalancer.proxy.answering import Answering, awaited, plain_response
+from dynbalancer.proxy.forwarding import Forwarding
 from dynbalancer.proxy.upstream import Upstream
 
 NOT_FOUND = b"404 page not found\n"
@@ -65,14 +65,19 @@ class ReverseProxyResource:
         server_name: str,
         retries: int = 2,
         refusals: dict[str, int] | None = None,
+        later: Callable[..., Any] | None = None,
     ) -> None:
-        """``router`` has a ``table``; ``server_name`` goes into X-Forwarded-Server; ``retries`` are extra tries."""
+        """``router`` has a ``table``; ``server_name`` goes into X-Forwarded-Server; ``retries`` are extra tries.
+
+        ``later(seconds, function)`` is callLater of the reactor, which it is unless another is given.
+        """
         self.router = router
         self._observers = tuple(observer.exchange_ended for observer in observers)
         self.clock = clock
         self.watchdog: Watchful = NOBODY
         self.retries = retries
         self.refusals = {} if refusals is None else refusals
+        self.later = _later if later is None else later
         self._server_name = server_name.encode("ascii", "replace")
         self._log = Logger()
         # A dead server must not fill the disk.
@@ -144,12 +149,9 @@ class ReverseProxyResource:
         index: int,
         found: Awaitable[Response | None],
     ) -> None:
-        waiting: Deferred[Response | None] = (
-            found if isinstance(found, Deferred) else Deferred.fromCoroutine(_as_coroutine(found))
-        )
-
         def go_on(response: Response | None) -> None:
-            if exchange.over:
+            # It may have been refused meanwhile, in the middle of its body.
+            if exchange.over or exchange.between is not None:
                 return
             if response is not None:
                 exchange.answer(response)
@@ -157,6 +159,7 @@ class ReverseProxyResource:
                 exchange.reached = None
                 self._run(exchange, middlewares, index + 1)
 
+        waiting = awaited(found)
         waiting.addCallback(go_on)
         waiting.addErrback(lambda failure: self._middleware_broke(exchange, middlewares[index], failure))
 
@@ -182,7 +185,7 @@ class ReverseProxyResource:
             head.authority = upstream.authority
         return write_request_head(head, extra)
 
-    def failure_response(self, exchange: Forwarding, error: UpstreamError) -> Response:
+    def failure_response(self, exchange: Answering, error: UpstreamError) -> Response:
         """What the client is told where no server could answer."""
         if isinstance(error, NoServer):
             route = exchange.route
@@ -192,7 +195,7 @@ class ReverseProxyResource:
             return response
         return plain_response(error.status)
 
-    def note_failure(self, exchange: Forwarding, error: UpstreamError) -> None:
+    def note_failure(self, exchange: Answering, error: UpstreamError) -> None:
         """Keep the reason where people look for it; a few of the same are enough."""
         unsaid = self._repeats.passes((error.reason, error.why), self.clock())
         if unsaid is None:
@@ -240,6 +243,8 @@ class ReverseProxyResource:
                         middleware.on_finish(exchange, exchange.outcome)
                     except Exception:
                         self.note_defect(middleware)
+            if exchange.kept is not None:
+                exchange.kept.close()
         for ended in self._observers:
             ended(exchange)
 
@@ -265,5 +270,7 @@ def _more(unsaid: int) -> str:
     return f"; {unsaid} more like it since the last line" if unsaid else ""
 
 
-async def _as_coroutine(found: Awaitable[Response | None]) -> Response | None:
-    return await found
+def _later(seconds: float, function: Callable[[], None]) -> Any:
+    from twisted.internet import reactor
+
+    return reactor.callLater(seconds, function)

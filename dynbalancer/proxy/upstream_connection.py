@@ -101,8 +101,11 @@ class UpstreamConnection(ResponseReader, Protocol):
     def dataReceived(self, data: bytes) -> None:
         self.feed(data)
         exchange = self.exchange
-        if exchange is not None and exchange.pending:
-            exchange.flush()
+        if exchange is not None:
+            if exchange.between is not None:
+                exchange.between.flush()
+            if exchange.pending:
+                exchange.flush()
 
     def readConnectionLost(self) -> None:
         if self.reading == RAW and self.exchange is not None:
@@ -148,7 +151,7 @@ class UpstreamConnection(ResponseReader, Protocol):
     def request_stalled(self) -> None:
         """The server does not take the request's body, or the tunnel's octets, as fast as they come."""
         if self.exchange is not None:
-            self.exchange.pause_request()
+            self.exchange.server_stalled()
             if self.reading == HEAD:
                 self._await_taking(transports.unsent(self.transport))
 
@@ -160,7 +163,7 @@ class UpstreamConnection(ResponseReader, Protocol):
             if self.request_sent:
                 self.await_response()
         if self.exchange is not None:
-            self.exchange.resume_request()
+            self.exchange.server_resumed()
 
     def _await_taking(self, unsent: int) -> None:
         self._stalled = True
@@ -190,8 +193,12 @@ class UpstreamConnection(ResponseReader, Protocol):
             self.exchange.response_received(head)
 
     def content_received(self, data: bytes) -> None:
-        if self.exchange is not None:
-            self.exchange.send_body(data)
+        exchange = self.exchange
+        if exchange is not None:
+            if exchange.between is None:
+                exchange.send_body(data)
+            else:
+                exchange.between.body(data)
 
     def response_ended(self, trailers: list[Field]) -> None:
         exchange = self.exchange

@@ -18,7 +18,8 @@ from dynbalancer.core.fields import Kind, learn
 from dynbalancer.core.model import EntryPoint
 from dynbalancer.core.targets import normal_host, split_target
 from dynbalancer.errors import RequestError
-from dynbalancer.proxy.forwarding import Forwarding, plain_response
+from dynbalancer.proxy.answering import plain_response
+from dynbalancer.proxy.forwarding import Forwarding
 from dynbalancer.proxy.resource import ReverseProxyResource
 
 #: Requests through this door are routed as if they came in here.

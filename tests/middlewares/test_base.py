@@ -6,10 +6,20 @@ from typing import Any
 
 import pytest
 
-from dynbalancer.core.exchange import Headers
+from dynbalancer.core.exchange import CHUNKED, Headers, ResponseHead, field_of
 from dynbalancer.errors import ConfigurationError
 from dynbalancer.interfaces import IMiddleware
-from dynbalancer.middlewares.base import FieldEdits, Middleware, Option, SettingsReader, dialect_of, folded
+from dynbalancer.middlewares.base import (
+    BodyFilter,
+    FieldEdits,
+    Middleware,
+    Option,
+    SettingsReader,
+    add_filter,
+    dialect_of,
+    folded,
+)
+from dynbalancer.testing import exchange
 
 KNOWN = ("prefix", "prefixes", "permanent", "customHeaders")
 
@@ -181,3 +191,17 @@ def test_sections_with_names_of_the_user_s_are_read_each() -> None:
 )
 def test_settings_say_whose_manner_they_are_in(settings: dict[str, Any], found: tuple[str, Any]) -> None:
     assert dialect_of(settings) == found
+
+
+def test_filter_lets_everything_pass() -> None:
+    one = BodyFilter()
+    fields = [field_of(b"X-A", b"1")]
+    assert (one.undecided, one.feed(b"a"), one.flush(), one.finish()) == (False, b"a", b"", b"")
+    assert one.trailers(fields) is fields
+
+
+def test_filters_are_added_in_order_and_leave_the_length_to_the_proxy() -> None:
+    made, head, one, other = exchange(), ResponseHead(length=5), BodyFilter(), BodyFilter()
+    add_filter(made, head, one)
+    add_filter(made, head, other)
+    assert (made.filters, head.length) == ([one, other], CHUNKED)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from twisted.internet.error import ConnectionRefusedError as Refused
 
+from dynbalancer.core.exchange import REPLAYED
 from dynbalancer.core.model import Service
 from dynbalancer.core.settings import Limits
-from dynbalancer.proxy.forwarding import REPLAYED, plain_response
+from dynbalancer.proxy.answering import plain_response
 
 sys.path.insert(0, str(Path(__file__).parent))
 from wires import FORWARDED, GET, GOT, HIGH_WATER, OK, ProxyCase, Wire, own, post

@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.error import ConnectionRefusedError as Refused
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.web.server import Site
+
+from dynbalancer.core.exchange import Exchange, Response, ResponseHead
+from dynbalancer.middlewares.base import BodyFilter, Middleware, add_filter
 
 sys.path.insert(0, str(Path(__file__).parent))
 from wires import GET, GOT, OK, ProxyCase, Wire, post
@@ -112,3 +116,39 @@ class Door(ProxyCase):
     def test_upgrade_is_not_asked_for(self) -> None:
         lines = b"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
         assert self.asked(GET.replace(b"\r\n\r\n", lines)).read() == GOT
+
+    def test_middlewares_replace_filter_and_wait_here_too(self) -> None:
+        decision: Deferred[Response | None] = Deferred()
+
+        class Later(Middleware):
+            def on_response(self, exchange: Exchange, head: ResponseHead) -> Deferred[Response | None]:  # type: ignore[override]
+                return decision
+
+        class Upper(BodyFilter):
+            def feed(self, data: bytes) -> bytes:
+                return data.upper()
+
+        class Filtering(Middleware):
+            def on_response(self, exchange: Exchange, head: ResponseHead) -> None:  # type: ignore[override]
+                add_filter(exchange, head, Upper())
+
+        class Holding(Middleware):
+            def on_request(self, exchange: Exchange) -> Any:  # type: ignore[override]
+                return self.hold(exchange)
+
+            async def hold(self, exchange: Exchange) -> None:
+                await exchange.whole_body(None, 10)
+
+        self.use({"holding": Holding(), "filtering": Filtering(), "later": Later()})
+        server = self.asked(post(b"hello"))
+        assert server.read().endswith(b"\r\n\r\nhello")
+        server.send(OK)
+        assert self.read() == b""
+        decision.callback(None)
+        assert self.read() == b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
+        server = self.asked()
+        server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
+        assert self.read().endswith(b"2\r\nAB\r\n")
+        server.reset()
+        assert self.transport.disconnected or self.transport.aborting
+        self.assert_quiet()

@@ -274,7 +274,12 @@ class ProxyCase(SynchronousTestCase):
         self.middlewares: dict[str, Any] = {}
         self.table = self.make_table()
         self.resource = ReverseProxyResource(
-            self, [self.ended], clock=self.clock.seconds, server_name="proxy", retries=self.retries
+            self,
+            [self.ended],
+            clock=self.clock.seconds,
+            server_name="proxy",
+            retries=self.retries,
+            later=self.clock.callLater,
         )
         self.site = Site(self.resource, self.entry_point, self.limits, self.deadlines)
         self._ports = count(40000)
