@@ -1,4 +1,4 @@
-"""The ``dynbalancer`` command: ``run``, ``demo``, ``check``, ``healthcheck`` and ``version``."""
+"""The ``dynbalancer`` command: ``run``, ``demo``, ``check``, ``translate``, ``healthcheck`` and ``version``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from dynbalancer import version as package
 from dynbalancer.errors import ConfigurationError
-from dynbalancer.lint import command
+from dynbalancer.lint import command, translate_command
 from dynbalancer.start import commandline, health
 from dynbalancer.start.options import Options, read, read_text
 
@@ -19,6 +19,7 @@ HELP = """Usage: dynbalancer COMMAND
   run [--flag[=value]]…    Balance. `dynbalancer run --help` lists the flags; without daemon, logs on standard output.
   demo [--flag[=value]]…   The same on ports 8000 and 8080, with a handful of servers that come and go.
   check FILE…              Say what is wrong with the labels in compose files, and with files of routes or settings.
+  translate FILE           Print labels of Traefik 1 as those of Traefik 3 or as a file of routes, or the other way.
   healthcheck [--flag…]    Ask a running one whether it is well: exit code 0 or 1.
   version                  Say which version this is.
 
@@ -46,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "run": run,
         "demo": demo,
         "check": check_files,
+        "translate": translate,
         "healthcheck": healthcheck,
         "version": version,
     }
@@ -139,6 +141,18 @@ def healthcheck(argv: list[str]) -> int:
 def check_files(argv: list[str]) -> int:
     """Print what is wrong with some files; 0: nothing, 1: there are problems, 2: a file can't be read."""
     found = command.answer(argv, os.environ, package.version())
+    _print(found.text)
+    return found.code
+
+
+def translate(argv: list[str]) -> int:
+    """Print labels in the words of another version; 0, or 2 where they can't be read."""
+    found = translate_command.answer(
+        argv,
+        os.environ,
+        sys.stdin.buffer.read,
+        lambda name: translate_command.engine_container(name, os.environ),
+    )
     _print(found.text)
     return found.code
 

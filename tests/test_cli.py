@@ -155,6 +155,13 @@ def test_check_into_a_pipe_that_nobody_reads_any_more_says_nothing(
         assert cli.main(["check", str(path)]) == 0
 
 
+def test_translate_prints_what_it_was_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "labels"
+    path.write_text("traefik.frontend.rule=Host:a.example\n")
+    assert cli.main(["translate", str(path)]) == 0
+    assert "traefik.http.routers.web.rule=Host(`a.example`)" in capsys.readouterr().out
+
+
 def test_check_against_named_entry_points(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "a.yml"
     path.write_text(GOOD.replace("service: web}", "service: web, entryPoints: [web]}"))

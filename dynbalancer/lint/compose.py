@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ from dynbalancer.core.labels.containers import COMPOSE_PROJECT, COMPOSE_SERVICE,
 from dynbalancer.errors import Problem
 from dynbalancer.lint.composefile import Part, Project
 from dynbalancer.lint.findings import Finding
-from dynbalancer.lint.interpolation import filled, loses_a_hash
+from dynbalancer.lint.interpolation import Filled, filled, loses_a_hash
 
 #: What an image listens on is in the image; this is the usual answer.
 USUAL_PORT = 80
@@ -41,13 +41,16 @@ class Composed:
     findings: list[Finding] = field(default_factory=list)
 
 
-def composed(project: Project, environ: Mapping[str, str]) -> Composed:
-    """What becomes of a project where the variables have these values."""
+Fill = Callable[[str, Mapping[str, str]], Filled]
+
+
+def composed(project: Project, environ: Mapping[str, str], fill: Fill = filled) -> Composed:
+    """What becomes of a project where the variables have these values. ``fill`` puts them into a text."""
     found = Composed(findings=list(project.findings))
     for number, (name, parts) in enumerate(project.services.items(), 1):
         labels = found.labels[name] = {}
         for part in parts:
-            for label in _labels(name, part, environ, found):
+            for label in _labels(name, part, lambda text: fill(text, environ), found):
                 labels[label.key] = label
         container = _container(project, name, parts, number, labels, environ)
         found.containers.append(container)
@@ -87,14 +90,14 @@ def _container(
 # Labels
 
 
-def _labels(service: str, part: Part, environ: Mapping[str, str], found: Composed) -> Iterator[Written]:
+def _labels(service: str, part: Part, fill: Callable[[str], Filled], found: Composed) -> Iterator[Written]:
     build = part.section.get("build")
     # A container has the labels of its image too.
     from_image = build.get("labels") if isinstance(build, Mapping) else None
     for steps, given in ((("build", "labels"), from_image), (("labels",), part.section.get("labels"))):
         for step, key, value in _pairs(service, part, steps, given, found):
             line = part.line(*steps, step)
-            label = _arrived(service, key, value, environ, Finding(part.file.path, _NONE, line), found)
+            label = _arrived(service, key, value, fill(value), Finding(part.file.path, _NONE, line), found)
             if label is not None:
                 yield label
 
@@ -147,10 +150,9 @@ def _pairs(
 
 
 def _arrived(
-    service: str, key: str, value: str, environ: Mapping[str, str], place: Finding, found: Composed
+    service: str, key: str, value: str, text: Filled, place: Finding, found: Composed
 ) -> Written | None:
     """The label with its variables replaced; what compose makes of them is noted."""
-    text = filled(value, environ)
     name, arrived = key, text.text
     if not key:
         # In a list compose replaces variables in keys too.

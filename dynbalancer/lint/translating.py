@@ -1,0 +1,167 @@
+"""Labels of one version in the words of another, for each container; and as a file of routes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dynbalancer.core.documents import to_document
+from dynbalancer.core.labels.containers import Container, Defaults
+from dynbalancer.core.labels.reader import configuration_of
+from dynbalancer.core.labels.v1writer import v1_labels_of
+from dynbalancer.core.labels.writer import UnwritableError, labels_of
+from dynbalancer.core.model import Configuration, Item, Router
+from dynbalancer.core.translation import Note, Translated, in_v3
+from dynbalancer.core.typed import typed
+from dynbalancer.core.verdicts import Verdict, by_container, verdicts
+from dynbalancer.errors import Problem
+from dynbalancer.lint.variables import Kept
+
+#: Labels of neither version, and labels of things that only later versions have.
+_NEUTRAL = ("traefik.enable", "traefik.tags", "traefik.docker.", "traefik.swarm.")
+_LATER = ("traefik.http.", "traefik.tcp.", "traefik.udp.", "traefik.tls.")
+
+
+@dataclass(slots=True)
+class Sheet:
+    """The labels of one container in other words, and what there is to say about it."""
+
+    container: Container
+    labels: dict[str, str] = field(default_factory=dict)
+    comments: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Whole:
+    """All containers read, in v3's words."""
+
+    found: Configuration
+    translated: Translated
+    problems: tuple[Problem, ...]
+
+
+def whole_of(containers: Sequence[Container], defaults: Defaults | None = None) -> Whole:
+    """What the labels of containers say, in v3's words."""
+    found = configuration_of(containers, defaults or Defaults())
+    translated = in_v3(found)
+    routers = {name: _without_guess(router) for name, router in translated.configuration.routers.items()}
+    for name, router in translated.configuration.routers.items():
+        if routers[name] is not router:
+            why = "its priority was the length of its rule, which depends on a variable; give it one"
+            translated.notes.append(Note("router", name, why))
+    translated.configuration = replace(translated.configuration, routers=routers)
+    return Whole(found, translated, found.problems)
+
+
+def _without_guess(router: Router) -> Router:
+    return replace(router, priority=0) if router.priority and Kept.is_in(router.rule) else router
+
+
+def sheets(containers: Sequence[Container], to: str, defaults: Defaults | None = None) -> list[Sheet]:
+    """For each container its labels in the manner of ``v3`` or ``v1``."""
+    containers = [one for one in containers if _has_ours(one)]
+    whole = whole_of(containers, defaults)
+    items = {item.id: item for item in whole.found.items}
+    return [_sheet(container, items[container.id], whole, to) for container in containers]
+
+
+def document(
+    containers: Sequence[Container], defaults: Defaults | None = None
+) -> tuple[dict[str, Any], list[str]]:
+    """All routers, services and middlewares as a file of routes, and comments."""
+    whole = whole_of([one for one in containers if _has_ours(one)], defaults)
+    comments = [f"{one.name}: it has no labels of ours" for one in containers if not _has_ours(one)]
+    comments += [_comment(note) for note in whole.translated.notes]
+    said = by_container(whole.problems)
+    for item in whole.found.items:
+        judged = verdicts(item, said.get(item.name, ()))
+        comments += [f"{item.name}: {line}" for line in _left_out(item, judged, judged)]
+        comments += [f"{item.name}: {line}" for line in _whole_problems(said.get(item.name, ()))]
+    found = whole.translated.configuration
+    middlewares = {name: typed(middleware) for name, middleware in found.middlewares.items()}
+    return to_document(replace(found, middlewares=middlewares)), list(dict.fromkeys(comments))
+
+
+def _has_ours(container: Container) -> bool:
+    return any(key.lower().startswith("traefik.") for key in container.labels)
+
+
+def _sheet(container: Container, item: Item, whole: Whole, to: str) -> Sheet:
+    sheet = Sheet(container)
+    kept = (*_NEUTRAL, *_LATER) if to == "v3" else _NEUTRAL
+    stays = {
+        key: value
+        for key, value in container.labels.items()
+        if key.lower().startswith(kept) or (to == "v1" and _is_v1(key))
+    }
+    problems = by_container(whole.problems).get(item.name, [])
+    judged = verdicts(item, problems)
+    sheet.labels = dict(stays)
+    sheet.labels |= _translated(container, item, whole, to, sheet.comments)
+    sheet.comments += _left_out(item, judged, [key for key in judged if key not in stays])
+    sheet.comments += _whole_problems(problems)
+    if to == "v1":
+        sheet.comments += [
+            f"{key}: v1 has no labels of this kind"
+            for key in container.labels
+            if key.lower().startswith(_LATER[1:])
+        ]
+    sheet.comments = list(dict.fromkeys(sheet.comments))
+    return sheet
+
+
+def _is_v1(key: str) -> bool:
+    return key.lower().startswith("traefik.") and not key.lower().startswith((*_NEUTRAL, *_LATER))
+
+
+def _translated(
+    container: Container, item: Item, whole: Whole, to: str, comments: list[str]
+) -> dict[str, str]:
+    found, translated = whole.found, whole.translated
+    dialects = ("v1",) if to == "v3" else ("v2", "v3")
+    wanted = [
+        translated.names.get(name, name)
+        for name in item.gave
+        if any(
+            name in family and family[name].dialect in dialects for family in (found.routers, found.services)
+        )
+    ]
+    if not wanted:
+        return {}
+    if to == "v1":
+        labels, notes = v1_labels_of(container.id, wanted, translated.configuration)
+        comments += [_comment(note) for note in notes]
+        return labels
+    comments += [_comment(note) for note in translated.notes if _concerns(note, wanted)]
+    try:
+        return labels_of(container.id, wanted, translated.configuration)
+    except UnwritableError as error:
+        comments.append(f"not translated: {error}")
+        return {}
+
+
+def _concerns(note: Note, wanted: Iterable[str]) -> bool:
+    return any(note.name == name or note.name.startswith(f"{name}-") for name in wanted)
+
+
+def _comment(note: Note) -> str:
+    return f"{note.kind} {note.name}: {note.why}".replace(" : ", ": ")
+
+
+def _left_out(item: Item, judged: Mapping[str, Verdict], keys: Iterable[str]) -> list[str]:
+    """A line for each label that does nothing, and so is not translated."""
+    if item.verdict == "ignored":
+        return [f"not routed, so that nothing is translated: {item.why}"]
+    return [
+        f"{key}: {judged[key].why}; left out" + (f"; {judged[key].hint}" if judged[key].hint else "")
+        for key in keys
+        if judged[key].verdict != "understood"
+    ]
+
+
+def _whole_problems(problems: Iterable[Problem]) -> list[str]:
+    """What is wrong with a container as a whole."""
+    return [
+        problem.why for problem in problems if "label " not in problem.where and problem.severity == "error"
+    ]

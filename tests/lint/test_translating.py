@@ -1,0 +1,104 @@
+"""Labels of containers in other words."""
+
+from __future__ import annotations
+
+from dynbalancer.core.labels.containers import Container
+from dynbalancer.lint.translating import Sheet, document, sheets
+
+V1 = {"traefik.frontend.rule": "Host:a.example", "traefik.port": "8080", "traefik.enable": "true"}
+V3 = {"traefik.http.routers.r.rule": "Host(`a.example`)", "traefik.http.routers.r.tls.certresolver": "le"}
+
+
+def container(labels: dict[str, str], name: str = "web-1") -> Container:
+    """A container with these labels."""
+    return Container(name, name, labels=labels, networks={"front": "web"}, ports=(80,))
+
+
+def one(labels: dict[str, str], to: str = "v3") -> Sheet:
+    """The sheet of one container."""
+    (sheet,) = sheets([container(labels)], to)
+    return sheet
+
+
+def test_v1_in_v3() -> None:
+    sheet = one(V1)
+    assert sheet.labels == {
+        "traefik.enable": "true",
+        "traefik.http.routers.web-1.rule": "Host(`a.example`)",
+        "traefik.http.routers.web-1.service": "web-1",
+        "traefik.http.routers.web-1.priority": "14",
+        "traefik.http.services.web-1.loadbalancer.server.port": "8080",
+    }
+    assert sheet.comments == []
+
+
+def test_what_is_v3_already_stays_as_it_is() -> None:
+    assert one(V3 | {"traefik.tcp.routers.x.rule": "HostSNI(`*`)"}).labels == V3 | {
+        "traefik.tcp.routers.x.rule": "HostSNI(`*`)"
+    }
+
+
+def test_what_is_v1_already_stays_as_it_is() -> None:
+    assert one(V1, "v1").labels == V1
+
+
+def test_v3_in_v1_says_what_is_lost() -> None:
+    sheet = one(V3 | {"traefik.tcp.routers.x.rule": "HostSNI(`*`)"}, "v1")
+    assert sheet.labels["traefik.frontend.rule"] == "Host:a.example"
+    assert any("traefik.tcp.routers.x.rule: v1 has no labels of this kind" in line for line in sheet.comments)
+    assert any("certresolver" in line for line in sheet.comments)
+
+
+def test_each_label_that_is_left_out_is_a_comment() -> None:
+    sheet = one(V1 | {"traefik.prot": "80", "traefik.frontend.passTLSCert": "true"})
+    assert [line.partition(":")[0] for line in sheet.comments] == [
+        "traefik.frontend.passTLSCert",
+        "traefik.prot",
+    ]
+    assert "did you mean traefik.port?" in sheet.comments[1]
+
+
+def test_a_container_that_is_not_routed_says_why() -> None:
+    sheet = one(V1 | {"traefik.enable": "false"})
+    assert sheet.labels == {"traefik.enable": "false"}
+    assert sheet.comments == [
+        "not routed, so that nothing is translated: not enabled: label traefik.enable=false"
+    ]
+
+
+def test_what_is_not_the_same_is_a_comment_at_its_container() -> None:
+    other = container(V1 | {"traefik.frontend.rule": "Host:b.example"}, "b")
+    first = container(V1 | {"traefik.frontend.rule": "Query:a=b"}, "a")
+    found = sheets([first, other], "v3")
+    assert [len(sheet.comments) for sheet in found] == [1, 0]
+
+
+def test_what_labels_have_no_room_for_is_a_comment() -> None:
+    sheet = one(V1 | {"traefik.frontend.rule": "PathPrefixStripRegex:/{n:[a-z]{1,2}}"})
+    assert any("has a comma in it" in line for line in sheet.comments)
+
+
+def test_containers_without_labels_of_ours_are_left_alone() -> None:
+    assert sheets([container({"com.example": "x"})], "v3") == []
+
+
+def test_as_a_file() -> None:
+    found, comments = document(
+        [container(V1), container({}, "db"), container({"traefik.prot": "1", **V3}, "x")]
+    )
+    assert found["http"]["services"]["web-1"]["loadBalancer"]["servers"] == [{"url": "http://web:8080"}]
+    assert found["http"]["routers"]["web-1"]["rule"] == "Host(`a.example`)"
+    assert comments[0] == "db: it has no labels of ours"
+    assert any(line.startswith("x: traefik.prot: this label is unknown") for line in comments)
+
+
+def test_settings_of_middlewares_have_their_kinds_in_a_file() -> None:
+    middleware = {"traefik.http.middlewares.m.stripprefix.prefixes": "/a,/b"}
+    found, _ = document([container(V3 | middleware)])
+    assert found["http"]["middlewares"]["m"] == {"stripPrefix": {"prefixes": ["/a", "/b"]}}
+
+
+def test_a_priority_that_depends_on_a_variable_is_left_out_and_said() -> None:
+    sheet = one(V1 | {"traefik.frontend.rule": "Host:zvar0z"})
+    assert "traefik.http.routers.web-1.priority" not in sheet.labels
+    assert any("depends on a variable" in line for line in sheet.comments)
