@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from dynbalancer.core.labels.findings import Findings, Label
+from dynbalancer.core.labels.findings import Findings
 from dynbalancer.core.labels.sections import section_of
 from dynbalancer.core.labels.sheet import Fields
 from dynbalancer.core.labels.v1rules import Modifier
@@ -125,16 +125,9 @@ def _max_conn(fields: Fields, findings: Findings) -> Modifier | None:
     amount = integer(label, None, findings, 0, _MOST)
     if not amount:
         return None
-    criterion = _criterion(extractor, findings)
-    return Modifier("inFlightReq", {"amount": amount, "sourceCriterion": criterion}, f"label {label.key}")
-
-
-def _criterion(label: Label | None, findings: Findings) -> dict[str, Any]:
-    """v3's words for what v1 calls an extractor; by host where there is none, or none that is known."""
-    written = text(label, "request.host")
-    if label is not None and not is_extractor(written):
-        findings.label(label.key, f"{written!r} is unknown; request.host is used", f"write {EXTRACTORS}")
-    if written == "client.ip":
-        return {"ipStrategy": {"depth": 0}}
-    named = _header_name(written)
-    return {"requestHeaderName": named[1]} if named else {"requestHost": True}
+    written = text(extractor, "request.host")
+    if extractor is not None and not is_extractor(written):
+        findings.label(extractor.key, f"{written!r} is unknown; request.host is used", f"write {EXTRACTORS}")
+        written = "request.host"
+    settings = {"dialect": "v1", "amount": amount, "extractorFunc": written}
+    return Modifier("inFlightReq", settings, f"label {label.key}")
