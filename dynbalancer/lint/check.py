@@ -218,6 +218,7 @@ def _look(
     labelled = configuration_of(containers, static.defaults)
     given = [("docker", labelled)] if sources.projects else []
     given += [("file", _routes(sources.routes or {}))] if sources.routes else []
+    given += [("internal", static.routing)] if static.entry_points and not wishes.entry_points else []
     merged, notes = with_stand_ins(merge(given))
     points = _entry_points(merged, wishes.entry_points, static)
     table = compiler(points, lambda: 0.0, _no_fetch)(merged, 1, None)
@@ -280,8 +281,16 @@ def _entry_points(
 ) -> tuple[EntryPoint, ...]:
     if static.entry_points and not names:
         return static.entry_points
-    named = names or sorted({name for router in found.routers.values() for name in router.entry_points})
+    named = names or sorted(
+        {name for router in found.routers.values() for name in router.entry_points} | _targets(found)
+    )
     return tuple(EntryPoint(name, 80 + index) for index, name in enumerate(named or ("http",)))
+
+
+def _targets(found: Configuration) -> set[str]:
+    """The entry points to which something redirects."""
+    redirects = (one for one in found.middlewares.values() if one.type == "redirectEntryPoint")
+    return {str(one.settings["entryPoint"]) for one in redirects if one.settings.get("entryPoint")}
 
 
 def _no_fetch(*arguments: object, **options: object) -> Any:

@@ -6,8 +6,9 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
+from dynbalancer.core.labels.constraints import Constraints
 from dynbalancer.core.labels.containers import Defaults
-from dynbalancer.core.model import EntryPoint
+from dynbalancer.core.model import Configuration, EntryPoint
 from dynbalancer.core.settings import Settings
 from dynbalancer.errors import ConfigurationError, Problem
 from dynbalancer.lint.composefile import Part, Project
@@ -30,11 +31,13 @@ class Static:
 
     entry_points: tuple[EntryPoint, ...] = ()
     defaults: Defaults = field(default_factory=Defaults)
+    routing: Configuration = field(default_factory=Configuration)
     findings: list[Finding] = field(default_factory=list)
 
     def take(self, settings: Settings) -> None:
         """Go by these settings."""
         self.entry_points = settings.entry_points
+        self.routing = settings.routing
         self.defaults = defaults_of(settings.providers.get("docker", {}))
 
 
@@ -53,7 +56,15 @@ def defaults_of(given: Mapping[str, object]) -> Defaults:
         value = given.get(one.name.replace("_", ""))
         if value is not None and type(value) is type(getattr(plain, one.name)):
             found[one.name] = value
-    return Defaults(**found)  # type: ignore[arg-type]
+    return Defaults(**found, constraints=_constraints(given.get("constraints")))  # type: ignore[arg-type]
+
+
+def _constraints(written: object) -> Constraints | None:
+    try:
+        return Constraints.of(written) if isinstance(written, str) and written.strip() else None
+    except ConfigurationError:
+        # Whoever starts with them is told.
+        return None
 
 
 def read_file(static: Static, path: str, read_text: Callable[[str], str]) -> None:

@@ -259,3 +259,27 @@ def test_a_directory(tmp_path: Path) -> None:
         name for name in files_below(str(tmp_path)) if is_ours(name, lambda path: Path(path).read_bytes())
     ]
     assert [Path(name).name for name in found] == ["broken-compose.yml", "compose.yml"]
+
+
+def test_an_entry_point_that_is_redirected_to_is_there_where_nothing_says_which_are() -> None:
+    labels = "".join(
+        f"      - {label}\n"
+        for label in (
+            "traefik.frontend.rule=Host:a.example",
+            "traefik.frontend.entryPoints=http",
+            "traefik.frontend.redirect.entryPoint=https",
+        )
+    )
+    text = f"services:\n  web:\n    expose: [80]\n    labels:\n{labels}"
+    found = check(["shop/c.yml"], files(c_yml=text), Wishes())
+    assert [finding.problem.why for one in found for finding in one.findings] == []
+
+
+def test_middlewares_and_redirections_of_entry_points_are_there_as_at_start() -> None:
+    static = (
+        "entryPoints:\n  web: {address: ':80', redirect: {entryPoint: secure}}\n  secure: {address: ':443', tls: true}\n"
+        "docker: {}\n"
+    )
+    text = "services:\n  web:\n    expose: [80]\n    labels: ['traefik.frontend.rule=Host:a.example']\n"
+    found = check(["shop/t.yml", "shop/c.yml"], files(t_yml=static, c_yml=text), Wishes())
+    assert [finding.problem.why for one in found for finding in one.findings] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dynbalancer.core.labels.constraints import Constraints
 from dynbalancer.core.labels.containers import Defaults
 from dynbalancer.errors import Problem
 from dynbalancer.lint.composefile import read_project
@@ -44,6 +45,11 @@ def test_which_documents_hold_settings(document: object, expected: bool) -> None
 def test_options_of_the_provider_are_the_defaults_of_containers() -> None:
     given = {"exposedbydefault": False, "network": "n", "domain": "d", "defaultrule": "r", "watch": True}
     assert defaults_of(given) == Defaults(False, "n", "d", "r")
+
+
+def test_constraints_leave_containers_out_here_too() -> None:
+    assert defaults_of({"constraints": "tag==a"}) == Defaults(constraints=Constraints.of("tag==a"))
+    assert defaults_of({"constraints": "tier==a"}) == defaults_of({"constraints": ""}) == Defaults()
 
 
 def test_a_file_of_settings() -> None:
