@@ -202,7 +202,7 @@ def _add_health(balancer: Balancer) -> None:
     from dynbalancer.control.healthchecks import HealthChecks
     from dynbalancer.proxy.deadlines import Deadlines
     from dynbalancer.proxy.probing import Prober
-    from dynbalancer.proxy.securing import Trust
+    from dynbalancer.proxy.trusting import Trusting
     from dynbalancer.proxy.upstream import Connecting
 
     settings, reactor = balancer.settings, balancer.reactor
@@ -213,7 +213,7 @@ def _add_health(balancer: Balancer) -> None:
         verify=settings.verify_upstream_tls,
         ca_file=settings.upstream_ca,
     )
-    prober = Prober(reactor, settings.limits, lambda question: Trust(connecting.tls))
+    prober = Prober(reactor, settings.limits, Trusting(balancer.router, connecting))
     balancer.health = HealthChecks(balancer.router, prober.ask, reactor)
 
 

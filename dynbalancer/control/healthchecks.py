@@ -22,6 +22,8 @@ from zope.interface import implementer
 from dynbalancer.core import model
 from dynbalancer.core.health import (
     ASKED,
+    FAMILIES,
+    AnyService,
     Key,
     Question,
     Standing,
@@ -53,12 +55,19 @@ EARLY = 0.5
 BATCH = 0.05
 
 
+#: A service: its family, and its name.
+Home = tuple[str, str]
+
+
 class Watch:
     """One server, and when it is asked."""
 
-    __slots__ = ("asked", "asking", "check", "due", "key", "question", "queued", "standing")
+    __slots__ = ("asked", "asking", "check", "due", "home", "key", "question", "queued", "standing")
 
-    def __init__(self, key: Key, check: model.HealthCheck, question: Question, standing: Standing) -> None:
+    def __init__(
+        self, home: Home, key: Key, check: model.HealthCheck, question: Question, standing: Standing
+    ) -> None:
+        self.home = home
         self.key = key
         self.check = check
         self.question = question
@@ -94,9 +103,9 @@ class HealthChecks(Service):
         self._reactor = reactor
         self._chance = chance
         self._wall_time = wall_time
-        self._services: Mapping[str, model.Service] = {}
+        self._services: dict[str, Mapping[str, AnyService]] = dict.fromkeys(FAMILIES, model.NOTHING)
         self._watches: dict[Key, Watch] = {}
-        self._by_service: dict[str, tuple[Key, ...]] = {}
+        self._by_service: dict[Home, tuple[Key, ...]] = {}
         self._down: set[Key] = set()
         self._queue: deque[Watch] = deque()
         self._busy = 0
@@ -114,7 +123,7 @@ class HealthChecks(Service):
         """Ask the servers there are, and follow the router."""
         super().startService()
         self._unsubscribe = self._router.subscribe(self._router_changed)
-        self._follow(self._router.said.services)
+        self._follow(self._router.said)
 
     def stopService(self) -> None:
         """Ask no more. What was found stays in force."""
@@ -126,7 +135,7 @@ class HealthChecks(Service):
         for key in list(self._watches):
             self._forget(key)
         self._by_service.clear()
-        self._services = {}
+        self._services = dict.fromkeys(FAMILIES, model.NOTHING)
         if self._telling is not None:
             self._telling.cancel()
             self._telling = None
@@ -134,50 +143,55 @@ class HealthChecks(Service):
     # Which servers there are.
 
     def _router_changed(self, old: RoutingTable, new: RoutingTable) -> None:
-        self._follow(self._router.said.services)
+        self._follow(self._router.said)
 
-    def _follow(self, services: Mapping[str, model.Service]) -> None:
+    def _follow(self, said: model.Configuration) -> None:
         """Stop for servers that left, begin for those that came; of the others nothing changes."""
-        changed, gone = moved(self._services, services)
-        if not changed and not gone:
-            return
-        self._services = services
         fresh: list[Watch] = []
-        for name in gone:
-            for key in self._by_service.pop(name, ()):
-                self._forget(key)
-        for name in changed:
-            self._follow_one(services[name], fresh)
+        moves = [self._follow_family(family, getattr(said, family), fresh) for family in FAMILIES]
         for number, watch in enumerate(fresh):
             latest = watch.check.interval * EARLY
             self._ask_in(watch, min(number * APART, latest * self._chance()))
-        # Whoever left may have been the last one up, or down. This is heard while the router tells of its new table.
-        self._untold = True
-        self._tell_later()
+        if any(moves):
+            # Whoever left may have been the last one up, or down. This is heard while the router tells of its table.
+            self._untold = True
+            self._tell_later()
 
-    def _follow_one(self, service: model.Service, fresh: list[Watch]) -> None:
+    def _follow_family(self, family: str, services: Mapping[str, AnyService], fresh: list[Watch]) -> bool:
+        changed, gone = moved(self._services[family], services)
+        self._services[family] = services
+        for name in gone:
+            for key in self._by_service.pop((family, name), ()):
+                self._forget(key)
+        for name in changed:
+            self._follow_one((family, name), services[name], fresh)
+        return bool(changed or gone)
+
+    def _follow_one(self, home: Home, service: AnyService, fresh: list[Watch]) -> None:
         wanted: dict[Key, Question] = {}
         if service.health_check is not None:
             for server in service.servers:
                 question = question_of(service, server) if server.state in ASKED else None
                 if question is not None:
                     wanted[key_of(service, server)] = question
-        for key in self._by_service.pop(service.name, ()):
+        for key in self._by_service.pop(home, ()):
             if key not in wanted:
                 self._forget(key)
         if wanted:
-            self._by_service[service.name] = tuple(wanted)
+            self._by_service[home] = tuple(wanted)
         for key, question in wanted.items():
-            self._watch(key, service.health_check or model.HealthCheck(), question, fresh)
+            self._watch(home, key, service.health_check or model.HealthCheck(), question, fresh)
 
-    def _watch(self, key: Key, check: model.HealthCheck, question: Question, fresh: list[Watch]) -> None:
+    def _watch(
+        self, home: Home, key: Key, check: model.HealthCheck, question: Question, fresh: list[Watch]
+    ) -> None:
         before = self._watches.get(key)
         if before is not None and (before.check, before.question) == (check, question):
             return
         standing = Standing(self._wall_time()) if before is None else before.standing
         if before is not None:
             self._stop(before)
-        watch = self._watches[key] = Watch(key, check, question, standing)
+        watch = self._watches[key] = Watch(home, key, check, question, standing)
         fresh.append(watch)
 
     def _forget(self, key: Key) -> None:
@@ -296,9 +310,9 @@ class HealthChecks(Service):
         self._untold = False
         causes, self._causes = self._causes, []
         problems = []
-        for name in sorted({key[0] for key in self._down}):
-            standings = {key: self._watches[key].standing for key in self._by_service[name]}
-            wrong = outage(self._services[name], standings)
+        for family, name in sorted({self._watches[key].home for key in self._down}):
+            standings = {key: self._watches[key].standing for key in self._by_service[family, name]}
+            wrong = outage(self._services[family][name], standings)
             if wrong is not None:
                 problems.append(wrong)
         self._router.judge(frozenset(self._down), tuple(problems), causes)

@@ -18,9 +18,11 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from dynbalancer.control.slices import Building
+from dynbalancer.core import model
 from dynbalancer.core.health import Key, Verdicts
 from dynbalancer.core.merge import Merging, diff, only_removes_servers
 from dynbalancer.core.model import Change, Configuration, ProviderStatus
+from dynbalancer.core.streams import StreamService
 from dynbalancer.errors import ConfigurationError, Problem
 from dynbalancer.interfaces import IConfigurationSink, IRouter
 
@@ -89,7 +91,8 @@ class RouterService(Service):
         self._delayed: IDelayedCall | None = None
         self._last_rebuild: float | None = None
         self._failure: Problem | None = None
-        self._verdicts = Verdicts()
+        self._verdicts: Verdicts[model.Service] = Verdicts()
+        self._tcp_verdicts: Verdicts[StreamService] = Verdicts()
         self._down: frozenset[Key] = frozenset()
         self._outages: tuple[Problem, ...] = ()
         #: What the providers say, merged, before health checks have a say in it.
@@ -264,8 +267,11 @@ class RouterService(Service):
     def _merged(self) -> Configuration:
         found = ((status.name, status.configuration) for status in self._statuses.values())
         said = self.said = self._merging.merge(found)
-        judged = self._verdicts.over(said.services, self._down)
-        return said if judged is said.services else replace(said, services=judged)
+        services = self._verdicts.over(said.services, self._down)
+        tcp_services = self._tcp_verdicts.over(said.tcp_services, self._down)
+        if services is said.services and tcp_services is said.tcp_services:
+            return said
+        return replace(said, services=services, tcp_services=tcp_services)
 
     def _update_problems(self, merged: Sequence[Problem]) -> None:
         stale = [

@@ -55,7 +55,11 @@ _NESTED: Mapping[str, type[Any]] = {
     "passive_health": PassiveHealth,
     "health_check": HealthCheck,
 }
-_NESTED_IN_STREAMS: Mapping[str, type[Any]] = {"servers": StreamServer, "members": Member}
+_NESTED_IN_STREAMS: Mapping[str, type[Any]] = {
+    "servers": StreamServer,
+    "members": Member,
+    "health_check": HealthCheck,
+}
 
 
 def snapshot(configuration: Configuration) -> dict[str, Any]:

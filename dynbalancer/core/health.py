@@ -8,15 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from dynbalancer.core.model import NOTHING, HealthCheck, Server, Service
 from dynbalancer.core.schema import SERVER_PORTS
+from dynbalancer.core.streams import StreamServer, StreamService
 from dynbalancer.core.targets import split_target
 from dynbalancer.errors import Problem, RequestError, printable
 
-#: A server of a service: name of the service, URL, what runs there.
+AnyService = Service | StreamService
+AnyServer = Server | StreamServer
+S = TypeVar("S", Service, StreamService)
+
+#: A server of a service: name of the service, URL (or address), what runs there.
 Key = tuple[str, str, str]
+
+#: The families of services in a configuration whose servers may be asked.
+FAMILIES = ("services", "tcp_services")
 
 #: States of a server, in a provider's words, in which it is asked. One that is leaving, or just starts, is left alone.
 ASKED = ("ready", "down")
@@ -39,7 +48,8 @@ JITTER = 0.1
 class Question:
     """What a server is asked: where it is, and what is sent. ``tls``: over TLS, as ``transport`` of ``service`` says.
 
-    ``authority`` is the Host field, ``target`` path and query. ``timeout`` is for all of it, in seconds.
+    ``authority`` is the Host field, ``target`` path and query. ``timeout`` is for all of it, in seconds. ``mode``
+    ``tcp``: the service is one of TCP.
     """
 
     service: str
@@ -77,25 +87,31 @@ _OWN = (("User-Agent", "dynbalancer"), ("Accept", "*/*"))
 _BODILESS = ("GET", "HEAD", "OPTIONS", "TRACE", "DELETE")
 
 
-def question_of(service: Service, server: Server) -> Question | None:
+def place_of(server: AnyServer) -> str:
+    """Where it is: its URL, or its address."""
+    return server.url if isinstance(server, Server) else server.address
+
+
+def question_of(service: AnyService, server: AnyServer) -> Question | None:
     """What to ask a server of this service; None where there is no way or no wish to."""
     check = service.health_check
-    if check is None or (check.mode == "http" and not check.path):
+    http = isinstance(server, Server)
+    if check is None or (check.mode == "http") is not http or (http and not check.path):
         return None
     try:
-        parts = urlsplit(server.url)
+        parts = urlsplit(server.url if isinstance(server, Server) else f"//{server.address}")
         port = check.port or parts.port or SERVER_PORTS.get(parts.scheme, 0)
     except ValueError:
         return None
     scheme = check.scheme or parts.scheme
-    if not parts.hostname or not port or (check.mode == "http" and scheme not in ("http", "https")):
+    if not parts.hostname or not port or (http and scheme not in ("http", "https")):
         return None
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return Question(
         service.name,
         parts.hostname,
         port,
-        scheme in ("https", "tls"),
+        scheme == "https" if isinstance(server, Server) else server.tls,
         service.transport,
         check.mode,
         check.method,
@@ -186,16 +202,16 @@ def wait_after(standing: Standing, check: HealthCheck, spent: float, chance: flo
     return max(interval * (1 - JITTER * chance) - spent, SHORTEST_WAIT)
 
 
-class Verdicts:
+class Verdicts(Generic[S]):
     """Puts what health checks found over what providers say. What was the same the last time is the same object."""
 
     def __init__(self) -> None:
-        self._said: Mapping[str, Service] = NOTHING
+        self._said: Mapping[str, S] = NOTHING
         self._down: frozenset[Key] = frozenset()
-        self._made: dict[str, Service] = {}
-        self._whole: Mapping[str, Service] = NOTHING
+        self._made: dict[str, S] = {}
+        self._whole: Mapping[str, S] = NOTHING
 
-    def over(self, said: Mapping[str, Service], down: frozenset[Key]) -> Mapping[str, Service]:
+    def over(self, said: Mapping[str, S], down: frozenset[Key]) -> Mapping[str, S]:
         """The services with those servers down."""
         if said is not self._said or down != self._down:
             self._made = {service.name: service for service in self._judged(said, down)}
@@ -203,12 +219,12 @@ class Verdicts:
             self._said, self._down = said, down
         return self._whole
 
-    def _judged(self, said: Mapping[str, Service], down: frozenset[Key]) -> Iterable[Service]:
+    def _judged(self, said: Mapping[str, S], down: frozenset[Key]) -> Iterable[S]:
         for name in dict.fromkeys(sorted(key[0] for key in down)):
             service = said.get(name)
             if service is None:
                 continue
-            servers = tuple(
+            servers: Any = tuple(
                 replace(server, state="down")
                 if server.state == "ready" and key_of(service, server) in down
                 else server
@@ -217,15 +233,15 @@ class Verdicts:
             if servers != service.servers:
                 judged = replace(service, servers=servers)
                 before = self._made.get(name)
-                yield before if before == judged else judged
+                yield judged if before is None or before != judged else before
 
 
-def key_of(service: Service, server: Server) -> Key:
+def key_of(service: AnyService, server: AnyServer) -> Key:
     """Which server it is, whatever else of it changes."""
-    return service.name, server.url, server.instance
+    return service.name, place_of(server), server.instance
 
 
-def outage(service: Service, standings: Mapping[Key, Standing]) -> Problem | None:
+def outage(service: AnyService, standings: Mapping[Key, Standing]) -> Problem | None:
     """A Problem where no server of a service takes requests, and health checks have a part in that."""
     reasons = []
     for server in service.servers:
@@ -234,12 +250,13 @@ def outage(service: Service, standings: Mapping[Key, Standing]) -> Problem | Non
         if server.state == "ready" and not failing:
             return None
         if failing and standing is not None:
-            reasons.append(f"{server.name or server.url}: {standing.why}")
+            reasons.append(f"{server.name or place_of(server)}: {standing.why}")
     if not reasons:
         return None
+    what = "requests are answered with 503" if isinstance(service, Service) else "connections are closed"
     few = "; ".join(reasons[:3]) + (f"; and {len(reasons) - 3} more" if len(reasons) > 3 else "")
     return Problem(
         f"healthCheck {service.name}",
-        f"none of its servers is up, requests are answered with 503 ({printable(few)})",
+        f"none of its servers is up, {what} ({printable(few)})",
         "see what the servers say there, or correct the health check",
     )

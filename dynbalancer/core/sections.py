@@ -39,6 +39,17 @@ BELOW: Mapping[str, Section] = {
     "forwardingTimeouts": Section(service_keys.TIMEOUTS, dict),
 }
 
+#: By the kind of the key, where another section stands under a key of that name.
+OF_KIND: Mapping[str, Section] = {
+    "tcpHealthCheck": Section(checks.TCP_HEALTH_CHECK, checks.tcp_check, checks.doubts),
+}
+
+
+def below(key: Key) -> Section | None:
+    """What stands under a key, if that is a section."""
+    return BELOW.get(key.name) if key.kind == "section" else OF_KIND.get(key.kind)
+
+
 #: Lists of sections, by the key that they stand under: the keys of each member, and what is made of it.
 LISTED: Mapping[str, tuple[tuple[Key, ...], Callable[..., Any]]] = {
     "servers": (schema.SERVER, Server),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from dynbalancer.core import schema
+from dynbalancer.core.checks import TCP_HEALTH_CHECK
 from dynbalancer.core.model import Configuration, Member, Middleware
 from dynbalancer.core.schema import Key, WrongValueError, describe
 from dynbalancer.core.streamrules import read_stream_rule
@@ -56,7 +57,7 @@ UDP_SERVER = SERVER[:1]
 LOAD_BALANCER = (
     Key("serversTransport", "text", "How servers are connected to.", "transport", ""),
     Key("terminationDelay", "number", "Milliseconds a half-closed connection lasts; -1: for ever.", "delay"),
-    Key("healthCheck", "section", "Try whether servers can be connected to."),
+    Key("healthCheck", "tcpHealthCheck", "Try whether servers can be connected to.", "health_check"),
 )
 TRANSPORT = (
     Key("dialTimeout", "duration", "How long connecting may take.", "dial_time"),
@@ -284,4 +285,6 @@ def service_written(service: StreamService) -> dict[str, Any]:
         found["proxyProtocol"] = {"version": service.proxy_protocol}
     if service.termination_delay is not None:
         found["terminationDelay"] = round(service.termination_delay * 1000)
+    if service.health_check is not None:
+        found["healthCheck"] = write(TCP_HEALTH_CHECK, service.health_check)
     return {"loadBalancer": found}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dynbalancer.core.model import Member
+    from dynbalancer.core.model import HealthCheck, Member
 
 #: Servers of its own, or other services in turn.
 STREAM_SERVICE_KINDS = ("loadBalancer", "weighted")
@@ -68,6 +68,7 @@ class StreamService:
     proxy_protocol: int = 0
     termination_delay: float | None = None
     origin: str = ""
+    health_check: HealthCheck | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 from dynbalancer.core import schema
 from dynbalancer.core.durations import go_duration
 from dynbalancer.core.schema import Key, WrongValueError, describe
-from dynbalancer.core.sections import BELOW, LISTED, READERS
+from dynbalancer.core.sections import BELOW, LISTED, READERS, Section, below
 from dynbalancer.errors import Problem, did_you_mean
 
 #: From the top of a document to a value; members of lists by their number.
@@ -237,8 +237,9 @@ class TableReader:
             else:
                 self.note(path, NOT_YET, severity="warning")
             return not key.restricts
-        if key.kind == "section" and key.name in BELOW:
-            return self.take_below(key, value, path, attributes)
+        section = below(key)
+        if section is not None:
+            return self.take_below(key, section, value, path, attributes)
         if key.kind == "sections" and key.name in LISTED:
             return self.take_members(key, value, path, attributes)
         try:
@@ -248,9 +249,10 @@ class TableReader:
             return not (key.required or key.restricts)
         return True
 
-    def take_below(self, key: Key, value: object, path: Path, attributes: dict[str, Any]) -> bool:
+    def take_below(
+        self, key: Key, section: Section, value: object, path: Path, attributes: dict[str, Any]
+    ) -> bool:
         """Read a section that has a table of its own. False where the object can't be used without it."""
-        section = BELOW[key.name]
         if value is None or value is True or (isinstance(value, str) and value.lower() in ("", "true")):
             value = {}
         elif value is False or (isinstance(value, str) and value.lower() == "false"):

@@ -16,6 +16,7 @@ from dynbalancer.control.healthchecks import HealthChecks
 from dynbalancer.control.router import RouterService
 from dynbalancer.core.health import Question
 from dynbalancer.core.model import Configuration, HealthCheck, Router, Server, Service
+from dynbalancer.core.streams import StreamServer, StreamService
 from dynbalancer.core.table import compile_table
 from dynbalancer.errors import ConnectError
 from dynbalancer.interfaces import IHealth
@@ -226,11 +227,20 @@ class TellingTests(HealthCase):
         self.run_for(0.8)
         assert self.states() == ["ready", "ready"]
 
-    def test_a_connection_alone_is_enough_for_tcp(self) -> None:
-        self.servers.says["10.0.0.1"] = 0
-        self.sink.publish(web(ONE, check=HealthCheck(mode="tcp")))
-        self.run_for(1)
+    def test_a_server_of_tcp_that_fails_is_out_and_one_of_http_of_the_same_name_is_not(self) -> None:
+        addresses = StreamServer("10.0.0.8:80"), StreamServer("10.0.0.9:80")
+        streams = StreamService("web", addresses, health_check=HealthCheck(mode="tcp"))
+        self.servers.says = {"10.0.0.8": "refused", "10.0.0.9": 0}
+        self.sink.publish(replace(web(ONE), tcp_services={"web": streams}))
+        self.run_for(0.3)
         assert self.states() == ["ready"]
+        now = self.router.table.configuration.tcp_services["web@file"]
+        assert [server.state for server in now.servers] == ["down", "ready"]
+        self.servers.says["10.0.0.9"] = "refused"
+        self.run_for(30)
+        assert [problem.why for problem in self.router.problems if "closed" in problem.why] == [
+            "none of its servers is up, connections are closed (10.0.0.8:80: refused; 10.0.0.9:80: refused)"
+        ]
 
     def test_many_results_together_are_few_tables(self) -> None:
         many = [Server(f"http://10.0.0.{n}:80") for n in range(50)]

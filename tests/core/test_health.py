@@ -18,9 +18,11 @@ from dynbalancer.core.health import (
     wait_after,
 )
 from dynbalancer.core.model import HealthCheck, Server, Service
+from dynbalancer.core.streams import StreamServer, StreamService
 from dynbalancer.errors import Problem
 
 SERVER = Server("http://10.0.0.2:8080", instance="c0ffee")
+TCP = HealthCheck(mode="tcp", send="PING\r\n", expect="+PONG")
 HTTP = Question("web@file", "10.0.0.2", 8080, authority="10.0.0.2:8080", target="/health", follows=True)
 
 
@@ -55,7 +57,6 @@ def test_the_server_itself_is_asked_for_the_path() -> None:
         (HealthCheck("/", hostname="a.example"), SERVER.url, ("10.0.0.2", 8080, False, "a.example")),
         (HealthCheck("/"), "http://[fd00::2]:80", ("fd00::2", 80, False, "[fd00::2]:80")),
         (HealthCheck("/"), "https://b.example", ("b.example", 443, True, "b.example:443")),
-        (HealthCheck(mode="tcp"), "tcp://10.0.0.2:5432", ("10.0.0.2", 5432, False, "10.0.0.2:5432")),
     ],
 )
 def test_scheme_port_and_hostname_take_the_place_of_the_servers(
@@ -77,9 +78,27 @@ def test_fields_of_the_check_replace_our_own() -> None:
     )
 
 
-def test_over_tcp_only_what_is_to_be_sent_is() -> None:
-    assert question(HealthCheck(mode="tcp", send="PING\r\n", expect="+PONG")).request() == b"PING\r\n"
-    assert question(HealthCheck(mode="tcp")).request() == b""
+@pytest.mark.parametrize(
+    ("server", "check", "where"),
+    [
+        (StreamServer("10.0.0.2:5432"), TCP, ("10.0.0.2", 5432, False)),
+        (StreamServer("[fd00::2]:5432", tls=True), TCP, ("fd00::2", 5432, True)),
+        (StreamServer("db.example:5432"), replace(TCP, port=81), ("db.example", 81, False)),
+    ],
+)
+def test_a_server_of_tcp_is_asked_at_its_address(
+    server: StreamServer, check: HealthCheck, where: tuple[str, int, bool]
+) -> None:
+    found = question_of(StreamService("db@file", (server,), health_check=check), server)
+    assert found is not None
+    assert (found.host, found.port, found.tls) == where
+    assert (found.mode, found.request(), found.expect) == ("tcp", b"PING\r\n", b"+PONG")
+
+
+@pytest.mark.parametrize("address", ["10.0.0.2", "10.0.0.2:x", ":80"])
+def test_a_server_of_tcp_without_an_address_is_not_asked(address: str) -> None:
+    server = StreamServer(address)
+    assert question_of(StreamService("db@file", (server,), health_check=TCP), server) is None
 
 
 @pytest.mark.parametrize(
@@ -91,7 +110,7 @@ def test_over_tcp_only_what_is_to_be_sent_is() -> None:
         (HealthCheck("/"), "http://10.0.0.2:99999"),
         (HealthCheck("/"), "http://[::1"),
         (HealthCheck("/"), "nonsense"),
-        (HealthCheck(mode="tcp"), "tcp://10.0.0.2"),
+        (HealthCheck(mode="tcp"), SERVER.url),
     ],
 )
 def test_nobody_is_asked_without_a_wish_or_a_way(check: HealthCheck | None, url: str) -> None:
@@ -272,6 +291,14 @@ def test_an_outage_names_each_server_and_its_reason() -> None:
         "(http://10.0.0.2:8080: status 500 from /; http://10.0.0.3:8080: re\\nfused)",
         "see what the servers say there, or correct the health check",
     )
+
+
+def test_an_outage_of_tcp_closes_connections() -> None:
+    server = StreamServer("10.0.0.2:5432")
+    database = StreamService("db@file", (server,), health_check=TCP)
+    found = outage(database, {key_of(database, server): DOWN})
+    assert found is not None
+    assert found.why == "none of its servers is up, connections are closed (10.0.0.2:5432: refused)"
 
 
 def test_an_outage_that_health_checks_have_no_part_in_is_not_theirs() -> None:

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from dynbalancer.core import schema, service_keys
+from dynbalancer.core import schema, service_keys, streamdocuments
 from dynbalancer.core.model import PassiveHealth, Sticky
-from dynbalancer.core.sections import BELOW, LISTED, READERS
+from dynbalancer.core.sections import BELOW, LISTED, OF_KIND, READERS
 
 
-@pytest.mark.parametrize("word", BELOW)
+@pytest.mark.parametrize("word", [*BELOW, *OF_KIND])
 def test_every_key_has_a_reader_and_an_attribute(word: str) -> None:
-    section = BELOW[word]
+    section = BELOW.get(word) or OF_KIND[word]
     assert {key.kind for key in section.keys} <= set(READERS)
     given = {key.attribute: key.default for key in section.keys if key.attribute}
     made = section.make(**given)
@@ -32,6 +32,7 @@ def test_every_section_is_a_key_of_something() -> None:
     tables += [section.keys for section in BELOW.values()]
     known = {key.name for table in tables for key in table if key.attribute and key.kind == "section"}
     assert set(BELOW) == known
+    assert set(OF_KIND) == {key.kind for key in streamdocuments.LOAD_BALANCER} & set(OF_KIND)
 
 
 def test_every_list_of_sections_is_a_key_of_something() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dynbalancer.core.documents import from_document, to_document
-from dynbalancer.core.model import Member, Middleware
+from dynbalancer.core.model import HealthCheck, Member, Middleware
 from dynbalancer.core.streams import StreamRouter, StreamServer, StreamService, StreamTransport
 from dynbalancer.errors import ConfigurationError
 
@@ -184,10 +184,20 @@ def test_one_bad_server_takes_no_other_with_it() -> None:
     assert found.tcp_services["db"].servers == (StreamServer("10.0.0.2:5432"),)
 
 
-def test_what_is_not_there_yet_is_a_warning() -> None:
-    found = from_document(service(servers=ONE, healthCheck={"interval": "1s"}), HERE)
-    assert [problem.severity for problem in found.problems] == ["warning"]
+def test_a_health_check_tries_to_connect() -> None:
+    wanted = {"interval": "10s", "timeout": "1s", "send": "PING\r\n", "expect": "+PONG", "port": 81}
+    found = from_document(service(servers=ONE, healthCheck=wanted), HERE)
+    assert found.problems == ()
+    check = HealthCheck(mode="tcp", port=81, interval=10.0, timeout=1.0, send="PING\r\n", expect="+PONG")
+    assert found.tcp_services["db"].health_check == check
+    assert from_document(to_document(found), HERE).tcp_services == found.tcp_services
+
+
+def test_a_health_check_that_asks_wrongly_is_off_and_the_service_is_not() -> None:
+    found = from_document(service(servers=ONE, healthCheck={"port": "db"}), HERE)
+    assert found.tcp_services["db"].health_check is None
     assert found.tcp_services["db"].servers
+    assert [problem.severity for problem in found.problems] == ["error", "info"]
 
 
 def test_authorities_that_cannot_be_read_switch_the_transport_off() -> None:

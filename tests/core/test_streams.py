@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from dynbalancer.core import codec
 from dynbalancer.core.merge import diff, merge
-from dynbalancer.core.model import Configuration, Member, Middleware
+from dynbalancer.core.model import Configuration, HealthCheck, Member, Middleware
 from dynbalancer.core.streams import StreamRouter, StreamServer, StreamService, StreamTransport
 
 ALL = Configuration(
@@ -21,6 +21,7 @@ ALL = Configuration(
             transport="t",
             proxy_protocol=2,
             termination_delay=-1.0,
+            health_check=HealthCheck(mode="tcp", send="PING\r\n", expect="+PONG", interval=2.0),
         ),
         "both": StreamService("both", members=(Member("db", 3), Member("db2")), kind="weighted"),
     },

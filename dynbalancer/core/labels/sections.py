@@ -8,7 +8,7 @@ from dynbalancer.core.labels.findings import Findings, Label
 from dynbalancer.core.labels.sheet import Fields
 from dynbalancer.core.labels.values import boolean
 from dynbalancer.core.schema import WrongValueError, describe
-from dynbalancer.core.sections import BELOW, READERS, Section
+from dynbalancer.core.sections import BELOW, OF_KIND, READERS, Section
 
 
 def section_of(word: str, prefix: str, fields: Fields, findings: Findings) -> Any:
@@ -17,7 +17,7 @@ def section_of(word: str, prefix: str, fields: Fields, findings: Findings) -> An
     ``fields`` has labels by their lower-case keys. An empty value counts as absent. ``…sticky.cookie=true`` is a
     section with nothing but defaults.
     """
-    section = BELOW[word]
+    section = BELOW.get(word) or OF_KIND[word]
     given: dict[str, Any] = {}
     labels: dict[str, str] = {}
     usable = True
