@@ -35,6 +35,7 @@ class EntryPoint:
     ``tls``: only TLS is spoken here, and every router attached to it answers over TLS, whatever it says itself.
     Addresses in ``proxy_trusted`` may begin with a PROXY header that says who the client is.
     ``middlewares`` see the requests of every router attached to it, before the router's own.
+    ``max_connections`` it has at a time, ``max_connections_per_address`` from one address; 0: any number.
     ``udp``: datagrams come in here, and nothing else; a client that is silent for ``udp_timeout`` seconds is forgotten.
     """
 
@@ -50,6 +51,8 @@ class EntryPoint:
     middlewares: tuple[str, ...] = ()
     udp: bool = False
     udp_timeout: float = 3.0
+    max_connections: int = 0
+    max_connections_per_address: int = 0
 
     @property
     def takes_proxy_header(self) -> bool:

@@ -31,6 +31,9 @@ Refuse = Callable[[RequestError, bytes], None]
 class Waiting(Protocol):
     """A connection that must say something, within the time for a head, before it goes on."""
 
+    #: Whether it was cut, and nothing it says counts any more.
+    aborted = False
+
     def __init__(self, arrivals: Arrivals) -> None:
         self.arrivals = arrivals
         self.deadline = NEVER
@@ -40,6 +43,8 @@ class Waiting(Protocol):
     def connectionMade(self) -> None:
         arrivals = self.arrivals
         arrivals.connections.add(self)
+        if self.aborted:
+            return
         arrivals.deadlines.set(self, LAST_MOMENT if arrivals.draining else arrivals.limits.head_time)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
@@ -67,6 +72,7 @@ class Waiting(Protocol):
 
     def abort(self) -> None:
         """Close it now."""
+        self.aborted = True
         self.leave()
         self.transport.abortConnection()
 
@@ -120,6 +126,8 @@ class ProxiedConnection(Waiting):
         return self._reader.held
 
     def dataReceived(self, data: bytes) -> None:
+        if self.aborted:
+            return
         try:
             done = self._reader.feed(data)
         except RequestError as error:

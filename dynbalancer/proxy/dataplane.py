@@ -26,6 +26,7 @@ from dynbalancer.errors import ConfigurationError, Problem, did_you_mean
 from dynbalancer.middlewares.connections import connection_middleware
 from dynbalancer.plugins import balancer_makers, middleware_makers
 from dynbalancer.proxy.accesslog import AccessLog
+from dynbalancer.proxy.admission import admission_of
 from dynbalancer.proxy.deadlines import Deadlines
 from dynbalancer.proxy.entrances import Entrance
 from dynbalancer.proxy.http1 import LINGER_TIME
@@ -124,6 +125,13 @@ class DataPlane:
             deadlines=self._deadlines,
             tls=None if termination is None else Encryption(termination, limits.handshake_time),
             table=lambda: self.table,
+            admission=admission_of(
+                entry_point,
+                self._counters.regions,
+                self._offers["secret"],
+                self._refusals,
+                self._offers["clock"],
+            ),
         )
         self._entrances.append(entrance)
         entrance.open()

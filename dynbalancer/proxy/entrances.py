@@ -19,13 +19,14 @@ from dynbalancer.core.settings import Limits
 from dynbalancer.core.table import RoutingTable
 from dynbalancer.errors import RequestError
 from dynbalancer.proxy import transports
+from dynbalancer.proxy.admission import Admission
 from dynbalancer.proxy.arrivals import Arrivals, ProxiedArrivals, hand_over
 from dynbalancer.proxy.deadlines import Deadlines
 from dynbalancer.proxy.encryption import HELLO, EncryptedSite, PlainSite
 from dynbalancer.proxy.http1 import Site
 from dynbalancer.proxy.openings import Openings
 from dynbalancer.proxy.resource import ReverseProxyResource
-from dynbalancer.proxy.streams import Streams
+from dynbalancer.proxy.streams import Streams, Tunnel, plain_address
 from dynbalancer.proxy.transports import Encryption
 
 AnySite = TypeVar("AnySite", bound=Site)
@@ -48,8 +49,10 @@ class Entrance:
         deadlines: Deadlines,
         tls: Encryption | None,
         table: Callable[[], RoutingTable],
+        admission: Admission | None = None,
     ) -> None:
         self.parties: list[Party] = []
+        self._admission = admission
         self._entry_point = entry_point
         self._sock = sock
         self._reactor = reactor
@@ -134,6 +137,8 @@ class Entrance:
 
     def _site(self, kind: Callable[..., AnySite], **more: Any) -> AnySite:
         site = kind(self._resource, self._entry_point, self._limits, self._deadlines, **more)
+        if self._admission is not None:
+            site.connections = self._admission.connections(_peer)
         self.parties.append(site)
         return site
 
@@ -153,6 +158,9 @@ class Entrance:
         trusted = TrustedPeers(self._entry_point.proxy_trusted, everybody=self._entry_point.proxy_trust_all)
         refuse = self._resource.note_refusal
         arrivals = ProxiedArrivals(self._limits, self._deadlines, refuse, self._arrived, trusted)
+        if self._admission is not None:
+            # Where it comes from is said by its header.
+            arrivals.connections = self._admission.connections(_unknown)
         self.parties.append(arrivals)
         return arrivals
 
@@ -169,6 +177,10 @@ class Entrance:
             encrypts=self._encrypts,
             answers=lambda name: self._table().answers(self._entry_point.name, name),
         )
+        if self._admission is not None:
+            openings.connections = self._admission.connections(_peer)
+            # It was admitted when it came.
+            streams.connections = self._admission.connections(_client, refuses=False)
         self.parties += [streams, openings]
         return openings
 
@@ -201,3 +213,15 @@ class Entrance:
 
     def _encrypts(self) -> bool:
         return self._entry_point.tls or self._table().encrypts(self._entry_point.name)
+
+
+def _peer(connection: Any) -> str:
+    return plain_address(getattr(connection.transport.getPeer(), "host", "") or "")
+
+
+def _unknown(connection: Any) -> str:
+    return ""
+
+
+def _client(tunnel: Tunnel) -> str:
+    return tunnel.address

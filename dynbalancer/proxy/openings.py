@@ -33,9 +33,12 @@ class OpeningConnection(Waiting):
         super().connectionMade()
         self._reader = OpeningReader()
         self.client = plain_address(getattr(self.transport.getPeer(), "host", "") or "")
-        self.arrivals.met(self)
+        if not self.aborted:
+            self.arrivals.met(self)
 
     def dataReceived(self, data: bytes) -> None:
+        if self.aborted:
+            return
         reader = self._reader
         try:
             known = reader.feed(data)

@@ -138,7 +138,7 @@ class Tunnel:
         self.watched = NEVER
         self._streams = streams
         self._route = route
-        self._address = address
+        self.address = address
         self._early: list[bytes] = []
         self._connecting: Deferred[None] | None = None
         self._moved = 0
@@ -303,7 +303,7 @@ class Tunnel:
             if self._upstream is not None:
                 self._upstream.in_flight -= 1
             for middleware in self._route.middlewares:
-                middleware.ended(self._address)
+                middleware.ended(self.address)
         if connecting is not None:
             connecting.cancel()
         for end in (self.client, self._server):

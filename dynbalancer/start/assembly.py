@@ -180,6 +180,8 @@ class Assembly:
             self._get(f"{prefix}.http.tls", False) or self._get(f"{prefix}.tls", None) is not None,
             self._get(f"{prefix}.proxyprotocol.trustedips", ()),
             self._get(f"{prefix}.proxyprotocol.insecure", False),
+            max_connections=self._get(f"{prefix}.maxconnections", 0),
+            max_connections_per_address=self._get(f"{prefix}.maxconnectionsperaddress", 0),
         )
 
     def _certificates(self) -> tuple[tuple[str, str], ...]:

@@ -287,6 +287,8 @@ ENTRY_POINT = (
         "proxyprotocol.trustedips", network, "", "Peers that may begin with a PROXY header.", ENTRY, many=True
     ),
     Flag("proxyprotocol.insecure", boolean, "false", "Every peer may begin with a PROXY header.", ENTRY),
+    Flag("maxconnections", size, "0", "Connections at a time, in all workers together; 0: any.", ENTRY),
+    Flag("maxconnectionsperaddress", size, "0", "The same from one address (IPv6: one /64).", ENTRY),
 )
 
 #: Settings of something that has a name: ``--accesslog.fields.names.NAME``.

@@ -6,6 +6,7 @@ import http.client
 import os
 import random
 import signal
+import socket
 import threading
 import time
 from collections import Counter
@@ -122,3 +123,32 @@ def test_what_a_killed_worker_had_in_flight_makes_room(start: Start, serve: Serv
     eventually(lambda: balancer.ask(HOST).status == 200, within=15)
     for connection in (first, *connections):
         connection.close()
+
+
+def test_connections_of_an_address_are_limited_over_all_workers(start: Start) -> None:
+    balancer = start("--workers=4", "--entrypoints.web.maxconnectionsperaddress=100")
+    clients = [socket.create_connection(("127.0.0.1", balancer.port), timeout=5) for _ in range(100)]
+    time.sleep(0.3)
+    begun = time.monotonic()
+    with socket.create_connection(("127.0.0.1", balancer.port), timeout=5) as late:
+        assert ended(late)
+    assert time.monotonic() - begun < 3
+    for client in clients:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: nobody.example.com\r\n\r\n")
+        assert client.recv(12) == b"HTTP/1.1 404"
+    # From another address there is room.
+    with socket.create_connection(("127.0.0.1", balancer.port), source_address=("127.0.0.2", 0)) as other:
+        other.sendall(b"GET / HTTP/1.1\r\nHost: nobody.example.com\r\n\r\n")
+        assert other.recv(12) == b"HTTP/1.1 404"
+    clients.pop().close()
+    eventually(lambda: balancer.ask("nobody.example.com").status == 404)
+    for client in clients:
+        client.close()
+
+
+def ended(client: socket.socket) -> bool:
+    """Whether the other side closes or resets."""
+    try:
+        return client.recv(1) == b""
+    except ConnectionResetError:
+        return True

@@ -160,6 +160,19 @@ def test_peers_that_may_send_a_proxy_header(
     assert found.entry_points == (EntryPoint("web", 80, proxy_trusted=trusted, proxy_trust_all=everybody),)
 
 
+def test_limits_of_connections() -> None:
+    limits = ("--entrypoints.web.maxConnections=10k", "--entrypoints.web.maxconnectionsperaddress=100")
+    found = parse(["--entrypoints.web.address=:80", *limits], {}, str)
+    expected = EntryPoint("web", 80, max_connections=10240, max_connections_per_address=100)
+    assert found.entry_points == (expected,)
+
+
+@pytest.mark.parametrize("written", ["-1", "many", "1.5", ""])
+def test_what_is_no_number_of_connections_is_refused(written: str) -> None:
+    with pytest.raises(ConfigurationError, match="maxconnections"):
+        parse(["--entrypoints.web.address=:80", f"--entrypoints.web.maxconnections={written}"], {}, str)
+
+
 def test_traefik_1s_entry_points() -> None:
     found = settings(
         "--entryPoints='Name:Http Address::80 ForwardedHeaders.TrustedIPs:10.0.0.0/8'".replace("'", ""),
