@@ -32,14 +32,25 @@ def with_host(fields: list[Field], authority: bytes) -> list[Field]:
 
 
 def merge_forwarded(headers: Headers, fresh: list[Field]) -> None:
-    """Add to what a trusted peer said: its fields stay, our client joins the list, our name replaces."""
+    """Add to what a trusted peer said: its fields stay, our client joins the list, our name replaces.
+
+    Where it says that the client came over TLS, the port that nobody named is that of TLS (Traefik 1 and 3).
+    """
+    over_tls = headers.get(b"x-forwarded-proto") in (b"https", b"wss")
     for lower, value, line in fresh:
         name = line[: len(lower)]
+        if over_tls and lower == b"x-forwarded-port" and value == b"80" and not _names_port(fresh):
+            value = b"443"
         if lower == b"x-forwarded-for":
             earlier = headers.all(lower)
             headers.set(name, b", ".join([*earlier, value]))
         elif lower == b"x-forwarded-server" or lower not in headers:
             headers.set(name, value)
+
+
+def _names_port(fresh: list[Field]) -> bool:
+    """Whether the Host has a port of its own."""
+    return any(lower == b"x-forwarded-host" and value.endswith(b":80") for lower, value, _ in fresh)
 
 
 class TrustedPeers:

@@ -263,7 +263,7 @@ def parse_response_head(
             except FieldError as error:
                 raise BadResponse(str(error)) from None
         kind, field = found
-        if kind == _ORDINARY or kind == _FORWARDED or field[0] == b"proxy-authenticate":  # noqa: SIM109 (no tuple per field)
+        if kind == _ORDINARY or kind == _FORWARDED:  # noqa: SIM109 (no tuple per field)
             fields.append(field)
         elif kind == _CONTENT_LENGTH:
             lengths.append(field[1])

@@ -63,6 +63,26 @@ def test_what_a_trusted_peer_said_stays_and_the_client_joins_the_list() -> None:
 
 
 @pytest.mark.parametrize(
+    "said, authority, port",
+    [
+        (b"https", b"a.test", b"443"),
+        (b"wss", b"a.test", b"443"),
+        (b"http", b"a.test", b"80"),
+        (b"https", b"a.test:80", b"80"),
+        (b"https", b"a.test:8000", b"8000"),
+    ],
+)
+def test_port_that_nobody_named_follows_the_scheme_a_trusted_peer_said(
+    said: bytes, authority: bytes, port: bytes
+) -> None:
+    headers = Headers.of((b"X-Forwarded-Proto", said))
+    _, _, named = authority.partition(b":")
+    head = RequestHead(authority=authority, port=int(named) if named else None, headers=headers)
+    merge_forwarded(headers, forwarded_fields(head, b"192.0.2.1", b"proxy"))
+    assert headers.get(b"x-forwarded-port") == port
+
+
+@pytest.mark.parametrize(
     "ranges, peer, trusted",
     [
         ((), "192.0.2.1", False),

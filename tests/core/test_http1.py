@@ -223,6 +223,7 @@ def test_hop_by_hop_fields_of_a_response_end_here() -> None:
         b"X-Hop: 1",
         b"Keep-Alive: 5",
         b"Upgrade: h2c",
+        b"Proxy-Authenticate: Basic",
         b"Set-Cookie: a=b",
         b"Content-Length: 0",
     )
