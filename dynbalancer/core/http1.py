@@ -72,6 +72,26 @@ def parse_request_head(
         raise
 
 
+def parse_like(line: bytes, like: RequestHead, limits: Limits) -> RequestHead | None:
+    """The head with this request line, and with the very fields that ``like`` was parsed from.
+
+    None where the line is anything but plain: then the whole head has to be looked at.
+    """
+    parts = line.split(b" ")
+    if len(parts) != 3 or len(line) > limits.request_line:
+        return None
+    method, target, protocol = parts
+    if method not in _METHODS or _VERSIONS.get(protocol) != like.version or not target.startswith(b"/"):
+        return None
+    try:
+        path, query = split_target(target)
+    except RequestError:
+        return None
+    head = like.copy()
+    head.method, head.path, head.query = method, path, query
+    return head
+
+
 def _read_request(lines: list[bytes], limits: Limits, trusted: bool, scheme: bytes) -> RequestHead:
     method, target, version = _request_line(lines[0], limits)
     if len(lines) > limits.fields + 1:

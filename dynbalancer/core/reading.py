@@ -9,7 +9,7 @@ from __future__ import annotations
 from dynbalancer.core.chunks import ChunkDecoder, ChunkError
 from dynbalancer.core.exchange import CHUNKED, UNTIL_CLOSE, Field, RequestHead, ResponseHead
 from dynbalancer.core.fields import has_stray_controls
-from dynbalancer.core.http1 import parse_request_head, parse_response_head, write_response_head
+from dynbalancer.core.http1 import parse_like, parse_request_head, parse_response_head, write_response_head
 from dynbalancer.core.settings import Limits
 from dynbalancer.errors import BadResponse, RequestError, UpstreamClosed, UpstreamError
 
@@ -47,6 +47,8 @@ class RequestReader:
         self._decoder: ChunkDecoder | None = None
         self._feeding = False
         self._fresh = True
+        self._fields: bytes | None = None
+        self._like: RequestHead | None = None
         #: The first octets of what was refused, for the log.
         self.refused_sample = b""
 
@@ -154,7 +156,7 @@ class RequestReader:
             return self._incomplete(data, checked)
         self._fresh = False
         try:
-            head = parse_request_head(data[:end], self.limits, trusted=self.trusted, scheme=self.scheme)
+            head = self._parsed(data, end)
         except RequestError as error:
             return self._refuse(error, data)
         length = head.length
@@ -168,6 +170,24 @@ class RequestReader:
             self._left = length
         self.head_received(head)
         return data[end + 4 :]
+
+    def _parsed(self, data: bytes, end: int) -> RequestHead:
+        """The head that ends there. Most clients send the same fields with every request."""
+        line_end = data.find(b"\r\n")
+        fields = data[line_end:end]
+        again = fields == self._fields
+        like = self._like
+        if again and like is not None:
+            head = parse_like(data[:line_end], like, self.limits)
+            if head is not None:
+                return head
+        head = parse_request_head(data[:end], self.limits, trusted=self.trusted, scheme=self.scheme)
+        if not again:
+            self._fields = fields if len(fields) <= _SMALL else None
+            self._like = None
+        elif like is None and data.find(b" /", 0, line_end) >= 0 and head.method != b"CONNECT":
+            self._like = head.copy()
+        return head
 
     def _incomplete(self, data: bytes, checked: int) -> bytes:
         """No whole head yet: hold it, unless it can't become a good one. So many octets were looked at before."""

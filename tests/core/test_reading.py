@@ -327,3 +327,69 @@ def test_head_that_serves_several_answers_is_not_given_to_who_may_change_it() ->
     assert [write_response_head(head) for head in heads] == [
         SAME.replace(b"ETag: x\r\n", b"ETag: changed\r\n")
     ] * 4
+
+
+LINES = (
+    b"GET / HTTP/1.1",
+    b"GET /a?b=c HTTP/1.1",
+    b"HEAD /%61/../b HTTP/1.1",
+    b"GET /a HTTP/1.0",
+    b"POST /a HTTP/1.1",
+    b"GET http://a.example/a HTTP/1.1",
+    b"OPTIONS * HTTP/1.1",
+    b"CONNECT a.example:443 HTTP/1.1",
+    b"CONNECT /a HTTP/1.1",
+    b"BREW /a HTTP/1.1",
+    b"GET /a\x01 HTTP/1.1",
+    b"GET /a#b HTTP/1.1",
+    b"GET  /a HTTP/1.1",
+    b"GET /a HTTP/1.2",
+    b"GET /a HTTP/2.0",
+    b"G\x00T /a HTTP/1.1",
+)
+FIELDS = (
+    b"\r\nHost: a.example",
+    b"\r\nHost: a.example:81\r\nAccept: */*\r\nX-Forwarded-For: 192.0.2.1",
+    b"\r\nHost: a.example\r\nConnection: close",
+    b"\r\nHost: a.example\r\nContent-Length: 2",
+    b"\r\nHost: a.example\r\nConnection: upgrade\r\nUpgrade: websocket",
+    b"\r\nHost: a.example\r\nContent-Length: 2\r\nExpect: 100-continue",
+    b"\r\nHost: a.example\r\nBad Name: x",
+    b"",
+)
+
+
+class Heads(Requests):
+    def head_received(self, head: RequestHead) -> None:
+        about = {name: value for name, value in vars(head).items() if name != "headers"}
+        self.seen.append((about, head.headers.fields.copy()))
+        # What follows may change it.
+        head.headers.add(b"X-Added", b"1")
+        head.path = b"/changed"
+
+
+def said_to(reader: Heads, data: bytes) -> list[object]:
+    reader.seen.clear()
+    reader.feed(data)
+    said = [*reader.seen, reader.reading]
+    reader.reading, reader._held, reader._fresh = HEAD, b"", True
+    return said
+
+
+@given(st.lists(st.tuples(st.sampled_from(LINES), st.sampled_from(FIELDS)), max_size=10))
+def test_what_came_before_never_changes_what_a_request_means(messages: list[tuple[bytes, bytes]]) -> None:
+    reader = Heads()
+    for line, lines in messages:
+        data = line + lines + b"\r\n\r\n"
+        assert said_to(reader, data) == said_to(Heads(), data)
+
+
+@pytest.mark.parametrize("fields", FIELDS[:6])
+def test_every_request_line_means_the_same_after_others_with_the_same_fields(fields: bytes) -> None:
+    reader = Heads()
+    for _ in range(3):
+        said_to(reader, b"GET / HTTP/1.1" + fields + b"\r\n\r\n")
+    assert reader._like is not None
+    for line in LINES:
+        data = line + fields + b"\r\n\r\n"
+        assert said_to(reader, data) == said_to(Heads(), data), line
