@@ -31,6 +31,7 @@ from dynbalancer.start.certificates import GivenCertificates
 from dynbalancer.start.compiling import compiler
 from dynbalancer.start.options import Options
 from dynbalancer.start.signals import Signals
+from dynbalancer.start.sockets import open_datagrams
 
 if TYPE_CHECKING:
     import socket
@@ -138,13 +139,14 @@ class Bound:
     api: socket.socket | None
 
     @classmethod
-    def open(cls, settings: Settings, open_listening: Open) -> Bound:
+    def open(cls, settings: Settings, open_listening: Open, open_datagrams: Open = open_datagrams) -> Bound:
         """All that the settings ask for. Raises PortError; then none is left open."""
         opened: dict[str, socket.socket] = {}
         try:
             for point in settings.entry_points:
                 flag = f"--entrypoints.{point.name}.address"
-                opened[point.name] = open_listening(point.host, point.port, flag)
+                opening = open_datagrams if point.udp else open_listening
+                opened[point.name] = opening(point.host, point.port, flag)
             api = None
             if settings.api is not None:
                 api = open_listening(settings.api.host, settings.api.port, "--api.address")

@@ -329,6 +329,14 @@ class AssembleTests(SynchronousTestCase):
         assert len(bytes.fromhex(balancer.settings.secret)) == 32
         assert balancer.admin is not None
 
+    def test_entry_points_for_datagrams_have_sockets_of_their_own_kind(self) -> None:
+        datagrams = Opener()
+        points = (WEB, EntryPoint("dns", 53, udp=True))
+        bound = tap.Bound.open(Settings(entry_points=points), self.opener, datagrams)
+        assert list(bound.sockets) == ["web", "dns"]
+        assert datagrams.opened == [("", 53, "--entrypoints.dns.address")]
+        assert len(self.opener.opened) == 1
+
     def test_nothing_has_started(self) -> None:
         balancer = self.assemble(providers={"demo": {"period": 4.0}}, api=ApiSettings())
         assert list(balancer) == []

@@ -134,8 +134,8 @@ class Names:
 
 def default_entry_points(entry_points: Sequence[EntryPoint]) -> list[str]:
     """The names of those that a router is on which names none."""
-    marked = [point.name for point in entry_points if point.as_default]
-    return marked or [point.name for point in entry_points]
+    points = [point for point in entry_points if not point.udp]
+    return [point.name for point in points if point.as_default] or [point.name for point in points]
 
 
 def _router(

@@ -73,7 +73,9 @@ class Worker:
         """Start a process and give it the newest table."""
         self._restart = None
         self._change("starting")
-        process = WorkerProcess(self.number, self._supervisor.launch(), self._supervisor.reactor, self)
+        process = WorkerProcess(
+            self.number, self._supervisor.launch(self.number), self._supervisor.reactor, self
+        )
         try:
             process.spawn()
         except OSError as error:
@@ -216,11 +218,12 @@ class Supervisor(Service):
             if worker.process is not None:
                 worker.process.reopen_logs()
 
-    def launch(self) -> Launch:
-        """How a worker is started now."""
+    def launch(self, number: int = 1) -> Launch:
+        """How the worker of this number is started now. Datagrams are the first one's: a client has one server."""
+        elsewhere = {point.name for point in self._settings.entry_points if point.udp and number != 1}
         return Launch(
             for_worker(self._settings),
-            {name: listening.fileno() for name, listening in self._sockets.items()},
+            {name: sock.fileno() for name, sock in self._sockets.items() if name not in elsewhere},
             self._counters.fd,
             self._environment,
             self._privileges,

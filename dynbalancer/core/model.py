@@ -62,7 +62,7 @@ class EntryPoint:
     @property
     def address(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        return f"{host}:{self.port}{'/udp' if self.udp else ''}"
 
 
 @dataclass(frozen=True, slots=True)

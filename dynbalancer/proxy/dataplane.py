@@ -27,6 +27,7 @@ from dynbalancer.middlewares.connections import connection_middleware
 from dynbalancer.plugins import balancer_makers, middleware_makers
 from dynbalancer.proxy.accesslog import AccessLog
 from dynbalancer.proxy.admission import admission_of
+from dynbalancer.proxy.datagrams import DatagramEntrance
 from dynbalancer.proxy.deadlines import Deadlines
 from dynbalancer.proxy.entrances import Entrance
 from dynbalancer.proxy.http1 import LINGER_TIME
@@ -73,7 +74,7 @@ class DataPlane:
         self._balancer_makers = balancer_makers()
         self._threads = DeferredSemaphore(THREADS)
         self._offers = self._offered(settings)
-        self._entrances: list[Entrance] = []
+        self._entrances: list[Entrance | DatagramEntrance] = []
         self._making_streams = MakingStreams(counters, clock_of(reactor))
         self._refusals: dict[str, int] = {}
         self.table: RoutingTable = completed(self._compiling(Configuration(), 0))
@@ -112,7 +113,19 @@ class DataPlane:
             self._access_log.start()
 
     def listen(self, entry_point: EntryPoint, sock: socket.socket) -> None:
-        """Serve an entry point on a bound, listening, non-blocking socket."""
+        """Serve an entry point on a bound, non-blocking socket, which listens where it isn't for datagrams."""
+        if entry_point.udp:
+            datagrams = DatagramEntrance(
+                entry_point,
+                sock,
+                reactor=self._reactor,
+                deadlines=self._deadlines,
+                refuse=self.resource.note_refusal,
+                table=lambda: self.table,
+            )
+            self._entrances.append(datagrams)
+            datagrams.open()
+            return
         # Accepted connections inherit it: one call in place of one for each.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         limits, termination = self._settings.limits, self._termination

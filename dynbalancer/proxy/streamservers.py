@@ -61,7 +61,7 @@ class _Member:
 class LiveStreams:
     """A service while it runs. ``upstreams`` are its own servers, none where it is made of other services."""
 
-    __slots__ = ("_balancer", "_clock", "definition", "transport", "upstreams")
+    __slots__ = ("_balancer", "_clock", "_members", "definition", "transport", "upstreams")
 
     def __init__(
         self,
@@ -76,6 +76,7 @@ class LiveStreams:
         self.transport = transport
         self.upstreams = upstreams
         self._clock = clock
+        self._members = members
         ready = [upstream for upstream in upstreams if upstream.server.state == "ready"]
         below = [_Member(service, weight) for service, weight in members]
         turns: Sequence[_Member | StreamUpstream] = below or ready
@@ -94,6 +95,15 @@ class LiveStreams:
                 else:
                     yield upstream
         yield from late
+
+    def servers(self) -> Iterator[StreamServer]:
+        """All that may be chosen now."""
+        for service, weight in self._members:
+            if weight:
+                yield from service.servers()
+        for upstream in self.upstreams:
+            if upstream.server.state == "ready":
+                yield upstream.server
 
     def _in_turn(self) -> Iterator[StreamUpstream]:
         for chosen in self._balancer.choices(None):

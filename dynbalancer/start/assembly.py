@@ -87,7 +87,7 @@ class Assembly:
         if self._get("api.insecure", False):
             host = ""
         for key in ("entrypoints.traefik.address", "api.address"):
-            host, port = self._get(key, (host, port))
+            host, port = self._get(key, (host, port))[:2]
         return ApiSettings(host, port, self._get("api.dashboard", True), self._token())
 
     def _api_implied(self) -> bool:
@@ -169,7 +169,7 @@ class Assembly:
             where = next(chosen.where for key, chosen in self._chosen.items() if key.startswith(prefix + "."))
             hint = f"write --{prefix}.address=:80"
             raise ConfigurationError(where, f"entry point {spelled} has no address", hint)
-        host, port = self._chosen[f"{prefix}.address"].value
+        host, port, udp = self._chosen[f"{prefix}.address"].value
         return EntryPoint(
             spelled,
             port,
@@ -182,6 +182,8 @@ class Assembly:
             self._get(f"{prefix}.proxyprotocol.insecure", False),
             max_connections=self._get(f"{prefix}.maxconnections", 0),
             max_connections_per_address=self._get(f"{prefix}.maxconnectionsperaddress", 0),
+            udp=udp,
+            udp_timeout=self._get(f"{prefix}.udp.timeout", 3.0),
         )
 
     def _certificates(self) -> tuple[tuple[str, str], ...]:
@@ -210,7 +212,8 @@ class Assembly:
 def _without_clash(found: list[EntryPoint]) -> list[EntryPoint]:
     for index, point in enumerate(found):
         for other in found[:index]:
-            if point.port and point.port == other.port and (point.host == other.host):
+            same = (point.port, point.host, point.udp) == (other.port, other.host, other.udp)
+            if point.port and same:
                 why = f"the entry points {other.name} and {point.name} both want {point.address}"
                 raise ConfigurationError(f"--entrypoints.{point.name}.address", why)
     return found

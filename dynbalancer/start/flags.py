@@ -109,11 +109,19 @@ def workers(text: str) -> int:
     return int(text)
 
 
+def entry_address(text: str) -> tuple[str, int, bool]:
+    """The same, and whether it is for datagrams: ``:53/udp``."""
+    plain, _, transport = text.strip().partition("/")
+    if transport.lower() not in ("", "tcp", "udp"):
+        raise ValueError(f"{text!r} wants {transport}; write nothing, /tcp or /udp after the port")
+    return *address(plain), transport.lower() == "udp"
+
+
 def address(text: str) -> tuple[str, int]:
     """Host (empty: every address) and port, from ``:80``, ``127.0.0.1:80``, ``[::1]:80`` or ``80``."""
     plain, _, transport = text.strip().partition("/")
     if transport.lower() not in ("", "tcp"):
-        raise ValueError(f"{text!r} wants {transport}; only tcp is supported in this version")
+        raise ValueError(f"{text!r} wants {transport}; only tcp is possible here")
     host, colon, port = plain.rpartition(":")
     if not re.fullmatch(r"\d{1,5}", port) or int(port) > 65535:
         raise ValueError(f"{text!r} is not an address such as :80 or 127.0.0.1:8000")
@@ -276,7 +284,7 @@ OWN_ROUTING = (
 
 #: Settings of one entry point: ``--entrypoints.NAME.…``.
 ENTRY_POINT = (
-    Flag("address", address, "", "Where it listens.", ENTRY),
+    Flag("address", entry_address, "", "Where it listens; :53/udp is for datagrams.", ENTRY),
     Flag("asdefault", boolean, "false", "Routers that name no entry point use this one.", ENTRY),
     Flag("http.tls", boolean, "false", "Speak only TLS here; its routers answer over it.", ENTRY),
     Flag("tls", certificates, "false", "The same; or CERTIFICATE,KEY files, pairs with ; between.", ENTRY),
@@ -286,6 +294,7 @@ ENTRY_POINT = (
     Flag(
         "proxyprotocol.trustedips", network, "", "Peers that may begin with a PROXY header.", ENTRY, many=True
     ),
+    Flag("udp.timeout", seconds_of, "3s", "How long a silent UDP client keeps its server.", ENTRY),
     Flag("proxyprotocol.insecure", boolean, "false", "Every peer may begin with a PROXY header.", ENTRY),
     Flag("maxconnections", size, "0", "Connections at a time, in all workers together; 0: any.", ENTRY),
     Flag("maxconnectionsperaddress", size, "0", "The same from one address (IPv6: one /64).", ENTRY),

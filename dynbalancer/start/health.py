@@ -16,7 +16,8 @@ def ask(settings: Settings) -> str:
     """``OK``, or a sentence that says why not."""
     if settings.api is not None:
         return ask_api(settings.api)
-    return ask_entry_point(settings.entry_points[0])
+    streaming = [point for point in settings.entry_points if not point.udp]
+    return ask_entry_point(streaming[0]) if streaming else "OK"
 
 
 def ask_api(api: ApiSettings) -> str:

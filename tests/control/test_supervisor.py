@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -264,6 +265,15 @@ class SupervisorTests(SynchronousTestCase):
             ["web@docker"],
         )
         assert self.counters.cleared == [0, 0]
+
+    def test_datagrams_are_the_first_workers(self) -> None:
+        points = (EntryPoint("web", 80), EntryPoint("dns", 53, udp=True))
+        self.settings = replace(self.settings, entry_points=points)
+        with socket.socket() as web, socket.socket(type=socket.SOCK_DGRAM) as dns:
+            self.sockets = {"web": web, "dns": dns}
+            supervisor = self.make()
+            assert list(supervisor.launch(1).sockets) == ["web", "dns"]
+            assert list(supervisor.launch(2).sockets) == ["web"]
 
     def test_services_of_streams_take_turns_over_all_workers_too(self) -> None:
         self.start()

@@ -72,6 +72,14 @@ def test_without_an_api_the_first_entry_point_is_asked(connection: Any, answer: 
     assert connection.asked[:2] == [("127.0.0.1", 80), ("OPTIONS", "*")]
 
 
+def test_entry_points_for_datagrams_are_not_asked(connection: Any) -> None:
+    connection.answer = 204
+    dns = EntryPoint("dns", 53, udp=True)
+    assert health.ask(Settings(entry_points=(dns, EntryPoint("web", 80)))) == "OK"
+    assert connection.asked[0] == ("127.0.0.1", 80)
+    assert health.ask(Settings(entry_points=(dns,))) == "OK"
+
+
 def test_an_entry_point_with_tls_is_asked_whatever_its_certificate(connection: Any) -> None:
     connection.answer = 204
     assert health.ask_entry_point(EntryPoint("web", 443, tls=True)) == "OK"

@@ -126,6 +126,23 @@ def test_tls_in_a_settings_file_is_an_empty_section() -> None:
     assert found.entry_points == (EntryPoint("s", 443, tls=True),)
 
 
+def test_entry_points_for_datagrams_may_have_the_port_of_another() -> None:
+    found = settings(
+        "--entrypoints.dns.address=:53/udp",
+        "--entrypoints.dns.udp.timeout=9s",
+        "--entrypoints.tcp.address=:53/tcp",
+    )
+    assert found.entry_points == (
+        EntryPoint("dns", 53, udp=True, udp_timeout=9.0),
+        EntryPoint("tcp", 53),
+    )
+    assert found.entry_points[0].address == ":53/udp"
+    with pytest.raises(ConfigurationError, match="both want :53/udp"):
+        settings("--entrypoints.a.address=:53/udp", "--entrypoints.b.address=:53/udp")
+    with pytest.raises(ConfigurationError, match="wants sctp"):
+        settings("--entrypoints.a.address=:53/sctp")
+
+
 def test_named_entry_points_replace_the_usual_one() -> None:
     found = settings(
         "--entrypoints.web.address=:8000",

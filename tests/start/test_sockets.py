@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dynbalancer.start.sockets import BACKLOG, PortError, open_listening
+from dynbalancer.start.sockets import BACKLOG, PortError, open_datagrams, open_listening
 
 
 class FakeSocket:
@@ -122,3 +122,19 @@ def test_other_failures_of_making_a_socket_are_not_taken_for_missing_ipv6() -> N
 
     with pytest.raises(PortError, match="Too many open files"):
         open_listening("", 80, "--x", no_more)
+
+
+def test_socket_for_datagrams_listens_for_nothing_and_shares_its_port_with_nobody() -> None:
+    found: Any = open_datagrams("", 53, "--x", FakeSocket)  # type: ignore[arg-type]
+    assert found.told == [
+        (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0),
+        ("bind", ("::", 53)),
+        ("blocking", False),
+    ]
+    found = open_datagrams("127.0.0.1", 53, "--x", FakeSocket)  # type: ignore[arg-type]
+    assert found.told == [("bind", ("127.0.0.1", 53)), ("blocking", False)]
+
+
+def test_port_for_datagrams_that_is_taken_is_one_sentence() -> None:
+    with pytest.raises(PortError, match=r"port 53/udp on every address is taken .* --x=:8000/udp"):
+        open_datagrams("", 53, "--x", made_with({"::": errno.EADDRINUSE}))

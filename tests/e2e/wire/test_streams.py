@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import ssl
 import threading
@@ -28,6 +30,13 @@ http:
     secure: {{rule: "Host(`w.test`)", service: web, entryPoints: [web], tls: {{}}}}
   services:
     web: {{loadBalancer: {{servers: [{{url: "http://127.0.0.1:{web}"}}]}}}}
+udp:
+  routers:
+    echo: {{service: echo, entryPoints: [echo]}}
+  services:
+    echo: {{weighted: {{services: [{{name: first, weight: 3}}, {{name: second, weight: 1}}]}}}}
+    first: {{loadBalancer: {{servers: [{{address: "127.0.0.1:{udp_first}"}}]}}}}
+    second: {{loadBalancer: {{servers: [{{address: "127.0.0.1:{udp_second}"}}]}}}}
 tcp:
   routers:
     pass: {{rule: "HostSNI(`p.test`)", service: tls, entryPoints: [web], tls: {{passthrough: true}}}}
@@ -85,13 +94,41 @@ class Echo:
         self._sock.close()
 
 
+class DatagramEcho:
+    """Says every datagram again, with its own name before it."""
+
+    def __init__(self, name: bytes) -> None:
+        self._name = name
+        self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._sock.bind(("127.0.0.1", 0))
+        self.port: int = self._sock.getsockname()[1]
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                data, client = self._sock.recvfrom(65536)
+            except OSError:
+                return
+            if not data:
+                return
+            self._sock.sendto(self._name + data, client)
+
+    def stop(self) -> None:
+        # Closing alone would not wake who waits.
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.sendto(b"", ("127.0.0.1", self.port))
+        self._sock.close()
+
+
 @dataclass
 class Ports:
-    """A balancer with three entry points."""
+    """A balancer with entry points for everything."""
 
     balancer: Balancer
     raw: int
     few: int
+    datagrams: int
 
 
 @pytest.fixture
@@ -102,12 +139,20 @@ def ports(start: Start, workdir: Path) -> Iterator[Ports]:
     context.load_cert_chain(workdir / "p.pem", workdir / "p.key")
     web = RawServer(bound()).start()
     echoes = {"plain": Echo(b"plain "), "second": Echo(b"second "), "tls": Echo(b"tls ", context)}
-    where = {name: echo.port for name, echo in echoes.items()}
+    spoken = {"udp_first": DatagramEcho(b"first "), "udp_second": DatagramEcho(b"second ")}
+    where = {name: echo.port for name, echo in (*echoes.items(), *spoken.items())}
     (workdir / "routes.yml").write_text(ROUTES.format(directory=workdir, web=web.port, **where))
-    raw, few = free_port(), free_port()
-    flags = (f"--entrypoints.raw.address=127.0.0.1:{raw}", f"--entrypoints.few.address=127.0.0.1:{few}")
-    yield Ports(start(f"--file.filename={workdir / 'routes.yml'}", "--workers=2", *flags), raw, few)
-    for echo in echoes.values():
+    raw, few, datagrams = free_port(), free_port(), free_port()
+    flags = (
+        f"--entrypoints.raw.address=127.0.0.1:{raw}",
+        f"--entrypoints.few.address=127.0.0.1:{few}",
+        f"--entrypoints.echo.address=127.0.0.1:{datagrams}/udp",
+        "--entrypoints.echo.udp.timeout=1s",
+    )
+    yield Ports(
+        start(f"--file.filename={workdir / 'routes.yml'}", "--workers=2", *flags), raw, few, datagrams
+    )
+    for echo in (*echoes.values(), *spoken.values()):
         echo.stop()
     web.stop()
 
@@ -197,3 +242,33 @@ def test_table_without_tcp_gives_the_port_back_to_http(ports: Ports, workdir: Pa
     eventually(gone, within=10)
     with connect(ports.balancer.port, "w.test") as sock:
         assert said(sock, request("w.test"), b"HTTP/1.1 200")
+
+
+def test_datagrams_of_a_client_keep_their_server_and_clients_take_turns(ports: Ports) -> None:
+    greetings = []
+    for _ in range(8):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(5)
+            sock.connect(("127.0.0.1", ports.datagrams))
+            answers = []
+            for words in (b"hello", b"x" * 9000):
+                sock.send(words)
+                answers.append(sock.recv(65536))
+                assert answers[-1].endswith(b" " + words)
+            assert len({answer.split(b" ")[0] for answer in answers}) == 1
+            greetings.append(answers[0].split(b" ")[0])
+    assert sorted(greetings) == [b"first"] * 6 + [b"second"] * 2
+
+
+def test_datagrams_go_on_after_their_worker_was_killed(ports: Ports) -> None:
+    for pid in ports.balancer.worker_pids():
+        os.kill(pid, signal.SIGKILL)
+
+    def answered() -> bool:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(0.5)
+            sock.connect(("127.0.0.1", ports.datagrams))
+            sock.send(b"hello")
+            return sock.recv(100).endswith(b"hello")
+
+    eventually(answered, within=10)
