@@ -120,6 +120,11 @@ class SettingsReader:
         """Whether it is given and neither false nor empty."""
         return str(self._found.get(option)).lower() not in ("", "false", "none", "()", "[]", "{}")
 
+    def is_empty_section(self, option: str) -> bool:
+        """Whether it is there with nothing in it, as ``ipStrategy: {}``."""
+        found = self._found.get(option)
+        return isinstance(found, Mapping) and not found
+
     def refuse(self, why: str, hint: str = "") -> ConfigurationError:
         """The error to raise; it names the middleware."""
         return ConfigurationError(self.where, why, hint)
@@ -129,11 +134,16 @@ class SettingsReader:
         return self.refuse(f"option {self._section}{option}{why if why[0] == ':' else ' ' + why}", hint)
 
     def below(self, option: str, known: Iterable[str | Option] = ()) -> SettingsReader | None:
-        """The reader of a section in these settings, or None where there is none."""
-        if self._found.get(option) is None:
+        """The reader of a section in these settings, or None where there is none.
+
+        As in Traefik's labels, ``true`` is a section with nothing in it, and ``false`` none.
+        """
+        value = self._found.get(option)
+        alone = str(value).lower() if isinstance(value, (str, bool)) else ""
+        if value is None or alone == "false":
             return None
         known = known or self._declared[option].members
-        found = self._read("section", option, self._found[option], {})
+        found = {} if alone == "true" else self._read("section", option, value, {})
         return SettingsReader(self._name, found, known, f"{self._section}{option}.")
 
     def named(self, option: str, known: Iterable[str | Option]) -> dict[str, SettingsReader]:

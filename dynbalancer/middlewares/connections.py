@@ -11,7 +11,9 @@ from functools import partial
 from typing import Any, ClassVar, Protocol
 
 from dynbalancer.core.addresses import AddressRanges
+from dynbalancer.core.inflight import FULL, ROOM, InFlight
 from dynbalancer.core.model import Middleware
+from dynbalancer.core.regions import Sources
 from dynbalancer.errors import ConfigurationError, did_you_mean
 from dynbalancer.middlewares.base import Option, SettingsReader
 
@@ -56,47 +58,64 @@ class AllowConnections:
 
 @dataclass(frozen=True, slots=True)
 class InFlightConnections:
-    """Lets each address have ``amount`` connections at a time: ``inFlightConn``. Each process counts its own."""
+    """Lets each address have so many connections at a time, in all workers together: ``inFlightConn``.
+
+    ``entered`` are those of this process.
+    """
 
     OPTIONS: ClassVar[tuple[Option, ...]] = (
         Option("amount", "number", "Connections that one address may have at a time.", required=True),
     )
     reason: ClassVar[str] = "tcp-in-flight"
 
-    amount: int
-    counts: dict[str, int] = field(default_factory=dict, compare=False)
+    in_flight: InFlight
+    sources: Sources
+    entered: dict[str, list[int]] = field(default_factory=dict, compare=False)
 
     @classmethod
-    def from_settings(cls, name: str, settings: Mapping[str, Any]) -> InFlightConnections:
+    def from_settings(
+        cls, name: str, settings: Mapping[str, Any], shared: Any, secret: bytes
+    ) -> InFlightConnections:
         """Takes ``amount``. Raises ConfigurationError."""
-        return cls(SettingsReader(name, settings, cls.OPTIONS).number("amount"))
+        amount = SettingsReader(name, settings, cls.OPTIONS).number("amount")
+        region = shared.region(f"inFlightConn {name}", 8 * ROOM, ROOM)
+        return cls(InFlight(region, amount), Sources(secret))
 
     def admits(self, client: str) -> bool:
-        count = self.counts.get(client, 0)
-        if count >= self.amount:
+        row = self.in_flight.enter(self.sources.number(client))
+        if row == FULL:
             return False
-        self.counts[client] = count + 1
+        self.entered.setdefault(client, []).append(row)
         return True
 
     def ended(self, client: str) -> None:
-        count = self.counts.pop(client, 0) - 1
-        if count > 0:
-            self.counts[client] = count
+        rows = self.entered.get(client)
+        if rows:
+            self.in_flight.leave(rows.pop())
+            if not rows:
+                del self.entered[client]
+
+
+def _allow(name: str, settings: Mapping[str, Any], shared: Any, secret: bytes) -> AllowConnections:
+    return AllowConnections.from_settings(name, settings)
 
 
 #: Every type there is, in Traefik's spelling.
-TYPES: Mapping[str, Callable[[str, Mapping[str, Any]], ConnectionMiddleware]] = {
-    "ipAllowList": AllowConnections.from_settings,
-    "ipWhiteList": AllowConnections.from_settings,
+TYPES: Mapping[str, Callable[[str, Mapping[str, Any], Any, bytes], ConnectionMiddleware]] = {
+    "ipAllowList": _allow,
+    "ipWhiteList": _allow,
     "inFlightConn": InFlightConnections.from_settings,
 }
 _FOLDED = {name.lower(): make for name, make in TYPES.items()}
 
 
-def connection_middleware(definition: Middleware) -> ConnectionMiddleware:
-    """The middleware of a definition. Raises ConfigurationError."""
+def connection_middleware(definition: Middleware, *, shared: Any, secret: bytes) -> ConnectionMiddleware:
+    """The middleware of a definition; ``shared`` and ``secret`` are as offered to every middleware.
+
+    Raises ConfigurationError.
+    """
     make = _FOLDED.get(definition.type.lower())
     if make is None:
         why = f"there is no middleware type {definition.type} for TCP"
         raise ConfigurationError(f"middleware {definition.name}", why, did_you_mean(definition.type, TYPES))
-    return make(definition.name, definition.settings)
+    return make(definition.name, definition.settings, shared, secret)

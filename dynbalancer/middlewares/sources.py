@@ -99,7 +99,9 @@ class SourceCriterion:
         """From the section ``sourceCriterion``, of which one option may be given; ``default``: where none is."""
         if reader is None:
             return default
-        given = [option for option in SOURCE_CRITERION if reader.is_on(option)]
+        given = [
+            option for option in SOURCE_CRITERION if reader.is_on(option) or reader.is_empty_section(option)
+        ]
         if len(given) > 1:
             raise reader.wrong(given[1], f"excludes {given[0]}", "leave one of them")
         header = reader.text("requestHeaderName", "").encode()

@@ -279,7 +279,7 @@ class DataPlane:
             make_streams=partial(
                 compile_streams,
                 entry_points=self._settings.entry_points,
-                make_middleware=connection_middleware,
+                make_middleware=self._make_connection_middleware,
                 make_service=self._making_streams,
             ),
         )
@@ -290,6 +290,10 @@ class DataPlane:
             running = [maker.type for maker in self._middleware_makers.values()]
             raise no_such_type(definition.name, definition.type, running)
         return maker.make_middleware(definition.name, definition.settings, self._offers)
+
+    def _make_connection_middleware(self, definition: Middleware) -> Any:
+        offers = self._offers
+        return connection_middleware(definition, shared=offers["shared"], secret=offers["secret"])
 
     def _in_thread(self, function: Callable[..., Any], *arguments: object) -> Deferred[Any]:
         return self._threads.run(

@@ -48,7 +48,7 @@ def compiler(
     make_streams = partial(
         compile_streams,
         entry_points=entry_points,
-        make_middleware=connection_middleware,
+        make_middleware=partial(connection_middleware, shared=offers["shared"], secret=b""),
         make_service=checking_streams,
     )
 

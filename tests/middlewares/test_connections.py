@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from dynbalancer.core.model import Middleware
+from dynbalancer.core.regions import LocalRegions
 from dynbalancer.errors import ConfigurationError
 from dynbalancer.middlewares.connections import ConnectionMiddleware, connection_middleware
 
+SHARED = LocalRegions()
+
 
 def made(type_: str, **settings: Any) -> ConnectionMiddleware:
-    return connection_middleware(Middleware("m@x", type_, settings))
+    return connection_middleware(Middleware("m@x", type_, settings), shared=SHARED, secret=b"s")
 
 
 @pytest.mark.parametrize("type_", ["ipAllowList", "ipWhiteList", "ipallowlist"])
@@ -41,7 +44,16 @@ def test_connections_at_a_time_are_counted_by_address() -> None:
     assert [middleware.admits("a") for _ in range(2)] == [True, False]
     for client in ("a", "a", "b"):
         middleware.ended(client)
-    assert middleware.counts == {}  # type: ignore[attr-defined]
+    assert middleware.entered == {}  # type: ignore[attr-defined]
+    middleware.ended("a")
+    assert middleware.admits("a")
+
+
+def test_connections_are_counted_over_all_workers() -> None:
+    one, other = (made("inFlightConn", amount=2) for _ in range(2))
+    assert [middleware.admits("a") for middleware in (one, other, one, other)] == [True, True, False, False]
+    one.ended("a")
+    assert [other.admits("a"), one.admits("a")] == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,9 @@ def test_bad_strategies_are_refused_in_words(settings: dict[str, Any], said: str
         ({"requestHeaderName": "X-Other"}, ""),
         ({"ipStrategy": {"depth": 1}}, "198.51.100.7"),
         ({"ipStrategy": {"depth": 9}}, None),
+        ({"ipStrategy": {}}, "192.0.2.1"),
+        ({"ipStrategy": "true"}, "192.0.2.1"),
+        ({"ipStrategy": "false"}, "a.example"),
     ],
 )
 def test_criterion_gives_what_clients_are_told_apart_by(

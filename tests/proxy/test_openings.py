@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dynbalancer.control.counters import LocalCounters
 from dynbalancer.core.clienthello import POSTGRES_WISH
 from dynbalancer.core.model import Configuration, EntryPoint, Middleware
+from dynbalancer.core.regions import LocalRegions
 from dynbalancer.core.settings import Limits
 from dynbalancer.core.streams import StreamRouter, StreamServer, StreamService
 from dynbalancer.core.streamtable import compile_streams
@@ -127,7 +129,7 @@ class StreamCase(SynchronousTestCase):
             wanted,
             None,
             entry_points=(EntryPoint("tcp", 9000),),
-            make_middleware=connection_middleware,
+            make_middleware=partial(connection_middleware, shared=LocalRegions(), secret=b"s"),
             make_service=MakingStreams(LocalCounters(), self.clock.seconds),
         )
         assert table.problems == ()
