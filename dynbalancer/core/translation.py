@@ -166,6 +166,23 @@ def _rate_limit(middleware: Middleware, notes: list[Note]) -> list[Middleware]:
     ]
 
 
+def _in_flight(middleware: Middleware, notes: list[Note]) -> list[Middleware]:
+    settings = dict(middleware.settings)
+    extractor = settings.pop("extractorFunc", None)
+    if extractor is None:
+        return [middleware]
+    # Here v3 goes by the host where nothing is said.
+    criterion = _criterion(str(extractor)) or {"sourceCriterion": {"ipStrategy": {"depth": 0}}}
+    return [replace(middleware, settings={**settings, **criterion})]
+
+
+def _trailing_slash(middleware: Middleware, notes: list[Note]) -> list[Middleware]:
+    paths = ", ".join(map(str, middleware.settings.get("paths", ())))
+    why = f"v1 redirects from and to a slash at the end of {paths}; v3 answers such requests with 404"
+    notes.append(Note("middleware", middleware.name, why))
+    return []
+
+
 def _rate(rate: Mapping[str, Any]) -> dict[str, Any]:
     period = rate.get("period", 1.0)
     return {
@@ -188,4 +205,6 @@ _CHANGES: Mapping[str, Callable[[Middleware, list[Note]], list[Middleware]]] = {
     "redirectEntryPoint": _redirect,
     "passTLSClientCert": _certificate,
     "rateLimit": _rate_limit,
+    "inFlightReq": _in_flight,
+    "redirectTrailingSlash": _trailing_slash,
 }

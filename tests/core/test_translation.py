@@ -135,3 +135,24 @@ def test_a_strategy_that_v3_has_not() -> None:
     found = in_v3(Configuration(services={"s": Service("s", strategy="drr", dialect="v1")}))
     assert found.configuration.services["s"].strategy == "wrr"
     assert "drr" in found.notes[0].why
+
+
+@pytest.mark.parametrize(
+    ("extractor", "criterion"),
+    [
+        ("client.ip", {"ipStrategy": {"depth": 0}}),
+        ("request.host", {"requestHost": True}),
+        ("request.header.X-Key", {"requestHeaderName": "X-Key"}),
+    ],
+)
+def test_what_tells_clients_of_v1_s_maxconn_apart(extractor: str, criterion: dict[str, Any]) -> None:
+    given = {"dialect": "v1", "amount": 5, "extractorFunc": extractor}
+    ((_, kind, found),) = settings("inFlightReq", given)
+    assert (kind, found) == ("inFlightReq", {"amount": 5, "sourceCriterion": criterion})
+
+
+def test_redirects_of_a_slash_at_the_end_are_noted_and_left_out() -> None:
+    found = one(Middleware("Host-a-0-redirectTrailingSlash", "redirectTrailingSlash", {"paths": ("/x",)}))
+    assert found.configuration.middlewares == {}
+    assert [router.middlewares for router in found.configuration.routers.values()] == [()]
+    assert ["answers such requests with 404" in note.why for note in found.notes] == [True]

@@ -277,8 +277,8 @@ def test_an_entry_point_that_is_redirected_to_is_there_where_nothing_says_which_
 
 def test_middlewares_and_redirections_of_entry_points_are_there_as_at_start() -> None:
     static = (
-        "entryPoints:\n  web: {address: ':80', redirect: {entryPoint: secure}}\n  secure: {address: ':443', tls: true}\n"
-        "docker: {}\n"
+        "entryPoints:\n  web: {address: ':80', redirect: {entryPoint: secure}}\n"
+        "  secure: {address: ':443', tls: true}\ndocker: {}\n"
     )
     text = "services:\n  web:\n    expose: [80]\n    labels: ['traefik.frontend.rule=Host:a.example']\n"
     found = check(["shop/t.yml", "shop/c.yml"], files(t_yml=static, c_yml=text), Wishes())
