@@ -23,7 +23,7 @@ from dynbalancer.core import frames, transfer
 from dynbalancer.core.model import Configuration, EntryPoint, Router, Server, Service
 from dynbalancer.core.settings import Settings
 from dynbalancer.core.table import RoutingTable
-from dynbalancer.proxy.dataplane import DataPlane, fetch
+from dynbalancer.proxy.dataplane import DataPlane
 from dynbalancer.start.compiling import compiler
 
 HEADING = "Routing tables"
@@ -64,7 +64,7 @@ class Pipeline:
 
     def __init__(self) -> None:
         clock = MemoryReactorClock()
-        self.router = RouterService(compiler(ENTRY_POINTS, clock.seconds, fetch), clock, throttle=0)
+        self.router = RouterService(compiler(ENTRY_POINTS, clock.seconds), clock, throttle=0)
         self.sink = self.router.sink_for("bench")
         self.router.startService()
         self.worker = DataPlane(Settings(entry_points=ENTRY_POINTS), clock, LocalCounters())

@@ -117,6 +117,12 @@ class BadResponse(UpstreamError):
     reason = "bad-response"
 
 
+class AnswerTooLarge(UpstreamError):
+    """The answer has more octets than whoever asked takes."""
+
+    reason = "too-large"
+
+
 class NoServer(UpstreamError):
     """There is no server that may be asked now."""
 

@@ -122,7 +122,11 @@ class IMiddlewareMaker(Interface):
         typed (files) or strings (labels). ``offers``: mapping of what a middleware may use but can't have by itself.
         Raises ConfigurationError.
 
-        Offered are: ``clock()``, monotonic seconds; ``fetch(method, url, headers, body)``, a Deferred with a Response;
+        Offered are: ``clock()``, monotonic seconds; ``fetch(method, url, headers, body, *, trust, most, seconds)``,
+        a Deferred with the Response of a server elsewhere (``headers`` are Fields), which fails with an UpstreamError
+        where it has more than ``most`` octets or takes longer than ``seconds``; ``trusting(ca, chain, key, *,
+        insecure)``, what to give as ``trust`` (PEM texts or paths); ``ask(service, owner, head, body)``, the same of a
+        service of the table in force, by its name as ``owner`` refers to it, with a RequestHead;
         ``in_thread(function, *arguments)``, a Deferred with what the function gives, for what would hold up everybody
         else for more than a millisecond; ``secret``, random bytes that all workers have in common until the next
         start; ``entry_points``, a mapping of names to model.EntryPoint; ``later(seconds)``, a Deferred that

@@ -116,6 +116,41 @@ def load(context: ssl.SSLContext, certificate: Certificate) -> None:
         context.load_cert_chain(chain, key, password=_no_password)
 
 
+def client_context(ca: str = "", chain: str = "", key: str = "", *, insecure: bool = False) -> ssl.SSLContext:
+    """How to speak TLS to servers that these authorities vouch for, and who we are to them.
+
+    ``ca``, ``chain`` and ``key`` are PEM texts, or paths of files with them. Raises ConfigurationError.
+    """
+    context = ssl.create_default_context()
+    if ca:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            context.load_verify_locations(cadata=text_of(ca))
+        except ssl.SSLError:
+            raise ConfigurationError("", "the authorities' certificates can't be read") from None
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if chain or key:
+        if not (chain and key):
+            raise ConfigurationError("", "a certificate goes with its key", "give both, or none of them")
+        load(context, read_certificate(text_of(chain), text_of(key)))
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def text_of(written: str) -> str:
+    """A PEM text as it is, or what is in the file of that name. Raises ConfigurationError."""
+    if MARK in written:
+        return written
+    try:
+        with open(written, encoding="utf-8") as file:
+            return file.read()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise ConfigurationError("", f"{written} can't be read: {why}") from None
+
+
 def _no_password() -> str:
     # Without this OpenSSL would ask on the terminal.
     return ""

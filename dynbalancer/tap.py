@@ -88,7 +88,6 @@ def assemble(
 ) -> Balancer:
     """All parts, joined. Raises ConfigurationError or PortError; then no port stays bound."""
     from dynbalancer.control.router import RouterService
-    from dynbalancer.proxy.dataplane import fetch
     from dynbalancer.proxy.watchdog import Watchdog
 
     plan = _plan(settings, environ)
@@ -100,7 +99,7 @@ def assemble(
             default_certificate=pem.make_own(),
             secret=token_hex(32),
         )
-        compile_table = compiler(settings.entry_points, reactor.seconds, fetch)
+        compile_table = compiler(settings.entry_points, reactor.seconds)
         router = RouterService(compile_table, reactor, throttle=settings.throttle, own=settings.routing)
         providers = [_provider(name, settings, router, reactor) for name in settings.providers]
         if settings.certificates:

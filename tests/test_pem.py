@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -118,3 +119,33 @@ def test_loading_works_without_files_in_memory(monkeypatch: pytest.MonkeyPatch) 
     pem.load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ONE)
     with pytest.raises(ssl.SSLError):
         pem.load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), Certificate("x", ONE.chain, OTHER.key))
+
+
+def test_client_trusts_whom_it_is_told_to() -> None:
+    usual, own = pem.client_context(), pem.client_context(ONE.chain)
+    assert usual.check_hostname and own.check_hostname
+    assert (own.verify_mode, own.cert_store_stats()["x509"]) == (ssl.CERT_REQUIRED, 1)
+    careless = pem.client_context(insecure=True)
+    assert (careless.check_hostname, careless.verify_mode) == (False, ssl.CERT_NONE)
+
+
+def test_client_takes_texts_and_paths(tmp_path: Path) -> None:
+    for name, text in (("ca", ONE.chain), ("chain", OTHER.chain), ("key", OTHER.key)):
+        (tmp_path / name).write_text(text)
+    paths = [str(tmp_path / name) for name in ("ca", "chain", "key")]
+    for ca, chain, key in (paths, (ONE.chain, OTHER.chain, OTHER.key)):
+        assert pem.client_context(ca, chain, key).cert_store_stats()["x509"] == 1
+
+
+@pytest.mark.parametrize(
+    ("ca", "chain", "key", "said"),
+    [
+        ("/nowhere/ca.pem", "", "", "/nowhere/ca.pem can't be read: No such file"),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "", "", "authorities"),
+        ("", ONE.chain, "", "a certificate goes with its key"),
+        ("", ONE.chain, OTHER.key, "does not belong"),
+    ],
+)
+def test_client_says_what_it_can_not_use(ca: str, chain: str, key: str, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        pem.client_context(ca, chain, key)

@@ -221,7 +221,7 @@ def _look(
     given += [("internal", static.routing)] if static.entry_points and not wishes.entry_points else []
     merged, notes = with_stand_ins(merge(given))
     points = _entry_points(merged, wishes.entry_points, static)
-    table = compiler(points, lambda: 0.0, _no_fetch)(merged, 1, None)
+    table = compiler(points, lambda: 0.0)(merged, 1, None)
     problems = list(dict.fromkeys([*merged.problems, *table.problems, *table.unreachable, *notes]))
     lost = {place for _, composed in sources.projects for place in composed.lost}
     findings = [
@@ -291,10 +291,6 @@ def _targets(found: Configuration) -> set[str]:
     """The entry points to which something redirects."""
     redirects = (one for one in found.middlewares.values() if one.type == "redirectEntryPoint")
     return {str(one.settings["entryPoint"]) for one in redirects if one.settings.get("entryPoint")}
-
-
-def _no_fetch(*arguments: object, **options: object) -> Any:
-    raise AssertionError("a check makes middlewares, it doesn't run them")
 
 
 def _counts(found: Configuration, table: Any, origins: set[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable, Generator
 from functools import partial
 from itertools import chain
@@ -10,19 +11,21 @@ from random import random
 from secrets import token_bytes
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredSemaphore, succeed
+from twisted.internet.defer import Deferred, DeferredSemaphore, fail, succeed
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
-from dynbalancer.core.exchange import Response
+from dynbalancer import pem
+from dynbalancer.core.exchange import RequestHead, Response
 from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Service
+from dynbalancer.core.references import found
 from dynbalancer.core.schema import no_such_type
 from dynbalancer.core.settings import Settings
 from dynbalancer.core.statistics import Report, Totals
 from dynbalancer.core.streamtable import compile_streams
 from dynbalancer.core.table import RoutingTable, compiling_table, completed
-from dynbalancer.errors import ConfigurationError, Problem, did_you_mean
+from dynbalancer.errors import ConfigurationError, NoServer, Problem, did_you_mean
 from dynbalancer.middlewares.connections import connection_middleware
 from dynbalancer.plugins import balancer_makers, middleware_makers
 from dynbalancer.proxy.accesslog import AccessLog
@@ -31,6 +34,7 @@ from dynbalancer.proxy.datagrams import DatagramEntrance
 from dynbalancer.proxy.deadlines import Deadlines
 from dynbalancer.proxy.entrances import Entrance
 from dynbalancer.proxy.http1 import LINGER_TIME
+from dynbalancer.proxy.inquiry import Inquiring
 from dynbalancer.proxy.resource import ReverseProxyResource, Watchful
 from dynbalancer.proxy.statistics import REPORTED, Counting
 from dynbalancer.proxy.streamservers import MakingStreams
@@ -73,6 +77,9 @@ class DataPlane:
         self._middleware_makers = middleware_makers()
         self._balancer_makers = balancer_makers()
         self._threads = DeferredSemaphore(THREADS)
+        self._inquiring = Inquiring(
+            self._ways, clock=clock_of(reactor), later=reactor.callLater, retries=settings.retries
+        )
         self._offers = self._offered(settings)
         self._entrances: list[Entrance | DatagramEntrance] = []
         self._making_streams = MakingStreams(counters, clock_of(reactor))
@@ -95,7 +102,9 @@ class DataPlane:
         """What middlewares may use; see IMiddlewareMaker."""
         return {
             "clock": clock_of(self._reactor),
-            "fetch": fetch,
+            "fetch": self._inquiring.fetch,
+            "ask": self._ask,
+            "trusting": pem.client_context,
             "in_thread": self._in_thread,
             "secret": bytes.fromhex(settings.secret) or token_bytes(32),
             "entry_points": {point.name: point for point in settings.entry_points},
@@ -178,6 +187,7 @@ class DataPlane:
 
     def _stop(self) -> None:
         self._deadlines.stop()
+        self._inquiring.stop()
         for live in self.table.services.values():
             for upstream in live.upstreams:
                 upstream.retire()
@@ -295,6 +305,30 @@ class DataPlane:
         offers = self._offers
         return connection_middleware(definition, shared=offers["shared"], secret=offers["secret"])
 
+    def _ways(self, trust: ssl.SSLContext | None) -> Connecting:
+        """How middlewares connect to whom they ask by URL."""
+        settings = self._settings
+        return Connecting(
+            self._reactor,
+            settings.limits,
+            self._deadlines,
+            verify=settings.verify_upstream_tls,
+            ca_file=settings.upstream_ca,
+            tls=trust,
+        )
+
+    def _ask(self, name: str, owner: str, head: RequestHead, body: bytes = b"") -> Deferred[Response]:
+        """The answer of a service of the table in force, by its name as ``owner`` refers to it."""
+        services = self.table.compiled.services
+        try:
+            full = found("service", name, owner, self.table.configuration.services, services.by_plain)
+        except ConfigurationError as error:
+            return fail(NoServer(error.why))
+        live = services.live.get(full)
+        return (
+            fail(NoServer(services.failed[full])) if live is None else self._inquiring.ask(live, head, body)
+        )
+
     def _in_thread(self, function: Callable[..., Any], *arguments: object) -> Deferred[Any]:
         return self._threads.run(
             deferToThreadPool, self._reactor, self._reactor.getThreadPool(), function, *arguments
@@ -343,20 +377,3 @@ def _freeing(table: RoutingTable) -> Generator[None, None, None]:
     while parts:
         parts.pop()
         yield
-
-
-def fetch(method: str, url: str, headers: Any = None, body: bytes = b"") -> Deferred[Response]:
-    """A request of a middleware's own. Fires with the whole Response; fails as treq does."""
-
-    # Not before a middleware asks: most workers never need an HTTP client of their own.
-    import treq
-
-    async def fetching() -> Response:
-        answer = await treq.request(
-            method, url, headers=headers, data=body, allow_redirects=False, timeout=30
-        )
-        content = await treq.content(answer)
-        pairs = [(name, v) for name, values in answer.headers.getAllRawHeaders() for v in values]
-        return Response(answer.code, content, pairs)
-
-    return Deferred.fromCoroutine(fetching())

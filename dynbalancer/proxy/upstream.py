@@ -46,7 +46,9 @@ class Connecting:
         *,
         verify: bool = True,
         ca_file: str = "",
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        """``tls`` is for https servers, in place of ``verify`` and ``ca_file``."""
         self.reactor = reactor
         self.clock = transports.clock_of(reactor)
         self.limits = limits
@@ -55,7 +57,7 @@ class Connecting:
         self.used: set[Upstream] = set()
         self._verify = verify
         self._ca_file = ca_file
-        self._tls: ssl.SSLContext | None = None
+        self._tls = tls
 
     @property
     def tls(self) -> ssl.SSLContext:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from dynbalancer import plugins
+from dynbalancer import pem, plugins
 from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Service
 from dynbalancer.core.regions import LocalRegions
 from dynbalancer.core.schema import no_such_type
@@ -19,14 +19,12 @@ from dynbalancer.proxy.streamservers import checking_streams
 Compile = Callable[[Configuration, int, RoutingTable | None], RoutingTable]
 
 
-def compiler(
-    entry_points: Sequence[EntryPoint], clock: Callable[[], float], fetch: Callable[..., Any]
-) -> Compile:
+def compiler(entry_points: Sequence[EntryPoint], clock: Callable[[], float]) -> Compile:
     """A function ``(merged configuration, number, previous table)`` that gives the table for these entry points.
 
     Middlewares are made, so that wrong settings are found; a service stands for itself.
     """
-    offers: dict[str, Any] = {**_OFFERS, "clock": clock, "fetch": fetch, "shared": LocalRegions()}
+    offers: dict[str, Any] = {**_OFFERS, "clock": clock, "shared": LocalRegions()}
     offers["entry_points"] = {point.name: point for point in entry_points}
     middlewares, balancers = plugins.middleware_makers(), plugins.balancer_makers()
 
@@ -71,4 +69,9 @@ def _unused(*_: object) -> Any:
 
 
 #: What a middleware is offered that serves nobody.
-_OFFERS: dict[str, Any] = {"in_thread": _unused, "later": _unused, "say": _unused, "secret": b""}
+_OFFERS: dict[str, Any] = {
+    **dict.fromkeys(("ask", "fetch", "in_thread", "later", "say"), _unused),
+    "secret": b"",
+    # Whether it can be read is to be found out.
+    "trusting": pem.client_context,
+}

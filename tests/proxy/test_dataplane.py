@@ -12,17 +12,19 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from dynbalancer.control.counters import LocalCounters
+from dynbalancer.core.exchange import RequestHead
 from dynbalancer.core.model import Certificate, Configuration, EntryPoint, Middleware, Router, Server, Service
 from dynbalancer.core.settings import AccessLogSettings, Limits, Settings
+from dynbalancer.errors import NoServer
 from dynbalancer.proxy import dataplane, transports
 from dynbalancer.proxy.arrivals import ProxiedArrivals
-from dynbalancer.proxy.dataplane import DataPlane, fetch
+from dynbalancer.proxy.dataplane import DataPlane
 from dynbalancer.proxy.encryption import EncryptedSite
 from dynbalancer.proxy.transports import Encryption
 from dynbalancer.proxy.upstream import LiveService, Upstream
@@ -509,34 +511,47 @@ class Threads(PlaneCase):
         assert isinstance(drawn, bytes) and len(drawn) == 32
 
 
-class Fetching(SynchronousTestCase):
-    """What middlewares may ask of others."""
+class Asking(PlaneCase):
+    """What middlewares may ask of servers."""
 
-    def test_answer_comes_whole(self) -> None:
-        import treq
-        from twisted.web.http_headers import Headers
+    def test_server_elsewhere_is_asked(self) -> None:
+        found = self.plane._offers["fetch"]("GET", "http://auth.example:81/x")
+        self.clock.advance(0)
+        assert self.servers.attempts[-1].port == 81
+        wire = self.servers.wires[-1]
+        assert wire.read() == b"GET /x HTTP/1.1\r\nHost: auth.example:81\r\n\r\n"
+        wire.send(OK)
+        assert self.successResultOf(found).body == b"ok"
 
-        asked: list[Any] = []
+    def test_servers_of_a_service_are_asked_by_its_name(self) -> None:
+        self.plane.take(configuration("one", "two"), 1)
+        ask = self.plane._offers["ask"]
+        for name, host in (("web", "one"), ("web@x", "two")):
+            found = ask(name, "m@x", RequestHead(path=b"/500.html"))
+            self.clock.advance(0)
+            assert self.servers.hosts[-1] == host
+            wire = self.servers.wires[-1]
+            assert wire.read().startswith(b"GET /500.html HTTP/1.1\r\nHost: %b" % host.encode())
+            wire.send(OK)
+            assert self.successResultOf(found).status == 200
 
-        class Answer:
-            code = 203
-            headers = Headers({b"X-A": [b"1", b"2"]})
+    def test_service_that_is_not_there_is_said(self) -> None:
+        found = self.plane._offers["ask"]("gone", "m@x", RequestHead())
+        assert 'service "gone@x"' in self.failureResultOf(found, NoServer).value.why
 
-        def request(*about: Any, **more: Any) -> Deferred[Any]:
-            asked.append((about, more))
-            return succeed(Answer())
+    def test_trust_is_obeyed(self) -> None:
+        trust = self.plane._offers["trusting"](insecure=True)
+        self.plane._offers["fetch"]("GET", "https://auth.example/", trust=trust).addErrback(lambda _: None)
+        assert self.servers.attempts[-1].about["tls"] is trust
 
-        self.patch(treq, "request", request)
-        self.patch(treq, "content", lambda answer: succeed(b"body"))
-        found = self.successResultOf(fetch("POST", "http://auth.example/", {b"A": [b"b"]}, b"hi"))
-        assert (found.status, found.body, found.headers.all(b"x-a")) == (203, b"body", [b"1", b"2"])
-        assert asked[0][0] == ("POST", "http://auth.example/")
-        assert asked[0][1] == {
-            "headers": {b"A": [b"b"]},
-            "data": b"hi",
-            "allow_redirects": False,
-            "timeout": 30,
-        }
+    def test_connections_are_closed_at_the_end(self) -> None:
+        found = self.plane._offers["fetch"]("GET", "http://auth.example/")
+        self.clock.advance(0)
+        self.servers.wires[-1].send(OK)
+        self.successResultOf(found)
+        self.plane.drain(1)
+        self.clock.advance(0)
+        assert self.servers.wires[-1].state == "aborted"
 
 
 class Offers(PlaneCase):

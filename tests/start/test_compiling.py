@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from dynbalancer.core.labels.containers import Container, Defaults
@@ -11,13 +9,7 @@ from dynbalancer.core.labels.reader import configuration_of
 from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Router, Server, Service
 from dynbalancer.start.compiling import compiler
 
-
-def no_fetch(*arguments: object, **options: object) -> Any:
-    """Nothing is asked while a table is compiled."""
-    raise AssertionError
-
-
-COMPILE = compiler((EntryPoint("web", 80),), lambda: 0.0, no_fetch)
+COMPILE = compiler((EntryPoint("web", 80),), lambda: 0.0)
 WEB = Router("web@x", "Host(`a.example`)", "web@x", middlewares=("m@x",))
 SERVICE = Service("web@x", (Server("http://192.0.2.1:80"),))
 

@@ -43,7 +43,7 @@ def table(found: Settings) -> RoutingTable:
         {"web": Service("web")},
         {"mark": Middleware("mark", "addPrefix", {"prefix": "/x"})},
     )
-    compiled = compiler(found.entry_points, lambda: 0.0, lambda *_: None)
+    compiled = compiler(found.entry_points, lambda: 0.0)
     return compiled(merge([("internal", found.routing), ("file", given)]), 1, None)
 
 

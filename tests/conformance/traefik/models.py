@@ -62,16 +62,12 @@ def model_of(case: Case) -> Model:
         readings = [read(name, _content(value), None) for name, value in case.files.items()]
         found.append(("file", together(readings)))
     configuration = merge(found)
-    table = compiler(settings.entry_points, lambda: 0.0, _no_fetch)(configuration, 1, None)
+    table = compiler(settings.entry_points, lambda: 0.0)(configuration, 1, None)
     return Model(settings, configuration, table, (*configuration.problems, *table.problems))
 
 
 def _content(value: object) -> bytes:
     return (value if isinstance(value, str) else yaml.safe_dump(value, sort_keys=False)).encode()
-
-
-def _no_fetch(*_: object) -> Any:
-    raise AssertionError("nothing is fetched to make a model")
 
 
 def _defaults(settings: Settings) -> Defaults:
