@@ -240,6 +240,13 @@ _TYPES = """addPrefix basicAuth buffering chain circuitBreaker compress contentT
 #: Every type of middleware that Traefik has, in its spelling. Not all of them are here yet.
 MIDDLEWARE_TYPES: Mapping[str, str] = {name.lower(): name for name in _TYPES.split()}
 
+#: The same with those that stand here for what Traefik 1 did without a middleware.
+SPELLED_TYPES: Mapping[str, str] = {
+    **MIDDLEWARE_TYPES,
+    "redirectentrypoint": "redirectEntryPoint",
+    "redirecttrailingslash": "redirectTrailingSlash",
+}
+
 
 def no_such_type(name: str, written: str, running: Iterable[str]) -> ConfigurationError:
     """What to raise for a middleware of a type that nobody makes; ``running`` are those that somebody does."""

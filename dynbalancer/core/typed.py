@@ -13,6 +13,7 @@ from dynbalancer.core.model import Middleware
 _LISTS = frozenset(
     [
         "prefixes",
+        "paths",
         "users",
         "sourcerange",
         "excludedips",

@@ -14,7 +14,7 @@ from dynbalancer.core.labels.sections import section_of
 from dynbalancer.core.labels.sheet import Fields, Sheet
 from dynbalancer.core.labels.values import boolean, choice, csv, integer, is_false, text
 from dynbalancer.core.model import Middleware, Router, Server, Service
-from dynbalancer.core.schema import MIDDLEWARE_TYPES, WrongValueError, server_url
+from dynbalancer.core.schema import SPELLED_TYPES, WrongValueError, server_url
 from dynbalancer.errors import ConfigurationError, Problem
 
 #: Traefik's own default rule, for containers with v3 labels where the provider names none.
@@ -232,7 +232,7 @@ def _middlewares(sheet: Sheet, container: str, findings: Findings) -> list[Middl
             findings.whole(why, "give each type a name of its own")
             continue
         folded, written = next(iter(types.items()))
-        type_ = MIDDLEWARE_TYPES.get(folded, written)
+        type_ = SPELLED_TYPES.get(folded, written)
         found.append(Middleware(name, type_, _settings(labels), f"container {container}"))
     return found
 
