@@ -4,7 +4,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format e2e fuzz docs bench image clean
+.PHONY: help run demo test lint format e2e fuzz reference docs bench image clean
 
 PORT ?= 8000
 API_PORT ?= 8080
@@ -23,7 +23,7 @@ export PYTHONPATH := .:providers$(if $(PYTHONPATH),:$(PYTHONPATH))
 unexport VIRTUAL_ENV
 
 help: ## Show this
-	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-9s %s\n", $$1, $$2 }'
 	@echo "  PORT=$(PORT) API_PORT=$(API_PORT) ARGS=… for run and demo"
 
 # --- set-up: once, and again when setup.cfg changes -------------------------------------------------------------------
@@ -116,6 +116,9 @@ e2e: ## Run the end-to-end tests on a Docker engine of their own (needs root)
 
 fuzz: $(VENV)/fuzz ## Fuzz parsers, rules and labels, SECONDS each, and compare INPUTS with other parsers
 	@"$(BIN)/python" tests/fuzz/run.py $(SECONDS) $(INPUTS)
+
+reference: $(VENV)/run ## Write the option tables of the reference from the code
+	@"$(BIN)/python" docs/tables.py
 
 docs: $(VENV)/docs $(VENV)/run ## Build the documentation
 	"$(BIN)/sphinx-build" -W -n --keep-going -q docs docs/_build

@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
 from dynbalancer.core.addresses import AddressRanges
 from dynbalancer.core.exchange import Exchange, Response
-from dynbalancer.middlewares.base import Middleware, SettingsReader, plain
-from dynbalancer.middlewares.sources import IP_STRATEGY, IpStrategy, forwarded_for
+from dynbalancer.middlewares.base import Middleware, Option, SettingsReader, plain
+from dynbalancer.middlewares.sources import IP_STRATEGY_OPTIONS, IpStrategy, forwarded_for
 
 _CODES = frozenset(status.value for status in HTTPStatus)
+
+_RANGES = Option("sourceRange", "list", "Addresses and networks (CIDR) that are let in.", required=True)
+_STRATEGY = Option("ipStrategy", "section", "Which address counts.", members=IP_STRATEGY_OPTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +30,21 @@ class IpAllowList(Middleware):
     strategy: IpStrategy = field(default_factory=IpStrategy)
     status: int = HTTPStatus.FORBIDDEN
 
+    OPTIONS: ClassVar[tuple[Option, ...]] = (
+        _RANGES,
+        _STRATEGY,
+        Option(
+            "rejectStatusCode",
+            "number",
+            "The answer to everybody else; its body is the name of the code.",
+            403,
+        ),
+    )
+
     @classmethod
     def from_settings(cls, name: str, settings: Mapping[str, Any]) -> IpAllowList:
         """Takes ``sourceRange``, ``ipStrategy`` and ``rejectStatusCode``."""
-        reader = SettingsReader(name, settings, ("sourceRange", "ipStrategy", "rejectStatusCode"))
+        reader = SettingsReader(name, settings, cls.OPTIONS)
         return cls(_ranges(reader), _strategy(reader), _status(reader))
 
     def on_request(self, exchange: Exchange) -> Response | None:
@@ -50,10 +64,21 @@ class IpWhiteList(Middleware):
     strategy: IpStrategy = field(default_factory=IpStrategy)
     any_forwarded: bool = False
 
+    OPTIONS: ClassVar[tuple[Option, ...]] = (
+        _RANGES,
+        _STRATEGY,
+        Option(
+            "useXForwardedFor",
+            "switch",
+            "Traefik 1's manner: any entry of `X-Forwarded-For` is enough.",
+            False,
+        ),
+    )
+
     @classmethod
     def from_settings(cls, name: str, settings: Mapping[str, Any]) -> IpWhiteList:
         """Takes ``sourceRange``, ``ipStrategy``, and Traefik 1's ``useXForwardedFor``."""
-        reader = SettingsReader(name, settings, ("sourceRange", "ipStrategy", "useXForwardedFor"))
+        reader = SettingsReader(name, settings, cls.OPTIONS)
         any_forwarded = reader.switch("useXForwardedFor")
         if any_forwarded and reader.is_on("ipStrategy"):
             raise reader.wrong("useXForwardedFor", "excludes ipStrategy", "leave one of them")
@@ -74,7 +99,7 @@ def _ranges(reader: SettingsReader) -> AddressRanges:
 
 
 def _strategy(reader: SettingsReader) -> IpStrategy:
-    return IpStrategy.read(reader.below("ipStrategy", IP_STRATEGY))
+    return IpStrategy.read(reader.below("ipStrategy"))
 
 
 def _status(reader: SettingsReader) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hmac import compare_digest
 from hmac import digest as hmac_digest
-from typing import Any
+from typing import Any, ClassVar
 
 from dynbalancer.core.exchange import Exchange, Headers, Response
 from dynbalancer.core.fields import CONTROLS
@@ -17,6 +17,7 @@ from dynbalancer.middlewares.base import (
     HOP_BY_HOP,
     FieldEdits,
     Middleware,
+    Option,
     SettingsReader,
     field_name,
     field_value,
@@ -24,7 +25,13 @@ from dynbalancer.middlewares.base import (
 )
 from dynbalancer.middlewares.passwords import Stored
 
-OPTIONS = ("users", "usersFile", "realm", "removeHeader", "headerField")
+#: What all that ask for a password have beside their users.
+ADMISSION = (
+    Option("usersFile", "text", "Not supported: write its lines into `users`.", ""),
+    Option("realm", "text", "What the browser shows, and what passwords are remembered for.", "traefik"),
+    Option("removeHeader", "switch", "Keep `Authorization` from the server.", False),
+    Option("headerField", "text", "Field in which the server is told the user's name.", ""),
+)
 
 #: Checks that may wait for a thread, and wrong passwords that are remembered.
 MOST_WAITING = 32
@@ -46,7 +53,7 @@ class Admission:
     @classmethod
     def read(cls, reader: SettingsReader) -> Admission:
         """From ``headerField`` and ``removeHeader``."""
-        written = reader.text("headerField", "")
+        written = reader.text("headerField")
         field = field_name(reader, "headerField", written) if written else b""
         if field.lower() in HOP_BY_HOP or field.lower() == b"host":
             raise reader.wrong("headerField", f": {written} can't hold a user's name")
@@ -80,7 +87,7 @@ def users_of(reader: SettingsReader, parts: int) -> Iterator[tuple[int, list[str
 
 def quoted_realm(reader: SettingsReader) -> bytes:
     """The realm as it stands in a challenge, in quotes."""
-    realm = field_value(reader, "realm", reader.text("realm", "traefik"))
+    realm = field_value(reader, "realm", reader.text("realm"))
     return b'"%b"' % realm.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
 
 
@@ -105,6 +112,16 @@ class BasicAuth(Middleware):
     the right password, and so many wrong ones; not themselves, but an HMAC with the secret of this run. An unknown user
     takes as long as the known one whose check takes longest.
     """
+
+    OPTIONS: ClassVar[tuple[Option, ...]] = (
+        Option(
+            "users",
+            "list",
+            "`name:hash`, as `htpasswd -nB NAME` writes it: bcrypt (`$2y$`), MD5 (`$apr1$`), or SHA-1 (`{SHA}`).",
+            required=True,
+        ),
+        *ADMISSION,
+    )
 
     __slots__ = (
         "_admission",
@@ -148,7 +165,7 @@ class BasicAuth(Middleware):
         secret: bytes,
     ) -> BasicAuth:
         """Takes ``users`` (``name:hash``), ``realm``, ``removeHeader`` and ``headerField``."""
-        reader = SettingsReader(name, settings, OPTIONS)
+        reader = SettingsReader(name, settings, cls.OPTIONS)
         users = {}
         for number, (user, written) in users_of(reader, 2):
             try:

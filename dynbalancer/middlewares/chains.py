@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from dynbalancer.middlewares.base import Middleware, SettingsReader
+from dynbalancer.middlewares.base import Middleware, Option, SettingsReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,16 @@ class Chain(Middleware):
 
     members: tuple[str, ...]
 
+    OPTIONS: ClassVar[tuple[Option, ...]] = (
+        Option(
+            "middlewares",
+            "list",
+            "Middlewares and chains; requests pass them in this order.",
+            required=True,
+        ),
+    )
+
     @classmethod
     def from_settings(cls, name: str, settings: Mapping[str, Any]) -> Chain:
         """Takes ``middlewares``, a list of names."""
-        return cls(SettingsReader(name, settings, ("middlewares",)).words("middlewares"))
+        return cls(SettingsReader(name, settings, cls.OPTIONS).words("middlewares"))

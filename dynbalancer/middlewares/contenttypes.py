@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from dynbalancer.middlewares.base import Middleware, SettingsReader
+from dynbalancer.middlewares.base import Middleware, Option, SettingsReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +18,16 @@ class ContentType(Middleware):
 
     notices: tuple[str, ...] = ()
 
+    OPTIONS: ClassVar[tuple[Option, ...]] = (
+        Option(
+            "autoDetect", "switch", "Traefik 2's switch; `false` asks for what happens here anyway.", True
+        ),
+    )
+
     @classmethod
     def from_settings(cls, name: str, settings: Mapping[str, Any]) -> ContentType:
         """Takes ``autoDetect``, which Traefik 2 had; false says that nothing is to be guessed."""
-        reader = SettingsReader(name, settings, ("autoDetect",))
-        if reader.switch("autoDetect", default=True):
+        reader = SettingsReader(name, settings, cls.OPTIONS)
+        if reader.switch("autoDetect"):
             return cls(("it has no effect: no Content-Type is guessed for a server that gives none",))
         return cls()

@@ -9,18 +9,22 @@ from functools import partial
 from dynbalancer.core.exchange import Exchange, Headers, Response
 from dynbalancer.core.fields import tokens_of
 from dynbalancer.core.rules.regex import finder
-from dynbalancer.middlewares.base import SettingsReader, field_value
+from dynbalancer.middlewares.base import Option, SettingsReader, field_value
 
-CORS = (
-    "accessControlAllowCredentials",
-    "accessControlAllowHeaders",
-    "accessControlAllowMethods",
-    "accessControlAllowOriginList",
-    "accessControlAllowOriginListRegex",
-    "accessControlExposeHeaders",
-    "accessControlMaxAge",
-    "addVaryHeader",
+CORS_OPTIONS = (
+    Option("accessControlAllowCredentials", "switch", "Whether browsers may send cookies along.", False),
+    Option("accessControlAllowHeaders", "list", "Said in answers to preflights.", ()),
+    Option("accessControlAllowMethods", "list", "Said in answers to preflights.", ()),
+    Option("accessControlAllowOriginList", "list", "Origins that may read responses; `*`: all.", ()),
+    Option("accessControlAllowOriginListRegex", "list", "Patterns for such origins.", ()),
+    Option("accessControlExposeHeaders", "list", "Fields of responses that pages may read.", ()),
+    Option("accessControlMaxAge", "number", "Seconds for which a preflight may be remembered.", 0),
+    Option("addVaryHeader", "switch", "Add `Vary: Origin` to responses.", False),
 )
+CORS = tuple(option.name for option in CORS_OPTIONS)
+
+#: The two lists of origins.
+_LIST, _PATTERNS = CORS[3], CORS[4]
 
 Pair = tuple[bytes, bytes]
 
@@ -41,15 +45,15 @@ class Cors:
     @classmethod
     def read(cls, reader: SettingsReader) -> Cors | None:
         """From the settings of the middleware; None where none of :data:`CORS` is on."""
-        max_age = reader.number("accessControlMaxAge", 0, -1, 2**31)
+        max_age = reader.number("accessControlMaxAge", low=-1, high=2**31)
         if not max_age and not any(
             reader.is_on(option) for option in CORS if option != "accessControlMaxAge"
         ):
             return None
         credentials = reader.switch("accessControlAllowCredentials")
         allowing = (b"Access-Control-Allow-Credentials", b"true" if credentials else b"")
-        patterns = reader.words("accessControlAllowOriginListRegex", required=False)
-        made = (reader.made("accessControlAllowOriginListRegex", partial(finder, word)) for word in patterns)
+        patterns = reader.words(_PATTERNS)
+        made = (reader.made(_PATTERNS, partial(finder, word)) for word in patterns)
         asked = (
             allowing,
             (b"Access-Control-Allow-Headers", _listed(reader, "accessControlAllowHeaders")),
@@ -58,7 +62,7 @@ class Cors:
         )
         always = (allowing, (b"Access-Control-Expose-Headers", _listed(reader, "accessControlExposeHeaders")))
         return cls(
-            frozenset(_values(reader, "accessControlAllowOriginList")),
+            frozenset(_values(reader, _LIST)),
             tuple(made),
             tuple(pair for pair in asked if pair[1]),
             tuple(pair for pair in always if pair[1]),
@@ -101,11 +105,11 @@ class Cors:
 def notices(reader: SettingsReader) -> tuple[str, ...]:
     """Sentences about what is allowed by these settings and probably not meant."""
     found = []
-    if reader.switch("accessControlAllowCredentials") and b"*" in _values(reader, CORS[3]):
+    if reader.switch("accessControlAllowCredentials") and b"*" in _values(reader, _LIST):
         found.append("browsers send no credentials where every origin is allowed: name the origins")
     found += [
-        f"{CORS[4]} {pattern} fits more than it looks like: begin it with ^ and end it with $"
-        for pattern in reader.words(CORS[4], required=False)
+        f"{_PATTERNS} {pattern} fits more than it looks like: begin it with ^ and end it with $"
+        for pattern in reader.words(_PATTERNS)
         if not (pattern.startswith("^") and pattern.endswith("$"))
     ]
     return tuple(found)
@@ -118,7 +122,7 @@ def _vary_by_origin(headers: Headers) -> None:
 
 
 def _values(reader: SettingsReader, option: str) -> tuple[bytes, ...]:
-    return tuple(field_value(reader, option, word) for word in reader.words(option, required=False))
+    return tuple(field_value(reader, option, word) for word in reader.words(option))
 
 
 def _listed(reader: SettingsReader, option: str) -> bytes:

@@ -11,21 +11,21 @@ import re
 from collections.abc import Callable, Mapping
 from hmac import compare_digest
 from hmac import digest as hmac_digest
-from typing import Any
+from typing import Any, ClassVar
 
 from dynbalancer.core.exchange import Exchange, RequestHead, Response
 from dynbalancer.core.targets import split_target
 from dynbalancer.errors import RequestError
 from dynbalancer.middlewares.auth import (
+    ADMISSION,
     LONGEST_NAME,
-    OPTIONS,
     Admission,
     authorization,
     quoted_realm,
     unauthorized,
     users_of,
 )
-from dynbalancer.middlewares.base import Middleware, SettingsReader
+from dynbalancer.middlewares.base import Middleware, Option, SettingsReader
 
 #: How long a nonce holds, in seconds.
 LIFETIME = 300
@@ -47,6 +47,16 @@ Users = Mapping[tuple[bytes, bytes], bytes]
 
 class DigestAuth(Middleware):
     """Let in who proves to know a user's password without sending it."""
+
+    OPTIONS: ClassVar[tuple[Option, ...]] = (
+        Option(
+            "users",
+            "list",
+            "`name:realm:hash`, as `htdigest` writes it: MD5 of `name:realm:password`, or SHA-256 of it.",
+            required=True,
+        ),
+        *ADMISSION,
+    )
 
     __slots__ = ("_admission", "_algorithms", "_clock", "_purpose", "_realm", "_secret", "_users", "notices")
 
@@ -76,8 +86,8 @@ class DigestAuth(Middleware):
         cls, name: str, settings: Mapping[str, Any], *, clock: Callable[[], float], secret: bytes
     ) -> DigestAuth:
         """Takes ``users`` (``name:realm:hash``), ``realm``, ``removeHeader`` and ``headerField``."""
-        reader = SettingsReader(name, settings, OPTIONS)
-        realm = reader.text("realm", "traefik")
+        reader = SettingsReader(name, settings, cls.OPTIONS)
+        realm = reader.text("realm")
         users, strangers = {}, []
         for number, (user, theirs, ha1) in users_of(reader, 3):
             algorithm = ALGORITHMS.get(len(ha1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from dynbalancer.core.exchange import Exchange, Response, ResponseHead
 from dynbalancer.core.targets import normal_host
@@ -14,12 +14,13 @@ from dynbalancer.middlewares.base import (
     HOP_BY_HOP,
     FieldEdits,
     Middleware,
+    Option,
     SettingsReader,
     field_name,
     field_value,
 )
-from dynbalancer.middlewares.cors import CORS, Cors
-from dynbalancer.middlewares.security import SECURITY, Security
+from dynbalancer.middlewares.cors import CORS_OPTIONS, Cors
+from dynbalancer.middlewares.security import BROWSER_OPTIONS, HOST_OPTIONS, Security
 
 CUSTOM = ("customRequestHeaders", "customResponseHeaders")
 
@@ -39,10 +40,18 @@ class Headers(Middleware):
     security: Security | None = None
     notices: tuple[str, ...] = ()
 
+    OPTIONS: ClassVar[tuple[Option, ...]] = (
+        Option("customRequestHeaders", "section", "Fields of the request; an empty value removes one."),
+        Option("customResponseHeaders", "section", "Fields of the response; an empty value removes one."),
+        *CORS_OPTIONS,
+        *HOST_OPTIONS,
+        *BROWSER_OPTIONS,
+    )
+
     @classmethod
     def from_settings(cls, name: str, settings: Mapping[str, Any]) -> Headers:
         """Takes :data:`CUSTOM` (sections of names and values) and the options of the other two modules."""
-        reader = SettingsReader(name, settings, (*CUSTOM, *CORS, *SECURITY))
+        reader = SettingsReader(name, settings, cls.OPTIONS)
         request = _fields(reader, CUSTOM[0])
         hosts = [value for name, value in request if name.lower() == b"host" and value]
         return cls(

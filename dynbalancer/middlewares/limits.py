@@ -141,11 +141,11 @@ class InFlightReq(Middleware):
     note: str
 
     OPTIONS: ClassVar[tuple[Option, ...]] = (
-        Option("amount", "number", "How many at once.", required=True),
+        Option("amount", "number", "How many at once; 0: none.", required=True),
         source_option("the host asked for"),
     )
     OPTIONS_V1: ClassVar[tuple[Option, ...]] = (
-        Option("amount", "number", "How many at once.", required=True),
+        Option("amount", "number", "How many at once; 0: none.", required=True),
         Option(
             "extractorFunc", "text", "`client.ip`, `request.host`, `request.header.NAME`.", "request.host"
         ),

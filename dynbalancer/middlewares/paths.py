@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from dynbalancer.core.exchange import Exchange, Response
@@ -17,7 +17,7 @@ from dynbalancer.core.rules.regex import capturing
 from dynbalancer.core.rules.replacement import Replacement
 from dynbalancer.core.targets import normal_path
 from dynbalancer.errors import RequestError
-from dynbalancer.middlewares.base import FieldEdits, Middleware, SettingsReader, plain
+from dynbalancer.middlewares.base import FieldEdits, Middleware, Option, SettingsReader, plain
 
 FORWARDED_PREFIX = b"X-Forwarded-Prefix"
 REPLACED_PATH = b"X-Replaced-Path"
@@ -37,10 +37,19 @@ class AddPrefix(Middleware):
 
     prefix: bytes
 
+    OPTIONS: ClassVar[tuple[Option, ...]] = (
+        Option(
+            "prefix",
+            "text",
+            "What is put in front, with or without a slash at its begin.",
+            required=True,
+        ),
+    )
+
     @classmethod
     def from_settings(cls, name: str, settings: Mapping[str, Any]) -> AddPrefix:
         """Takes ``prefix``; a slash in front of it is added where it is missing."""
-        reader = SettingsReader(name, settings, ("prefix",))
+        reader = SettingsReader(name, settings, cls.OPTIONS)
         prefix = reader.text("prefix")
         return cls(_path(reader, "prefix", prefix if prefix.startswith("/") else f"/{prefix}").rstrip(b"/"))
 
@@ -58,10 +67,20 @@ class StripPrefix(Middleware):
     prefixes: tuple[bytes, ...]
     notices: tuple[str, ...] = ()
 
+    OPTIONS: ClassVar[tuple[Option, ...]] = (
+        Option("prefixes", "list", "Tried in this order; the first that fits is taken off.", required=True),
+        Option(
+            "forceSlash",
+            "switch",
+            "Taken, and without effect: a path always begins with a slash here.",
+            False,
+        ),
+    )
+
     @classmethod
     def from_settings(cls, name: str, settings: Mapping[str, Any]) -> StripPrefix:
         """Takes ``prefixes``; and ``forceSlash``, without effect, since a path always has its slash here."""
-        reader = SettingsReader(name, settings, ("prefixes", "forceSlash"))
+        reader = SettingsReader(name, settings, cls.OPTIONS)
         reader.switch("forceSlash")
         words = reader.words("prefixes")
         # As in Traefik, a prefix without its slash never fits: no path begins that way.
@@ -87,10 +106,19 @@ class StripPrefixRegex(Middleware):
 
     searches: tuple[Callable[[bytes], Any], ...]
 
+    OPTIONS: ClassVar[tuple[Option, ...]] = (
+        Option(
+            "regex",
+            "list",
+            "Patterns, tried in this order; what the first finds is taken off.",
+            required=True,
+        ),
+    )
+
     @classmethod
     def from_settings(cls, name: str, settings: Mapping[str, Any]) -> StripPrefixRegex:
         """Takes ``regex``, a list of patterns."""
-        reader = SettingsReader(name, settings, ("regex",))
+        reader = SettingsReader(name, settings, cls.OPTIONS)
         words = reader.words("regex")
         return cls(
             tuple(reader.made("regex", partial(capturing, word, groups=False)).search for word in words)
@@ -140,10 +168,14 @@ class ReplacePath(Middleware):
 
     path: bytes
 
+    OPTIONS: ClassVar[tuple[Option, ...]] = (
+        Option("path", "text", "The path the server sees; begins with a slash.", required=True),
+    )
+
     @classmethod
     def from_settings(cls, name: str, settings: Mapping[str, Any]) -> ReplacePath:
         """Takes ``path``, which must begin with a slash."""
-        reader = SettingsReader(name, settings, ("path",))
+        reader = SettingsReader(name, settings, cls.OPTIONS)
         return cls(_path(reader, "path", reader.text("path")))
 
     def on_request(self, exchange: Exchange) -> None:
@@ -162,11 +194,21 @@ class ReplacePathRegex(Middleware):
     replacement: Replacement | None
     notices: tuple[str, ...] = ()
 
+    OPTIONS: ClassVar[tuple[Option, ...]] = (
+        Option("regex", "text", "The pattern, in Go's dialect, at most 1024 bytes.", required=True),
+        Option(
+            "replacement",
+            "text",
+            "In the place of each match; `$1`, `${1}`, `${name}` are groups.",
+            "",
+        ),
+    )
+
     @classmethod
     def from_settings(cls, name: str, settings: Mapping[str, Any]) -> ReplacePathRegex:
         """Takes ``regex`` and ``replacement``, in which ``$1`` or ``${name}`` stands for a group."""
-        reader = SettingsReader(name, settings, ("regex", "replacement"))
-        pattern, written = reader.text("regex"), reader.text("replacement", "")
+        reader = SettingsReader(name, settings, cls.OPTIONS)
+        pattern, written = reader.text("regex"), reader.text("replacement")
         if not written.isprintable():
             raise reader.refuse("option replacement: control characters have no place in a path")
         # As in Traefik: a path is made of it, which has no query.

@@ -42,10 +42,21 @@ class RedirectScheme(Middleware):
     port: int | None = None
     permanent: bool = False
 
+    OPTIONS: ClassVar[tuple[Option, ...]] = (
+        Option("scheme", "text", "Where to: `http` or `https`.", required=True),
+        Option(
+            "port",
+            "text",
+            "Port of the new URL; none: that of the scheme, which is not written.",
+            "",
+        ),
+        Option("permanent", "switch", "Whether clients may remember it.", False),
+    )
+
     @classmethod
     def from_settings(cls, name: str, settings: Mapping[str, Any]) -> RedirectScheme:
         """Takes ``scheme`` (http or https), ``port`` and ``permanent``."""
-        reader = SettingsReader(name, settings, ("scheme", "port", "permanent"))
+        reader = SettingsReader(name, settings, cls.OPTIONS)
         scheme = reader.text("scheme").lower()
         if scheme not in ("http", "https"):
             hint = did_you_mean(scheme.rstrip(":/"), ("https", "http"))
@@ -177,10 +188,21 @@ class RedirectRegex(Middleware):
     permanent: bool = False
     notices: tuple[str, ...] = ()
 
+    OPTIONS: ClassVar[tuple[Option, ...]] = (
+        Option("regex", "text", "The pattern, in Go's dialect, at most 1024 bytes.", required=True),
+        Option(
+            "replacement",
+            "text",
+            "In the place of each match; `$1`, `${1}`, `${name}` are groups.",
+            required=True,
+        ),
+        Option("permanent", "switch", "Whether clients may remember it.", False),
+    )
+
     @classmethod
     def from_settings(cls, name: str, settings: Mapping[str, Any]) -> RedirectRegex:
         """Takes ``regex``, ``replacement`` (``$1`` or ``${name}`` stands for a group) and ``permanent``."""
-        reader = SettingsReader(name, settings, ("regex", "replacement", "permanent"))
+        reader = SettingsReader(name, settings, cls.OPTIONS)
         pattern, written = reader.text("regex"), reader.text("replacement")
         if not written.isprintable():
             raise reader.refuse("option replacement: control characters have no place in a URL")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dynbalancer.core.exchange import Exchange, Response, ResponseHead
 from dynbalancer.core.targets import normal_host
 from dynbalancer.errors import RequestError
-from dynbalancer.middlewares.base import FieldEdits, SettingsReader, field_name, field_value, plain
+from dynbalancer.middlewares.base import FieldEdits, Option, SettingsReader, field_name, field_value, plain
 
 #: Options that give one field each its value.
 _TEXTS = {
@@ -23,23 +23,46 @@ _SWITCHES = (
     ("contentTypeNosniff", b"X-Content-Type-Options", b"nosniff", ""),
     ("browserXssFilter", b"X-XSS-Protection", b"1; mode=block", "customBrowserXSSValue"),
 )
-SECURITY = (
-    *_TEXTS,
-    *(option for switch, _, _, other in _SWITCHES for option in (switch, other) if option),
-    "allowedHosts",
-    "hostsProxyHeaders",
-    "sslProxyHeaders",
-    "sslRedirect",
-    "sslTemporaryRedirect",
-    "sslHost",
-    "sslForceHost",
-    "stsSeconds",
-    "stsIncludeSubdomains",
-    "stsPreload",
-    "forceSTSHeader",
-    "publicKey",
-    "isDevelopment",
+#: Hosts and TLS.
+HOST_OPTIONS = (
+    Option("allowedHosts", "list", "Hosts that are answered, others get 500 `Bad Host`; none: all.", ()),
+    Option(
+        "hostsProxyHeaders",
+        "list",
+        "Fields that may say the host; the first that isn't empty counts.",
+        (),
+    ),
+    Option("sslProxyHeaders", "section", "Fields and values that say that the client came over TLS."),
+    Option("stsSeconds", "number", "`Strict-Transport-Security` with this `max-age`, over TLS.", 0),
+    Option("stsIncludeSubdomains", "switch", "With `includeSubDomains`.", False),
+    Option("stsPreload", "switch", "With `preload`.", False),
+    Option("forceSTSHeader", "switch", "Also without TLS.", False),
+    Option(
+        "isDevelopment",
+        "switch",
+        "No check of hosts, no redirects, no HSTS, no `Public-Key-Pins`.",
+        False,
+    ),
+    Option("sslRedirect", "switch", "Redirect requests without TLS (old: write redirectScheme).", False),
+    Option("sslHost", "text", "Where such a redirect leads; none: to the host that was asked for.", ""),
+    Option("sslTemporaryRedirect", "switch", "307 instead of 301.", False),
+    Option("sslForceHost", "switch", "Redirect requests to other hosts than `sslHost` too.", False),
 )
+#: What browsers are told.
+BROWSER_OPTIONS = (
+    Option("frameDeny", "switch", "`X-Frame-Options: DENY`.", False),
+    Option("customFrameOptionsValue", "text", "Another value for it.", ""),
+    Option("contentTypeNosniff", "switch", "`X-Content-Type-Options: nosniff`.", False),
+    Option("browserXssFilter", "switch", "`X-XSS-Protection: 1; mode=block`.", False),
+    Option("customBrowserXSSValue", "text", "Another value for it.", ""),
+    Option("contentSecurityPolicy", "text", "`Content-Security-Policy`.", ""),
+    Option("contentSecurityPolicyReportOnly", "text", "`Content-Security-Policy-Report-Only`.", ""),
+    Option("referrerPolicy", "text", "`Referrer-Policy`.", ""),
+    Option("permissionsPolicy", "text", "`Permissions-Policy`.", ""),
+    Option("featurePolicy", "text", "`Feature-Policy` (old).", ""),
+    Option("publicKey", "text", "`Public-Key-Pins`, over TLS (old).", ""),
+)
+SECURITY = tuple(option.name for option in (*HOST_OPTIONS, *BROWSER_OPTIONS))
 
 #: Host in lower case, and port where one was named.
 Authority = tuple[bytes, int | None]

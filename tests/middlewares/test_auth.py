@@ -12,7 +12,14 @@ import pytest
 
 from dynbalancer.core.exchange import Exchange, Response
 from dynbalancer.errors import ConfigurationError
-from dynbalancer.middlewares.auth import MOST_WAITING, MOST_WRONG, Admission, BasicAuth, unauthorized
+from dynbalancer.middlewares.auth import (
+    ADMISSION,
+    MOST_WAITING,
+    MOST_WRONG,
+    Admission,
+    BasicAuth,
+    unauthorized,
+)
 from dynbalancer.middlewares.base import SettingsReader
 from dynbalancer.testing import MiddlewareContract, exchange
 
@@ -307,7 +314,7 @@ def test_bad_entries_are_named_and_not_shown(users: list[str], why: str) -> None
 
 def test_admission_without_options_leaves_the_request_as_it_is() -> None:
     a = exchange(headers={b"Authorization": b"x"})
-    Admission.read(SettingsReader("a@file", {}, ())).admit(a, b"ann")
+    Admission.read(SettingsReader("a@file", {}, ADMISSION)).admit(a, b"ann")
     assert (list(a.head.headers), a.user) == ([(b"Authorization", b"x")], b"ann")
 
 

@@ -9,14 +9,14 @@ import pytest
 from dynbalancer.core.exchange import Headers, ResponseHead
 from dynbalancer.errors import ConfigurationError
 from dynbalancer.middlewares.base import SettingsReader
-from dynbalancer.middlewares.cors import CORS, Cors, notices
+from dynbalancer.middlewares.cors import CORS_OPTIONS, Cors, notices
 from dynbalancer.testing import exchange
 
 ORIGIN = b"https://b.example"
 
 
 def reader(settings: dict[str, Any]) -> SettingsReader:
-    return SettingsReader("h@file", settings, CORS)
+    return SettingsReader("h@file", settings, CORS_OPTIONS)
 
 
 def cors(**settings: Any) -> Cors:
