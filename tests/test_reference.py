@@ -28,6 +28,7 @@ ENTRY_POINTS = (
     EntryPoint("websecure", 443, tls=True),
     EntryPoint("postgres", 5432),
     EntryPoint("smtp", 25),
+    EntryPoint("dns", 53, udp=True),
 )
 
 #: What pages say of their examples themselves.

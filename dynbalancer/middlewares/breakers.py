@@ -50,7 +50,9 @@ class CircuitBreaker(Middleware):
         Option("checkPeriod", "duration", "How often the expression is looked at.", 0.1),
         Option("fallbackDuration", "duration", "How long it stays open.", 10.0),
         Option("recoveryDuration", "duration", "How long it lets only a part through after that.", 10.0),
-        Option("responseCode", "number", "The answer while it is open; its body is the name of the code.", 503),
+        Option(
+            "responseCode", "number", "The answer while it is open; its body is the name of the code.", 503
+        ),
     )
 
     @classmethod

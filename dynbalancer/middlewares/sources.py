@@ -22,7 +22,9 @@ IP_STRATEGY_OPTIONS = (
     Option(
         "depth", "number", "The entry of `X-Forwarded-For` that counts, from the right; 1 is the last.", 0
     ),
-    Option("excludedIPs", "list", "The last entry that is in none of these ranges counts; `depth` goes before."),
+    Option(
+        "excludedIPs", "list", "The last entry that is in none of these ranges counts; `depth` goes before."
+    ),
     Option("ipv6Subnet", "number", "So many bits of an IPv6 address count; not with `excludedIPs`."),
 )
 
