@@ -32,6 +32,7 @@ from dynbalancer.start.compiling import compiler
 from dynbalancer.start.options import Options
 from dynbalancer.start.signals import Signals
 from dynbalancer.start.sockets import open_datagrams
+from dynbalancer.start.userfiles import reading, with_users
 
 if TYPE_CHECKING:
     import socket
@@ -100,7 +101,11 @@ def assemble(
             secret=token_hex(32),
         )
         compile_table = compiler(settings.entry_points, reactor.seconds)
-        router = RouterService(compile_table, reactor, throttle=settings.throttle, own=settings.routing)
+        # twistd may change to another directory later.
+        users = partial(with_users, read_text=reading(os.getcwd()))
+        router = RouterService(
+            compile_table, reactor, throttle=settings.throttle, own=settings.routing, complete=users
+        )
         providers = [_provider(name, settings, router, reactor) for name in settings.providers]
         if settings.certificates:
             sink = router.sink_for(GivenCertificates.name)

@@ -78,8 +78,13 @@ class RouterService(Service):
         throttle: float = 0.1,
         wall_time: Callable[[], float] = time.time,
         own: Configuration | None = None,
+        complete: Callable[[Configuration], Configuration] = lambda configuration: configuration,
     ) -> None:
-        """``own`` is there from the beginning, as what provider ``internal`` said."""
+        """``own`` is there from the beginning, as what provider ``internal`` said.
+
+        ``complete`` gets what a provider says, and adds what only we can read.
+        """
+        self._complete = complete
         self._compile = compile_table
         self._clock = clock
         self._throttle = throttle
@@ -101,7 +106,7 @@ class RouterService(Service):
         self.history: deque[Change] = deque(maxlen=HISTORY)
         if own is not None and own.routing != Configuration().routing:
             now = wall_time()
-            self._statuses[PROVIDER] = ProviderStatus(PROVIDER, "fresh", now, now, "", own)
+            self._statuses[PROVIDER] = ProviderStatus(PROVIDER, "fresh", now, now, "", complete(own))
         self.configuration = self._merged()
         self.table = compile_table(self.configuration, 0, None)
         self.problems: tuple[Problem, ...] = tuple(self.table.problems)
@@ -145,6 +150,7 @@ class RouterService(Service):
         """Provider ``name`` says its whole configuration."""
         if self._stopped:
             return
+        configuration = self._complete(configuration)
         before, now = self._statuses[name], self._wall_time()
         since = before.since if before.state == "fresh" else now
         if before.state == "stale":

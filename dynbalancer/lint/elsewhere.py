@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from dynbalancer.core.model import Configuration, Middleware, Service
 from dynbalancer.errors import Problem
+from dynbalancer.start.userfiles import users_file
 
 #: A middleware that does nothing may stand for one that isn't known.
 _NEUTRAL, _SETTINGS = "contentType", {"autoDetect": False}
@@ -29,7 +30,24 @@ def with_stand_ins(found: Configuration) -> tuple[Configuration, tuple[Problem, 
             middlewares[name] = Middleware(name, _NEUTRAL, _SETTINGS)
         why = f"{kind} {name} is in none of the files checked, and taken to be there"
         notes.append(Problem(where, why, "check the file that defines it together with this one", "info"))
+    for name, middleware in found.middlewares.items():
+        if path := users_file(middleware):
+            middlewares[name] = _without_file(middleware)
+            why = f"usersFile {path} is not looked at: it is read where the balancer runs"
+            notes.append(Problem(_where(middleware), why, severity="info"))
     return replace(found, services=services, middlewares=middlewares), tuple(dict.fromkeys(notes))
+
+
+def _without_file(middleware: Middleware) -> Middleware:
+    """The same without its file; where nothing else says who may come in, something that stands for it."""
+    settings = {key: value for key, value in middleware.settings.items() if key.lower() != "usersfile"}
+    if any(key.lower() == "users" and value for key, value in settings.items()):
+        return replace(middleware, settings=settings)
+    return replace(middleware, type=_NEUTRAL, settings=_SETTINGS)
+
+
+def _where(middleware: Middleware) -> str:
+    return f"middleware {middleware.name}" + (f" of {middleware.origin}" if middleware.origin else "")
 
 
 def _references(found: Configuration) -> Iterator[tuple[str, str, str]]:
@@ -41,9 +59,7 @@ def _references(found: Configuration) -> Iterator[tuple[str, str, str]]:
             yield "middleware", name, where
     for middleware in found.middlewares.values():
         if middleware.type.lower() == "chain":
-            where = f"middleware {middleware.name}" + (
-                f" of {middleware.origin}" if middleware.origin else ""
-            )
+            where = _where(middleware)
             members = middleware.settings.get("middlewares", ())
             for name in members.split(",") if isinstance(members, str) else members:
                 yield "middleware", str(name).strip(), where

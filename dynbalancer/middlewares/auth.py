@@ -73,8 +73,8 @@ class Admission:
 def users_of(reader: SettingsReader, parts: int) -> Iterator[tuple[int, list[str]]]:
     """Number and parts of each entry of ``users``, as many parts as it must have. Their text is in no message."""
     if reader.is_on("usersFile"):
-        hint = "write the lines of that file into users"
-        raise reader.wrong("usersFile", "is understood, but not supported in this version", hint)
+        # Whoever could read it has put its lines among the users.
+        raise reader.wrong("usersFile", "can't be read", "write the lines of that file into users")
     for number, entry in enumerate(reader.words("users"), 1):
         found = entry.split(":")
         if len(found) != parts or not found[0]:

@@ -173,10 +173,12 @@ class _Reader:
         """Traefik 1's ``Auth.…``, of which one counts: basic, digest, forward."""
         header = self._get("auth.headerfield")
         for kind in ("basic", "digest"):
-            given = self._given(f"auth.{kind}.users")
+            given = self._given(f"auth.{kind}.users", f"auth.{kind}.usersfile")
             if given:
+                file = self._get(f"auth.{kind}.usersfile")
                 settings = {
-                    "users": self._get(given),
+                    "users": self._get(f"auth.{kind}.users", ()),
+                    **({"usersFile": file} if file else {}),
                     "removeHeader": self._get(f"auth.{kind}.removeheader", False),
                     "headerField": header,
                 }

@@ -76,6 +76,15 @@ class OwnTests(RouterCase):
         router.sink_for("docker").publish(web("192.0.2.1"))
         self.assertEqual(list(router.table.configuration.routers), ["web@internal", "web@docker"])
 
+    def test_what_providers_say_is_completed_before_anything_else(self) -> None:
+        def complete(configuration: Configuration) -> Configuration:
+            return replace(configuration, services=web("192.0.2.7").services)
+
+        router = RouterService(self.compile, self.clock, own=web(), complete=complete)
+        router.sink_for("docker").publish(web("192.0.2.1"))
+        urls = [s.url for service in router.configuration.services.values() for s in service.servers]
+        self.assertEqual(urls, ["http://192.0.2.7:80"] * 2)
+
     def test_nothing_of_ours_is_no_provider(self) -> None:
         router = RouterService(self.compile, self.clock, own=Configuration())
         self.assertEqual(router.providers, ())

@@ -34,3 +34,17 @@ def test_members_of_chains() -> None:
     found, notes = with_stand_ins(Configuration(middlewares={"c@docker": chain}))
     assert set(found.middlewares) == {"c@docker", "a@file"}
     assert [note.where for note in notes] == ["middleware c@docker of container c"]
+
+
+def test_files_of_users_are_where_the_balancer_runs() -> None:
+    given = {
+        "alone@docker": Middleware("alone@docker", "basicAuth", {"usersFile": "/users"}, "container c"),
+        "both@docker": Middleware("both@docker", "basicAuth", {"usersFile": "/users", "users": "a:b"}),
+    }
+    found, notes = with_stand_ins(Configuration(middlewares=given))
+    assert found.middlewares["alone@docker"].type == "contentType"
+    assert found.middlewares["both@docker"].settings == {"users": "a:b"}
+    assert [(note.where, note.severity) for note in notes] == [
+        ("middleware alone@docker of container c", "info"),
+        ("middleware both@docker", "info"),
+    ]

@@ -194,6 +194,13 @@ def test_settings_of_traefik_1_in_its_order() -> None:
             ),
         ),
         (
+            ["Auth.Basic.UsersFile:/users"],
+            (
+                "basicAuth",
+                {"users": (), "usersFile": "/users", "removeHeader": False, "headerField": ""},
+            ),
+        ),
+        (
             ["WhiteListSourceRange:10.0.0.0/8", "WhiteList.UseXForwardedFor:true"],
             ("ipWhiteList", {"sourceRange": ("10.0.0.0/8",), "useXForwardedFor": False}),
         ),

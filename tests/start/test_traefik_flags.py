@@ -19,7 +19,7 @@ from dynbalancer.start.traefik_flags import instead_of, tolerated
         ("entrypoints.web.transport.lifecycle.gracetimeout", "warning"),
         ("entrypoints.web.http.sanitizepath", "warning"),
         ("entrypoints.web.http.tls.options", ""),
-        ("entrypoints.web.auth.basic.usersfile", ""),
+        ("entrypoints.web.auth.basic.other", ""),
         ("entrypoints.web.proxyprotocol.other", ""),
         ("acme.email", ""),
         ("nonsense", ""),
