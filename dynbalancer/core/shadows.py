@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
+from typing import TypeGuard
 
 from dynbalancer.core.routes import Route, problem_of
 from dynbalancer.core.rules.matchers import path_bytes
@@ -31,9 +32,14 @@ def unreachable(routes: Sequence[Route], only_tls: frozenset[str]) -> tuple[Prob
 
     Routers with the very same rule are left to :func:`~dynbalancer.core.routes.shadowed`.
     """
-    if not 1 < len(routes) <= MOST_ROUTES:
+    if len(routes) > MOST_ROUTES:
         return ()
-    return tuple(_found(routes, only_tls))
+    impossible = [
+        _never(route, apart)
+        for route in routes
+        if (apart := _apart(_Rule.of(route).node, route.router.dialect))
+    ]
+    return (*impossible, *_found(routes, only_tls))
 
 
 def _found(routes: Sequence[Route], only_tls: frozenset[str]) -> Iterator[Problem]:
@@ -60,6 +66,30 @@ def _winner(route: Route, candidates: Sequence[Route], only_tls: frozenset[str])
             if not left:
                 return candidate
     return None
+
+
+def _apart(node: Node, dialect: str) -> str:
+    """What no request can be at once, where a rule asks for it: two hosts, or two methods."""
+    parts = node.children if isinstance(node, And) else ()
+    for what, sets in (
+        ("host", [set(h.exact) for part in parts if (h := part.hosts()) is not None and not h.suffixes]),
+        ("method", [{a.upper() for a in part.arguments} for part in parts if _is_method(part)]),
+    ):
+        if len(sets) > 1 and not set.intersection(*sets):  # type: ignore[arg-type]
+            return what
+    return ""
+
+
+def _is_method(node: Node) -> TypeGuard[Match]:
+    return isinstance(node, Match) and node.matcher == "Method"
+
+
+def _never(route: Route, what: str) -> Problem:
+    why = f"never gets a request: its rule {route.router.rule} asks for one {what} and another at once"
+    either = (
+        "put them into one, with a comma between" if route.router.dialect == "v1" else "write || between them"
+    )
+    return problem_of("router", route.router, why, either, "warning")
 
 
 class _Earlier:

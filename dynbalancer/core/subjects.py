@@ -16,6 +16,8 @@ _WHERE = re.compile(
 
 _NAMED = re.compile(r"(?P<kind>router|service|middleware) (?P<name>[^\s,:]+) of ").match
 
+_LEFT_OUT = re.compile(r"router (\S+) (?:names no service|has no rule)").match
+
 #: Words of a reason, and the field of a router that it is about.
 _FIELDS = (
     ("middleware", ("middlewares",)),
@@ -60,6 +62,9 @@ def label_of(problem: Problem, labels: Collection[str]) -> str:
         return subject.label if subject.label in labels else _folded(subject.label, labels)
     if subject.kind == "router":
         return _of_router(subject.plain_name, problem.why, labels)
+    left_out = _LEFT_OUT(problem.why)
+    if left_out is not None and not subject.kind:
+        return _of_router(left_out[1], "", labels)
     if subject.kind not in ("middleware", "service"):
         return ""
     prefix = f"traefik.http.{subject.kind}s.{subject.plain_name}."

@@ -177,6 +177,9 @@ def _in_flight(middleware: Middleware, notes: list[Note]) -> list[Middleware]:
 
 
 def _trailing_slash(middleware: Middleware, notes: list[Note]) -> list[Middleware]:
+    if middleware.settings.get("keep"):
+        # 404, as v3 does it anyway.
+        return []
     paths = ", ".join(map(str, middleware.settings.get("paths", ())))
     why = f"v1 redirects from and to a slash at the end of {paths}; v3 answers such requests with 404"
     notes.append(Note("middleware", middleware.name, why))

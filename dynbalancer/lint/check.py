@@ -263,6 +263,11 @@ def _verdicts(
     labelled: Configuration, problems: Sequence[Problem], composed: compose.Composed
 ) -> list[tuple[str, LabelVerdict]]:
     said = by_container(problems)
+    refusals = {
+        (finding.service, finding.label): finding.problem
+        for finding in composed.findings
+        if finding.problem.severity == "error"
+    }
     found = []
     for item in labelled.items:
         service = composed.services.get(item.name)
@@ -270,8 +275,9 @@ def _verdicts(
             continue
         for key, verdict in verdicts(item, said.get(item.name, ())).items():
             written = composed.labels[service][key]
-            if (service, key) in composed.lost:
-                verdict = Verdict("wrong", compose.EATEN)
+            refused = refusals.get((service, key))
+            if refused is not None:
+                verdict = Verdict("wrong", refused.why, refused.hint)
             found.append((written.path, LabelVerdict(service, key, written.line, verdict)))
     return found
 

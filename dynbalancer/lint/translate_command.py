@@ -34,6 +34,8 @@ TARGETS = ("v3-labels", "file", "v1-labels")
 _NOWHERE = "192.0.2.1"
 _LINE = re.compile(r"""^\s*(?:-\s+|--?l(?:abel)?[ =]\s*)?(?P<quote>['"]?)(?P<label>.*?)(?P=quote),?\s*\\?$""")
 
+_NOTHING = "# there are no labels of ours"
+
 Inspect = Callable[[str], Container]
 
 
@@ -136,8 +138,8 @@ def _listed(text: str) -> dict[str, str] | None:
 # Writing
 
 
-def _as_compose(sheets: Iterable[translating.Sheet]) -> str:
-    lines = ["services:"]
+def _as_compose(sheets: Sequence[translating.Sheet]) -> str:
+    lines = ["services:"] if sheets else [_NOTHING]
     for sheet in sheets:
         if not sheet.labels and not sheet.comments:
             continue
@@ -152,8 +154,8 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _as_lines(sheets: Iterable[translating.Sheet]) -> str:
-    lines = []
+def _as_lines(sheets: Sequence[translating.Sheet]) -> str:
+    lines = [] if sheets else [_NOTHING]
     for sheet in sheets:
         lines += [f"# {comment}" for comment in sheet.comments]
         lines += [f"{key}={value}" for key, value in sheet.labels.items()]

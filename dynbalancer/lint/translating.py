@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -60,7 +60,7 @@ def _without_guess(router: Router) -> Router:
 
 def sheets(containers: Sequence[Container], to: str, defaults: Defaults | None = None) -> list[Sheet]:
     """For each container its labels in the manner of ``v3`` or ``v1``."""
-    containers = [one for one in containers if _has_ours(one)]
+    containers = _with_ours(containers, defaults)
     whole = whole_of(containers, defaults)
     items = {item.id: item for item in whole.found.items}
     return [_sheet(container, items[container.id], whole, to) for container in containers]
@@ -70,21 +70,24 @@ def document(
     containers: Sequence[Container], defaults: Defaults | None = None
 ) -> tuple[dict[str, Any], list[str]]:
     """All routers, services and middlewares as a file of routes, and comments."""
-    whole = whole_of([one for one in containers if _has_ours(one)], defaults)
-    comments = [f"{one.name}: it has no labels of ours" for one in containers if not _has_ours(one)]
+    ours = _with_ours(containers, defaults)
+    whole = whole_of(ours, defaults)
+    comments = [f"{one.name}: it has no labels of ours" for one in containers if one not in ours]
     comments += [_comment(note) for note in whole.translated.notes]
     said = by_container(whole.problems)
     for item in whole.found.items:
         judged = verdicts(item, said.get(item.name, ()))
-        comments += [f"{item.name}: {line}" for line in _left_out(item, judged, judged)]
+        comments += [f"{item.name}: {line}" for line in _left_out(item, judged, ())]
         comments += [f"{item.name}: {line}" for line in _whole_problems(said.get(item.name, ()))]
     found = whole.translated.configuration
     middlewares = {name: typed(middleware) for name, middleware in found.middlewares.items()}
     return to_document(replace(found, middlewares=middlewares)), list(dict.fromkeys(comments))
 
 
-def _has_ours(container: Container) -> bool:
-    return any(key.lower().startswith("traefik.") for key in container.labels)
+def _with_ours(containers: Sequence[Container], defaults: Defaults | None) -> list[Container]:
+    """Those that have labels of ours, misspelt ones too."""
+    items = {item.id: item for item in configuration_of(containers, defaults or Defaults()).items}
+    return [one for one in containers if items[one.id].labels]
 
 
 def _sheet(container: Container, item: Item, whole: Whole, to: str) -> Sheet:
@@ -97,9 +100,9 @@ def _sheet(container: Container, item: Item, whole: Whole, to: str) -> Sheet:
     }
     problems = by_container(whole.problems).get(item.name, [])
     judged = verdicts(item, problems)
-    sheet.labels = dict(stays)
-    sheet.labels |= _translated(container, item, whole, to, sheet.comments)
-    sheet.comments += _left_out(item, judged, [key for key in judged if key not in stays])
+    sheet.labels = _translated(container, item, whole, to, sheet.comments)
+    sheet.labels = stays | sheet.labels | stays
+    sheet.comments += _left_out(item, judged, stays)
     sheet.comments += _whole_problems(problems)
     if to == "v1":
         sheet.comments += [
@@ -120,20 +123,23 @@ def _translated(
 ) -> dict[str, str]:
     found, translated = whole.found, whole.translated
     dialects = ("v1",) if to == "v3" else ("v2", "v3")
+    # A port of v1 counts for a service of v3 too.
+    services = to == "v3" and any(_is_v1(key) for key in container.labels)
     wanted = [
         translated.names.get(name, name)
         for name in item.gave
-        if any(
-            name in family and family[name].dialect in dialects for family in (found.routers, found.services)
-        )
+        if (name in found.routers and found.routers[name].dialect in dialects)
+        or (name in found.services and services)
     ]
     if not wanted:
+        if to == "v1" and any(key.lower().startswith(_LATER[0]) for key in container.labels):
+            comments.append("it has no router of version 2 or 3, and v1 has no labels for anything else")
         return {}
+    comments += [_comment(note) for note in translated.notes if _concerns(note, wanted)]
     if to == "v1":
         labels, notes = v1_labels_of(container.id, wanted, translated.configuration)
         comments += [_comment(note) for note in notes]
         return labels
-    comments += [_comment(note) for note in translated.notes if _concerns(note, wanted)]
     try:
         return labels_of(container.id, wanted, translated.configuration)
     except UnwritableError as error:
@@ -149,15 +155,17 @@ def _comment(note: Note) -> str:
     return f"{note.kind} {note.name}: {note.why}".replace(" : ", ": ")
 
 
-def _left_out(item: Item, judged: Mapping[str, Verdict], keys: Iterable[str]) -> list[str]:
+def _left_out(item: Item, judged: Mapping[str, Verdict], stays: Collection[str]) -> list[str]:
     """A line for each label that does nothing, and so is not translated."""
-    if item.verdict == "ignored":
-        return [f"not routed, so that nothing is translated: {item.why}"]
-    return [
-        f"{key}: {judged[key].why}; left out" + (f"; {judged[key].hint}" if judged[key].hint else "")
-        for key in keys
-        if judged[key].verdict != "understood"
-    ]
+    ignored = item.verdict == "ignored"
+    lines = [f"not routed, so that nothing is translated: {item.why}"] if ignored else []
+    for key, verdict in judged.items():
+        if verdict.verdict in ("unknown", "wrong") or (
+            verdict.verdict == "ignored" and key not in stays and not ignored
+        ):
+            left = "" if key in stays else "; left out"
+            lines.append(f"{key}: {verdict.why}{left}" + (f"; {verdict.hint}" if verdict.hint else ""))
+    return lines
 
 
 def _whole_problems(problems: Iterable[Problem]) -> list[str]:

@@ -96,6 +96,33 @@ def test_rules_of_different_versions(wide: str, dialect: str, narrow: str, other
     assert bool(said(wide, narrow, dialect, other)) is covers
 
 
+@pytest.mark.parametrize(
+    "rule, dialect, hint",
+    [
+        ("Host:a.example;Host:b.example", "v1", "with a comma between"),
+        ("Host(`a.example`) && Host(`b.example`)", "v3", "write || between them"),
+        ("Method(`GET`) && Path(`/x`) && Method(`POST`)", "v3", "write || between them"),
+    ],
+)
+def test_a_rule_that_asks_for_two_things_at_once(rule: str, dialect: str, hint: str) -> None:
+    (problem,) = table(Router("a", rule, "s", dialect=dialect)).unreachable
+    assert "asks for one" in problem.why
+    assert hint in problem.hint
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "Host(`a.example`) && (Host(`b.example`) || Host(`a.example`))",
+        "Host(`*.example`) && Host(`a.example`)",
+        "Host(`a.example`) && HostRegexp(`b`)",
+        "Method(`get`) && Method(`GET`)",
+    ],
+)
+def test_a_rule_that_something_may_match(rule: str) -> None:
+    assert table(Router("a", rule, "s")).unreachable == ()
+
+
 def test_the_same_rule_is_said_elsewhere() -> None:
     found = table(Router("a", "Host(`a.example`)", "s"), Router("b", "Host(`a.example`)", "s"))
     assert found.unreachable == ()

@@ -70,6 +70,7 @@ def test_other_places(where: str, expected: Subject) -> None:
         ("router web@docker of container w", 'middleware "a" does not exist', LABELS, LABELS[2]),
         ("router web@docker of container w", "never gets a request", LABELS, RULE),
         ("router other@docker of container w", "rule x: wrong", LABELS, ""),
+        ("container w", "router web names no service, and the container declares several", LABELS, RULE),
         ("middleware auth@docker of container w", "option users: wrong", LABELS, LABELS[3]),
         ("middleware auth@docker of container w", "wrong", LABELS, LABELS[4]),
         ("router Host-a-0@docker of container w", "rule x: wrong", V1_LABELS, V1_LABELS[1]),

@@ -156,3 +156,13 @@ def test_redirects_of_a_slash_at_the_end_are_noted_and_left_out() -> None:
     assert found.configuration.middlewares == {}
     assert [router.middlewares for router in found.configuration.routers.values()] == [()]
     assert ["answers such requests with 404" in note.why for note in found.notes] == [True]
+
+
+def test_what_is_the_way_of_v3_anyway_is_left_out_without_a_word() -> None:
+    found = one(
+        Middleware(
+            "Host-a-0-redirectTrailingSlash", "redirectTrailingSlash", {"paths": ("/x",), "keep": True}
+        )
+    )
+    assert found.configuration.routers["web"].middlewares == ()
+    assert (found.configuration.middlewares, found.notes) == ({}, [])

@@ -150,6 +150,12 @@ def test_a_router_that_another_one_takes_everything_from() -> None:
     assert (finding.rule, finding.line, finding.label) == ("unreachable-router", 5, f"{V3}.rule")
 
 
+def test_a_label_for_which_compose_refuses_the_file_is_wrong() -> None:
+    text = "services: {web: {labels: ['traefik.frontend.redirect.replacement=/$1']}}"
+    (one,) = check(["shop/c.yml"], files(c_yml=text))
+    assert [label.verdict.verdict for label in one.labels] == ["wrong"]
+
+
 def test_the_same_rule_twice() -> None:
     (finding,) = labelled(f"{V3}.rule=Host(`a`)", b=["traefik.http.routers.b.rule=Host(`a`)"])
     assert (finding.rule, finding.line) == ("unreachable-router", 5)

@@ -121,3 +121,10 @@ def test_what_can_not_be_read(given: bytes) -> None:
 
 def test_a_file_that_is_not_there() -> None:
     assert told("no.yml") == Answer("no.yml: can't be read: No such file or directory", 2)
+
+
+def test_where_there_is_nothing_to_translate_that_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "compose.yml"
+    path.write_text("services: {web: {labels: [com.example=x]}}")
+    assert told(str(path)) == Answer("# there are no labels of ours", 0)
+    assert told(given=b"com.example=x") == Answer("# there are no labels of ours", 0)

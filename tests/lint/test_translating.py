@@ -102,3 +102,18 @@ def test_a_priority_that_depends_on_a_variable_is_left_out_and_said() -> None:
     sheet = one(V1 | {"traefik.frontend.rule": "Host:zvar0z"})
     assert "traefik.http.routers.web-1.priority" not in sheet.labels
     assert any("depends on a variable" in line for line in sheet.comments)
+
+
+def test_a_port_of_v1_beside_labels_of_v3_is_kept() -> None:
+    sheet = one(V3 | {"traefik.frontend.rule": "Host:b.example", "traefik.port": "8080"})
+    assert sheet.labels["traefik.http.services.web-1.loadbalancer.server.port"] == "8080"
+
+
+def test_a_rule_that_can_not_be_read_is_a_comment_either_way() -> None:
+    assert "left out" in one({"traefik.http.routers.r.rule": "Host('a')"}, "v1").comments[0]
+    assert "left out" in one({"traefik.frontend.rule": "Host(`a`)"}).comments[0]
+
+
+def test_misspelt_labels_are_comments_though_nothing_is_routed() -> None:
+    found = sheets([container({"treafik.port": "80", "traefik.frontend.ruel": "Host:a"})], "v3")
+    assert {line.partition(":")[0] for line in found[0].comments} >= {"treafik.port", "traefik.frontend.ruel"}

@@ -21,6 +21,8 @@ _HEADERS = {
     if key.startswith("frontend.headers.")
 }
 _BUFFERING = ("maxRequestBodyBytes", "memRequestBodyBytes", "maxResponseBodyBytes", "memResponseBodyBytes")
+#: Without these a router answers to the same requests.
+_COSMETIC = ("compress", "contentType", "retry", "grpcWeb")
 _FORWARD = ("address", "trustForwardHeader", "authResponseHeaders")
 _FORWARD_TLS = ("ca", "caOptional", "cert", "key", "insecureSkipVerify")
 
@@ -56,8 +58,6 @@ def v1_labels_of(
             whole = f"traefik.{key}" if key.startswith("backend.") else segment + key
             if labels.setdefault(whole, value) != value:
                 notes.append(Note("router", router.name, f"{whole} can have one value only for a container"))
-    if len(found.routers) and not routers:
-        notes.append(Note("container", "", "v1 has no labels for what is no router"))
     return labels, notes
 
 
@@ -71,6 +71,7 @@ class _Frontend:
         self.out: dict[str, str] = {}
         self.modifiers: list[str] = []
         self.stripped: tuple[str, ...] = ()
+        self.closed = False
 
     def labels(self, container: str) -> dict[str, str]:
         """Without their root."""
@@ -78,7 +79,7 @@ class _Frontend:
         for name in router.middlewares:
             self._middleware(name)
         rule = self._rule()
-        if not rule:
+        if not rule or self.closed:
             return {}
         self.out = {"frontend.rule": rule, **self.out}
         if router.entry_points:
@@ -180,14 +181,19 @@ class _Frontend:
     # Middlewares
 
     def _middleware(self, name: str) -> None:
+        name = name.removesuffix("@docker")
         middleware = self.found.middlewares.get(name)
         if middleware is None:
-            self._note(f"its middleware {name} is defined elsewhere, and left out")
+            self._note(f"its middleware {name} is defined elsewhere; without it the router is left out")
+            self.closed = True
             return
         settings = _Leaf(middleware.settings)
         write = _WRITERS.get(middleware.type)
         if write is None:
-            self._note(f"v1 has no {middleware.type}; it is left out", "middleware", name)
+            # What may keep requests out must not be missing.
+            self.closed = self.closed or middleware.type not in _COSMETIC
+            what = "it" if middleware.type in _COSMETIC else "the router that needs it"
+            self._note(f"v1 has no {middleware.type}; {what} is left out", "middleware", name)
             return
         write(self, middleware, settings)
         left = [key for key, value in settings.items() if value not in ("", "false", False, (), [], {})]

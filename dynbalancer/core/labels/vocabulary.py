@@ -173,6 +173,9 @@ def nearest(key: str) -> str:
     """The right key most like a wrong one (``traefik.port`` for ``traefik.prot``), or an empty string."""
     parts = re.sub(r"^([^._/:-]+)[_/:-]", r"\1.", key).split(".")
     rest = _nearest_v3(parts[1:]) if len(parts) > 4 else ""
+    if not rest and len(parts) > 3 and near(parts[1], V3_KINDS, 0.8):
+        # The family is missing: traefik.routers.web.rule.
+        rest = _nearest_v3(["http", *parts[1:]])
     rest = rest or _nearest_v1(".".join(parts[1:]))
     return f"traefik.{rest}" if rest else ""
 

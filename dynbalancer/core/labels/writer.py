@@ -65,7 +65,7 @@ def _used(names: Iterable[str], found: Configuration) -> list[str]:
     ]
     used: dict[str, None] = {}
     while left:
-        name = left.pop(0)
+        name = left.pop(0).removesuffix("@docker")
         if name in used or name not in found.middlewares:
             continue
         used[name] = None

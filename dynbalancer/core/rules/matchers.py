@@ -347,7 +347,13 @@ def _parameter(piece: bytes) -> tuple[bytes, bytes]:
 def query(arguments: Arguments) -> Meaning:
     """The query has this parameter with this value, or with an empty one where none is given."""
     wanted = (arguments[0].encode(), arguments[1].encode() if len(arguments) > 1 else b"")
-    return Meaning(lambda exchange: wanted in parameters(exchange.head.query))
+    name, equals, value = arguments[0].partition("=")
+    warnings = (
+        (f"{arguments[0]} is the name of a parameter in v3; write Query(`{name}`, `{value}`)",)
+        if equals and len(arguments) == 1
+        else ()
+    )
+    return Meaning(lambda exchange: wanted in parameters(exchange.head.query), warnings=warnings)
 
 
 def query_regexp(arguments: Arguments) -> Meaning:

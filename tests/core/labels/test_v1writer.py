@@ -146,7 +146,8 @@ def test_middlewares_that_are_in_v1_s_rules(rule: str, labels: dict[str, str], e
             {**USE, f"{M}.ratelimit.average": "1", f"{M}.ratelimit.sourcecriterion.ipstrategy.depth": "2"},
             "no ipStrategy",
         ),
-        ({**USE}, "its middleware m is defined elsewhere"),
+        ({**USE}, "its middleware m is defined elsewhere; without it the router is left out"),
+        ({**USE, f"{M}.plugin.x.y": "1"}, "the router that needs it is left out"),
         ({RULE: "Host(`a`)", "traefik.http.routers.r.tls": "true"}, "tls is left out"),
         ({RULE: "Host(`a`)", "traefik.http.routers.r.service": "x@file"}, "x@file is defined elsewhere"),
         ({RULE: "!Host(`a`)"}, "can't be said in v1"),
@@ -187,3 +188,18 @@ def test_several_routers_are_segments() -> None:
         "81",
     )
     assert notes == []
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [{}, {f"{M}.plugin.x.y": "1"}, {f"{M}.chain.middlewares": "nowhere"}, {f"{M}.stripprefx.y": "1"}],
+)
+def test_a_router_is_not_opened_without_what_may_keep_requests_out(labels: dict[str, str]) -> None:
+    assert translated(USE | labels)[0] == {}
+
+
+def test_references_may_carry_their_provider() -> None:
+    out, notes = translated(
+        {**USE, "traefik.http.routers.r.middlewares": "m@docker", f"{M}.addprefix.prefix": "/x"}
+    )
+    assert (out["frontend.rule"], notes) == ("Host:a;AddPrefix:/x", [])

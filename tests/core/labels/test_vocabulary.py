@@ -103,6 +103,8 @@ def test_v3_fields(kind: str, field: str, use: str) -> None:
         ("traefik.http.services.a.port", "traefik.http.services.a.loadbalancer.server.port"),
         ("traefik.http.services.a.scheme", "traefik.http.services.a.loadbalancer.server.scheme"),
         ("traefik.http.routers.a.certresolver", "traefik.http.routers.a.tls.certresolver"),
+        ("traefik.routers.a.rule", "traefik.http.routers.a.rule"),
+        ("traefik.services.a.loadbalancer.server.port", "traefik.http.services.a.loadbalancer.server.port"),
         ("traefik.xyzzy", ""),
     ],
 )

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dynbalancer.core.rules.parser import read
 from dynbalancer.core.rules.tree import And, Node, Not, Or
 from dynbalancer.core.rules.v3 import clause, parse
 from dynbalancer.errors import ConfigurationError
@@ -151,3 +152,9 @@ def test_any_text_is_a_tree_or_a_configuration_error(text: str) -> None:
         assert error.where == "rule"
     else:
         assert parse(str(tree)) == tree
+
+
+def test_a_parameter_in_the_manner_of_v2_is_a_warning() -> None:
+    (warning,) = read("Query(`a=b`)").warnings
+    assert warning == "a=b is the name of a parameter in v3; write Query(`a`, `b`)"
+    assert read("Query(`a`)").warnings == read("Query(`a=b`, `c`)").warnings == ()
