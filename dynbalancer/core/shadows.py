@@ -75,7 +75,7 @@ def _apart(node: Node, dialect: str) -> str:
         ("host", [set(h.exact) for part in parts if (h := part.hosts()) is not None and not h.suffixes]),
         ("method", [{a.upper() for a in part.arguments} for part in parts if _is_method(part)]),
     ):
-        if len(sets) > 1 and not set.intersection(*sets):  # type: ignore[arg-type]
+        if len(sets) > 1 and not set.intersection(*sets):
             return what
     return ""
 
