@@ -34,11 +34,7 @@ def unreachable(routes: Sequence[Route], only_tls: frozenset[str]) -> tuple[Prob
     """
     if len(routes) > MOST_ROUTES:
         return ()
-    impossible = [
-        _never(route, apart)
-        for route in routes
-        if (apart := _apart(_Rule.of(route).node, route.router.dialect))
-    ]
+    impossible = [_never(route, apart) for route in routes if (apart := _apart(route.rule))]
     return (*impossible, *_found(routes, only_tls))
 
 
@@ -68,7 +64,7 @@ def _winner(route: Route, candidates: Sequence[Route], only_tls: frozenset[str])
     return None
 
 
-def _apart(node: Node, dialect: str) -> str:
+def _apart(node: Node) -> str:
     """What no request can be at once, where a rule asks for it: two hosts, or two methods."""
     parts = node.children if isinstance(node, And) else ()
     for what, sets in (
