@@ -38,6 +38,8 @@ class RequestReader:
     limits: Limits
     scheme: bytes = b"http"
     trusted: bool = False
+    #: While :meth:`head_received` runs: whether some of the body came with the head.
+    at_hand: bool = False
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -168,19 +170,20 @@ class RequestReader:
         else:
             self.reading = LENGTH
             self._left = length
+            self.at_hand = len(data) > end + 4
         self.head_received(head)
+        if length:
+            self.at_hand = False
         return data[end + 4 :]
 
     def _parsed(self, data: bytes, end: int) -> RequestHead:
         """The head that ends there. Most clients send the same fields with every request."""
         line_end = data.find(b"\r\n")
         fields = data[line_end:end]
-        again = fields == self._fields
-        like = self._like
-        if again and like is not None:
-            head = parse_like(data[:line_end], like, self.limits)
-            if head is not None:
-                return head
+        again, like = fields == self._fields, self._like
+        head = parse_like(data[:line_end], like, self.limits) if again and like is not None else None
+        if head is not None:
+            return head
         head = parse_request_head(data[:end], self.limits, trusted=self.trusted, scheme=self.scheme)
         if not again:
             self._fields = fields if len(fields) <= _SMALL else None

@@ -10,6 +10,7 @@ from dynbalancer.core.chunks import LAST_CHUNK, chunk
 from dynbalancer.core.exchange import CHUNKED, UNTIL_CLOSE, Field, RequestHead, ResponseHead
 from dynbalancer.core.forwarded import with_host
 from dynbalancer.core.http1 import write_request_head, write_response_head, write_trailers
+from dynbalancer.core.reading import LENGTH
 from dynbalancer.proxy.forwarding import Forwarding
 from dynbalancer.proxy.transports import reset
 
@@ -85,6 +86,10 @@ class ClientExchange(Forwarding):
         elif self.head.version == 10:
             extra = b"Connection: keep-alive\r\n"
         self.pending = write_response_head(head, extra)
+
+    def body_at_hand(self) -> bool:
+        connection = self.client_connection
+        return connection.reading == LENGTH and connection.at_hand
 
     def relay(self, head: ResponseHead, body: bytes) -> bool:
         connection = self.client_connection

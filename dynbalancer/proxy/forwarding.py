@@ -137,7 +137,11 @@ class Forwarding(Receiving):
         self.connection = connection
         head = self.head
         connection.begin(self, head)
-        connection.transport.write(self.wire or self.resource.request_head(self, connection.upstream))
+        wire = self.wire or self.resource.request_head(self, connection.upstream)
+        if head.length is not None and head.length > 0 and (self._body or self.body_at_hand()):
+            self._unsent = wire
+        else:
+            connection.transport.write(wire)
         if self.kept is not None:
             self._send_kept(connection, self.kept)
             return
@@ -343,6 +347,7 @@ class Forwarding(Receiving):
         if self._cancel is not None:
             self._cancel()
             self._cancel = None
+        self._unsent = b""
         if self._pump is not None:
             self._pump.stop()
         connection, self.connection = self.connection, None

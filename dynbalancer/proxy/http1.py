@@ -13,7 +13,7 @@ from dynbalancer.core.exchange import Field, RequestHead, ResponseHead
 from dynbalancer.core.forwarded import TrustedPeers
 from dynbalancer.core.http1 import write_response_head
 from dynbalancer.core.model import EntryPoint
-from dynbalancer.core.reading import CHUNKS, DEAD, HEAD, HELD, LENGTH, RequestReader
+from dynbalancer.core.reading import CHUNKS, DEAD, HEAD, HELD, LENGTH, RAW, RequestReader
 from dynbalancer.core.settings import Limits
 from dynbalancer.errors import RequestError
 from dynbalancer.proxy.client_exchange import LINGER_SIZE, ClientExchange, KnownRequest
@@ -113,6 +113,10 @@ class ServerConnection(RequestReader, Protocol):
         if known is not None and data == known.data and self.reading == HEAD and not self._held:
             if self._repeat(known):
                 return
+        elif self.reading == RAW:
+            if self.exchange is not None:
+                self.exchange.request_body(data)
+            return
         elif self._lingered >= 0:
             self._lingered += len(data)
             if self._lingered > LINGER_SIZE:

@@ -33,6 +33,8 @@ class Receiving(Answering):
     #: The pieces of the body so far, while they may have to be sent (again); None once they are gone.
     _body: list[bytes] | None = None
     _body_size: int = 0
+    #: The head for the server, while octets of the body are at hand that it can be written with.
+    _unsent: bytes = b""
     _trailers: Sequence[Field] = ()
     _paused: bool = False
     _complete: Deferred[KeptBody | None] | None = None
@@ -45,6 +47,10 @@ class Receiving(Answering):
     def resume_request(self) -> None:
         """Go on."""
         raise NotImplementedError
+
+    def body_at_hand(self) -> bool:
+        """Whether octets of the body will come before anything else happens."""
+        return False
 
     def request_body(self, data: bytes) -> None:
         """Octets of the request's body, or of the tunnel, came from the client."""
@@ -81,7 +87,11 @@ class Receiving(Answering):
 
     def _write_body(self, data: bytes) -> None:
         assert self.connection is not None
-        if data:
+        if self._unsent:
+            data = self._unsent + data
+            self._unsent = b""
+            self.connection.transport.write(data)
+        elif data:
             self.connection.transport.write(chunk(data) if self.head.length == CHUNKED else data)
 
     def _end_request(self, connection: UpstreamConnection) -> None:

@@ -99,6 +99,10 @@ class UpstreamConnection(ResponseReader, Protocol):
         self.transport.registerProducer(_RequestBody(self), True)
 
     def dataReceived(self, data: bytes) -> None:
+        if self.reading == RAW:
+            if self.exchange is not None:
+                self.exchange.send_body(data)
+            return
         self.feed(data)
         exchange = self.exchange
         if exchange is not None:

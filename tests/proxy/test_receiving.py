@@ -173,3 +173,54 @@ class Elsewhere(ProxyCase):
         assert self.servers.hosts == ["one", "two"]
         self.server.send(OK)
         assert client.read() == OK
+
+
+class Joined(ProxyCase):
+    """A body that comes with its head leaves with it, too."""
+
+    def kept(self) -> None:
+        """From now on there is a connection to the server."""
+        _, server = self.asking()
+        server.send(OK)
+        server.read()
+        server.writes = 0
+
+    def test_head_and_body_that_came_together_are_written_together(self) -> None:
+        self.kept()
+        _, server = self.asking(post(b"hello"))
+        assert server.read().endswith(b"Content-Length: 5\r\n\r\nhello")
+        assert server.writes == 1
+
+    def test_they_are_so_on_a_fresh_connection_too(self) -> None:
+        _, server = self.asking(post(b"hello"))
+        assert server.read().endswith(b"Content-Length: 5\r\n\r\nhello")
+        assert server.writes == 1
+
+    def test_what_came_of_a_body_goes_at_once_and_the_rest_when_it_comes(self) -> None:
+        self.kept()
+        client, server = self.asking(post(b"he", length=5))
+        assert server.read().endswith(b"Content-Length: 5\r\n\r\nhe")
+        client.send(b"llo")
+        assert server.read() == b"llo"
+        assert server.writes == 2
+
+    def test_head_without_a_body_yet_goes_at_once(self) -> None:
+        self.kept()
+        client, server = self.asking(post(b"", length=5))
+        assert server.read().endswith(b"Content-Length: 5\r\n\r\n")
+        client.send(b"hello")
+        assert server.read() == b"hello"
+
+    def test_chunks_wait_for_nothing(self) -> None:
+        self.kept()
+        _, server = self.asking(CHUNKED_POST + b"2\r\nh")
+        assert server.read().endswith(b"Transfer-Encoding: chunked\r\n\r\n1\r\nh\r\n")
+
+    def test_next_server_gets_it_once(self) -> None:
+        self.hosts = ("one", "two")
+        self.table = self.make_table()
+        self.servers.broken["one"] = Refused()
+        _, server = self.asking(post(b"hello"))
+        asked = server.read()
+        assert asked.endswith(b"Content-Length: 5\r\n\r\nhello")
+        assert asked.count(b"POST ") == asked.count(b"hello") == 1

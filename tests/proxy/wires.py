@@ -63,6 +63,7 @@ class Wire:
         self._producer_paused = False
         self._gone = False
         self.dataBuffer = b""
+        self.writes = 0
         self.stalled = False
         self.paused = False
         self.half_closed = False
@@ -132,6 +133,7 @@ class Wire:
     def write(self, data: bytes) -> None:
         assert isinstance(data, bytes)
         assert data, "nothing was written"
+        self.writes += 1
         if self.disconnecting or self.half_closed or self._gone:
             return
         if not self.stalled:
