@@ -7,7 +7,8 @@
  *
  * Any path answers with the host name, the addresses and the request. Some paths do more, for tests:
  *
- *   /health            "OK"                       /status?code=503   that status
+ *   /health            "OK"; POST a status there, and it answers with that from then on
+ *   /status?code=503   that status
  *   /slow?ms=200       answers after a while      /echo              the request's body back
  *   /chunked?n=3&ms=0  n chunks, ms apart         /bytes?n=1000      n bytes
  *   "Upgrade: echo"    101, then every byte back
@@ -56,6 +57,7 @@ struct request {
 };
 
 static atomic_int open_requests;
+static atomic_int health = 200;
 static volatile sig_atomic_t stopping;
 static int stop_pipe[2];
 
@@ -366,26 +368,41 @@ static void echo_for_ever(struct connection *c)
     }
 }
 
+/* Gives the status; what was posted is the status of later questions. */
+static int say_health(struct text *out, const struct request *r, struct text *posted)
+{
+    int status = atomic_load(&health);
+    if (strcmp(r->method, "POST") == 0) {
+        append(posted, "", 1);
+        atomic_store(&health, atoi(posted->bytes));
+        status = 200;
+    }
+    append(out, status < 400 ? "OK\n" : "ill\n", status < 400 ? 3 : 4);
+    return status;
+}
+
 static int respond(struct connection *c, struct request *r, struct text *body)
 {
     static const char plain[] = "text/plain; charset=utf-8";
     struct text out = {0};
     char type[256];
-    int kept;
+    int kept, status = 200;
     if (is_path(r, "/chunked"))
         return answer_chunked(c->fd, r);
     if (is_path(r, "/echo"))
         return answer(c->fd, r, 200, field(r, "content-type", type, sizeof type) ? type : plain, body);
     if (is_path(r, "/slow"))
         pause_for(parameter(r, "ms", 1000));
+    if (is_path(r, "/status"))
+        status = (int)parameter(r, "code", 200);
     if (is_path(r, "/health"))
-        append(&out, "OK\n", 3);
+        status = say_health(&out, r, body);
     else if (is_path(r, "/bytes"))
         for (long left = parameter(r, "n", 1000); left > 0; left -= 50)
             append(&out, "0123456789012345678901234567890123456789012345678\n", left < 50 ? (size_t)left : 50);
     else
         describe(&out, r);
-    kept = answer(c->fd, r, is_path(r, "/status") ? (int)parameter(r, "code", 200) : 200, plain, &out);
+    kept = answer(c->fd, r, status, plain, &out);
     free(out.bytes);
     return kept;
 }
