@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException
 
-from dynbalancer.admin import dashboard, explain, state, traefik1, traefik3
+from dynbalancer.admin import dashboard, explain, state, streams, traefik1, traefik3
 from dynbalancer.admin.answers import JSON_V1, as_json, in_words, moved, page_not_found, plain
 from dynbalancer.admin.events import EventStream
 from dynbalancer.admin.listing import select
@@ -145,11 +145,24 @@ class Api:
                 return as_json(request, entry)
         return in_words(request, 404, f"{traefik3.FAMILIES[family]} not found: {name}")
 
-    @app.route("/api/tcp/<any(routers,services,middlewares):family>")
-    @app.route("/api/udp/<any(routers,services):family>", endpoint="udp")
-    def no_streams(self, request: Request, family: str) -> bytes:
-        request.setHeader(b"X-Next-Page", b"1")
-        return as_json(request, [])
+    @app.route("/api/<any(tcp,udp):root>/<any(routers,services,middlewares):family>")
+    def stream_list(self, request: Request, root: str, family: str) -> bytes:
+        found = self._sources.runtime().streams.get((root, family))
+        if found is None:
+            return page_not_found(request)
+        page = select(found, query_of(request))
+        request.setHeader(b"X-Next-Page", b"%d" % page.next)
+        return as_json(request, page.entries)
+
+    @app.route("/api/<any(tcp,udp):root>/<any(routers,services,middlewares):family>/<path:name>")
+    def stream_one(self, request: Request, root: str, family: str, name: str) -> bytes:
+        for entry in self._sources.runtime().streams.get((root, family), ()):
+            if entry["name"] == name:
+                return as_json(request, entry)
+        kind = streams.FAMILIES[root].get(family)
+        return (
+            page_not_found(request) if kind is None else in_words(request, 404, f"{kind} not found: {name}")
+        )
 
     # Our own.
 

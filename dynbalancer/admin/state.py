@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from dynbalancer.admin import traefik3
+from dynbalancer.admin import streams, traefik3
 from dynbalancer.admin.secrets import redacted
 from dynbalancer.core.health import Standing
 from dynbalancer.core.model import Change, EntryPoint, Item, ProviderStatus, Server, Service, WorkerStatus
@@ -64,6 +64,7 @@ def whole(sources: Sources) -> Json:
         "routers": [_with_tree(entry, routes.get(entry["name"]), table, names) for entry in runtime.routers],
         "services": [entry | _servers(services[entry["name"]], sources) for entry in runtime.services],
         "middlewares": runtime.middlewares,
+        "streams": streams.rows(runtime.streams),
         "providers": [provider(status) for status in statuses],
         "problems": problems(router),
         "items": items(router),

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dynbalancer.admin.secrets import redacted
+from dynbalancer.admin.streams import FAMILIES as STREAM_FAMILIES
+from dynbalancer.admin.streams import StreamLists, stream_lists
 from dynbalancer.core.checks import HEALTH_CHECK
+from dynbalancer.core.durations import go_duration
 from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Router, Server, Service
 from dynbalancer.core.table import Route, RoutingTable, priority_of
 from dynbalancer.core.tables import write
@@ -75,6 +78,7 @@ class Runtime:
     routers: list[Json]
     services: list[Json]
     middlewares: list[Json]
+    streams: StreamLists = field(default_factory=dict)
 
     def family(self, name: str) -> list[Json]:
         """One of the three by its name in the API."""
@@ -85,6 +89,7 @@ class Runtime:
 def runtime(table: RoutingTable, problems: Iterable[Problem], entry_points: Sequence[EntryPoint]) -> Runtime:
     """Routers, services and middlewares of a table with their status and who uses them."""
     configuration: Configuration = table.configuration
+    problems = tuple(problems)
     wrong = faults(table, problems)
     routes = {route.name: route for route in table.routes}
     services, middlewares = Names(configuration.services), Names(configuration.middlewares)
@@ -111,6 +116,7 @@ def runtime(table: RoutingTable, problems: Iterable[Problem], entry_points: Sequ
             _middleware(middleware, changing.get(name, []), wrong_with("middleware", name))
             for name, middleware in configuration.middlewares.items()
         ],
+        stream_lists(table.streams, problems, entry_points),
     )
 
 
@@ -205,12 +211,15 @@ def provider_of(name: str) -> str:
 
 
 def rawdata(found: Runtime) -> Json:
-    """The three families keyed by name; an empty one is left out."""
+    """All families keyed by name; an empty one is left out."""
     whole: Json = {}
     for family in ("routers", "middlewares", "services"):
         entries = {entry["name"]: _unnamed(entry) for entry in found.family(family)}
         if entries:
             whole[family] = entries
+    for (root, family), listed in found.streams.items():
+        if listed:
+            whole[f"{root}{family.capitalize()}"] = {entry["name"]: _unnamed(entry) for entry in listed}
     return whole
 
 
@@ -222,11 +231,12 @@ def _unnamed(entry: Json) -> Json:
 
 def overview(found: Runtime, providers: Iterable[str], *, access_log: bool) -> Json:
     """How many of everything there are, and how many of them are in trouble."""
-    none = {"total": 0, "warnings": 0, "errors": 0}
     return {
         "http": {family: _counts(found.family(family)) for family in FAMILIES},
-        "tcp": dict.fromkeys(FAMILIES, none),
-        "udp": {"routers": none, "services": none},
+        **{
+            root: {family: _counts(found.streams.get((root, family), ())) for family in families}
+            for root, families in STREAM_FAMILIES.items()
+        },
         "features": {"tracing": "", "metrics": "", "accessLog": access_log},
         "providers": [_spelled.get(name, name[:1].upper() + name[1:]) for name in providers],
     }
@@ -259,4 +269,6 @@ def entry_point(point: EntryPoint) -> Json:
         found["proxyProtocol"] = {"insecure": True}
     elif point.proxy_trusted:
         found["proxyProtocol"] = {"trustedIPs": list(point.proxy_trusted)}
+    if point.udp:
+        return found | {"udp": {"timeout": go_duration(point.udp_timeout)}, "name": point.name}
     return found | {"forwardedHeaders": forwarded, "name": point.name}

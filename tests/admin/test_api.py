@@ -107,6 +107,9 @@ class V3Tests(AdminCase):
             self.assertEqual(self.json(f"/api/{path}"), [])
         response, _ = self.ask("/api/udp/middlewares")
         self.assertEqual(response.code, 404)
+        response, body = self.ask("/api/tcp/routers/db@file")
+        self.assertEqual((response.code, json.loads(body)["message"]), (404, "router not found: db@file"))
+        self.assertEqual(self.ask("/api/udp/middlewares/x")[0].code, 404)
 
 
 class OwnTests(AdminCase):

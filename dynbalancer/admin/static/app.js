@@ -10,7 +10,7 @@ import { NeedsToken, get, hasToken, listen, setToken } from "./stream.js";
 const byId = (id) => document.getElementById(id);
 const first = 25;
 const caps = {};
-const state = { problems: [], routers: [], services: [], middlewares: [], items: [], providers: [], history: [], workers: [], errors: [] };
+const state = { problems: [], routers: [], services: [], middlewares: [], streams: [], items: [], providers: [], history: [], workers: [], errors: [] };
 let search = "";
 let texts = new WeakMap();
 let loading = null;

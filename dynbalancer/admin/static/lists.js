@@ -138,6 +138,20 @@ function middleware(entry) {
     el("td", { data: { label: "Used by" } }, listed((entry.usedBy || []).map((name) => link("routers", name)), "no router"))));
 }
 
+/** A router of TCP or UDP. */
+function stream(entry) {
+  const tls = !entry.tls ? "" : entry.tls.passthrough ? ", TLS passed through" : ", TLS ends here";
+  const servers = Object.entries(entry.servers).map(([address, state]) => el("div", {}, chip(state === "UP" ? "ready" : "down"), " ", el("code", {}, address)));
+  return el("tbody", {}, el("tr", {},
+    el("td", { data: { label: "Status" } }, chip(entry.status)),
+    el("th", { scope: "row", data: { label: "Rule" } }, el("code", { class: "rule" }, entry.rule || "every datagram"),
+      el("div", { class: "sub faint" }, `${entry.name} · ${entry.root.toUpperCase()}${tls}`), errors(entry)),
+    el("td", { data: { label: "Service" } }, entry.service),
+    el("td", { data: { label: "Servers" } }, servers.length ? servers : listed(entry.members)),
+    el("td", { data: { label: "On" } }, (entry.using || entry.entryPoints).map((name) => el("span", { class: "tag" }, name))),
+    el("td", { data: { label: "From" } }, entry.provider)));
+}
+
 /** A label, and what becomes of it. */
 function label(name, value, found) {
   const chips = { understood: "ready", unknown: "disabled", wrong: "disabled", ignored: "ignored" };
@@ -220,6 +234,7 @@ export const lists = [
   { section: "routers", items: sorted("routers"), key: (entry) => entry.name, build: router, none: "No router yet: no container or file asks for one." },
   { section: "services", items: sorted("services"), key: (entry) => entry.name, build: service, none: "No service yet." },
   { section: "middlewares", items: sorted("middlewares"), key: (entry) => entry.name, build: middleware, none: "No middleware." },
+  { section: "streams", items: sorted("streams"), key: (entry) => `${entry.root} ${entry.name}`, build: stream, none: "No router of TCP or UDP." },
   { section: "containers", items: (state) => [...state.items].sort(byVerdict), key: (entry) => `${entry.provider} ${entry.id}`, build: container, none: "Nothing was discovered yet." },
   { section: "providers", items: ofState("providers"), key: (entry) => entry.name, build: provider, none: "No provider is switched on." },
   { section: "history", items: ofState("history"), key: (entry) => String(entry.number), build: change, none: "No change yet." },

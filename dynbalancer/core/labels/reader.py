@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from dynbalancer.core.labels import v1, v3
+from dynbalancer.core.labels import streams, v1, v3
 from dynbalancer.core.labels import vocabulary as words
 from dynbalancer.core.labels.addresses import place_of
 from dynbalancer.core.labels.containers import Container, Defaults
@@ -13,6 +13,7 @@ from dynbalancer.core.labels.drafts import Reading
 from dynbalancer.core.labels.findings import Findings
 from dynbalancer.core.labels.pools import Assembly, assemble
 from dynbalancer.core.labels.sheet import Sheet, sheet_of
+from dynbalancer.core.labels.streams import StreamReading
 from dynbalancer.core.labels.values import boolean, text
 from dynbalancer.core.model import Configuration, Item
 
@@ -27,6 +28,7 @@ class _Look:
     ignored: str = ""
     v1: Reading = field(default_factory=Reading)
     v3: Reading = field(default_factory=Reading)
+    streams: StreamReading = field(default_factory=StreamReading)
     details: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -62,13 +64,17 @@ def configuration_of(containers: Sequence[Container], defaults: Defaults) -> Con
 
 def _configuration(looks: Sequence[_Look]) -> Configuration:
     whole = assemble((look.v1 for look in looks), (look.v3 for look in looks))
+    others = streams.joined((look.container, look.streams) for look in looks)
+    for look in looks:
+        whole.credit(look.container, *others.gave.get(look.container.id, ()))
     problems = [problem for look in looks for problem in look.findings.problems]
     return Configuration(
         routers=whole.routers,
         services=whole.services,
         middlewares=whole.middlewares,
-        problems=tuple(dict.fromkeys([*problems, *whole.problems])),
+        problems=tuple(dict.fromkeys([*problems, *whole.problems, *others.problems])),
         items=tuple(_item(look, whole) for look in looks),
+        **others.families,
     )
 
 
@@ -98,7 +104,8 @@ def _look_at(container: Container, defaults: Defaults) -> _Look:
         return look
     _read(look, defaults)
     said = (look.v1, look.v3)
-    if not any(reading.routers or reading.services or reading.middlewares for reading in said):
+    http = any(reading.routers or reading.services or reading.middlewares for reading in said)
+    if not http and not look.streams:
         look.ignored = look.v1.idle or look.v3.idle or "its labels make no router"
         # Whatever else it says is of no use without it.
         look.v1, look.v3 = Reading(), Reading()
@@ -121,7 +128,7 @@ def _why_not(look: _Look, defaults: Defaults) -> str:
         findings.problems[:] = findings.roots if enable is None or text(enable).lower() not in _NO else []
         if enable is not None:
             return f"not enabled: label {enable.key}={enable.value}"
-        if sheet.speaks_v1 or sheet.speaks_v3:
+        if sheet.speaks_v1 or sheet.speaks_v3 or sheet.streams:
             findings.whole(_NOT_ENABLED, "add label traefik.enable=true", "warning")
         return "not enabled: it has no label traefik.enable=true, and containers are not exposed by default"
     unmet = defaults.constraints.refusal(container) if defaults.constraints else ""
@@ -147,9 +154,11 @@ def _read(look: _Look, defaults: Defaults) -> None:
     sheet, findings = look.sheet, look.findings
     place = place_of(look.container, defaults, sheet.docker)
     speaks_v1, speaks_v3 = sheet.speaks_v1, sheet.speaks_v3
+    if sheet.streams:
+        look.streams = streams.read(place, sheet.streams, findings)
     if not speaks_v1 and not speaks_v3:
-        if sheet.other_families:
-            look.v3.idle = "it has only labels of TCP, UDP or TLS, which this version doesn't support"
+        if sheet.streams or sheet.other_families:
+            look.v3.idle = "its labels of TCP, UDP or TLS make no router"
             return
         speaks_v3 = bool(defaults.default_rule)
         speaks_v1 = not speaks_v3

@@ -43,6 +43,7 @@ class Sheet:
     routers: dict[str, Fields] = field(default_factory=dict)
     services: dict[str, Fields] = field(default_factory=dict)
     middlewares: dict[str, list[tuple[tuple[str, ...], Label]]] = field(default_factory=dict)
+    streams: list[Label] = field(default_factory=list)
     other_families: bool = False
     restricted_segments: dict[str, str] = field(default_factory=dict)
     restricted_routers: dict[str, str] = field(default_factory=dict)
@@ -89,7 +90,9 @@ def _sort(sheet: Sheet, label: Label, rest: str, findings: Findings) -> None:
     family = rest.partition(".")[0].lower()
     if family == "http":
         _sort_http(sheet, label, rest.split("."), findings)
-    elif family in ("tcp", "udp", "tls"):
+    elif family in ("tcp", "udp"):
+        sheet.streams.append(label)
+    elif family == "tls":
         sheet.other_families = True
         findings.label(label.key, NOT_YET, severity="warning")
     elif family in ("docker", "swarm"):

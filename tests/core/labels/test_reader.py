@@ -113,7 +113,7 @@ def test_v1_and_v3_labels_in_one_run() -> None:
         ({"labels": {"traefik.enable": "no"}}, "not enabled: label traefik.enable=no"),
         (
             {"labels": {"traefik.tcp.routers.db.rule": "HostSNI(`*`)"}},
-            "it has only labels of TCP, UDP or TLS, which this version doesn't support",
+            "its labels of TCP, UDP or TLS make no router",
         ),
         (
             {"labels": {"traefik.http.routers.a.midlewares": "auth"}, "ports": ()},

@@ -60,15 +60,17 @@ def test_some_labels_belong_to_no_manner(key: str) -> None:
     assert (found.speaks_v1, found.speaks_v3) == (False, False)
 
 
+def test_labels_of_tcp_and_udp_are_kept_for_their_own_reader() -> None:
+    labels = {"traefik.tcp.routers.db.rule": "HostSNI(`*`)", "traefik.UDP.services.d.x": "1"}
+    found, findings = read(labels)
+    assert [label.key for label in found.streams] == sorted(labels)
+    assert (found.other_families, findings.problems) == (False, [])
+
+
 def test_other_families_are_for_later() -> None:
-    found, findings = read({"traefik.tcp.routers.db.rule": "HostSNI(`*`)"})
+    found, findings = read({"traefik.tls.stores.default.defaultgeneratedcert.resolver": "le"})
     assert found.other_families
-    assert [(problem.severity, str(problem)) for problem in findings.problems] == [
-        (
-            "warning",
-            "container web-1, label traefik.tcp.routers.db.rule: is understood, but not supported in this version",
-        )
-    ]
+    assert [problem.severity for problem in findings.problems] == ["warning"]
 
 
 @pytest.mark.parametrize(
