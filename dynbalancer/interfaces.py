@@ -215,18 +215,21 @@ class IBalancerMaker(Interface):
     description = Attribute("One sentence. str")
 
     def make_balancer(servers, settings, counter, random):
-        """An IBalancer. ``servers``: sequence of objects with ``weight``. ``counter()`` gives the next whole number,
-        one row over all workers; ``random()`` a float in [0, 1)."""
+        """An IBalancer. ``servers``: sequence of objects with ``weight``, ``name`` (a URL), ``in_flight`` and
+        ``learned`` (the balancer's own). ``counter()`` gives the next whole number, one row over all workers;
+        ``random()`` a float in [0, 1)."""
 
 
 class IBalancer(Interface):
     """Decides the order in which servers are asked. Health and retries are the caller's: it takes the next one."""
 
-    def choices(head):
-        """Iterator over servers, best first, each at most once. ``head`` is the RequestHead."""
+    observe = Attribute(
+        "None, or a function (server, seconds, status, now): a server began to answer after so many seconds, or "
+        "gave no answer (status 0); now is a monotonic time. What nobody wants to know costs nothing."
+    )
 
-    def observe(server, outcome):
-        """An exchange with this server ended. ``outcome`` as in Exchange.outcome."""
+    def choices(exchange):
+        """Iterator over servers, best first, each at most once. The exchange has ``head`` and ``client``."""
 
 
 class IExchangeObserver(Interface):

@@ -109,6 +109,14 @@ def _in_words(error: ssl.SSLError) -> ConfigurationError:
     return ConfigurationError("", "the key can't be read", "is it whole, and without a password?")
 
 
+def check_authorities(text: str) -> None:
+    """Raise ConfigurationError where there is no certificate in this PEM text, or one that can't be read."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    except (ssl.SSLError, ValueError) as error:
+        raise ConfigurationError("", f"there is no certificate that can be read: {error}") from None
+
+
 def load(context: ssl.SSLContext, certificate: Certificate) -> None:
     """Let an SSL context answer with this certificate. Raises ssl.SSLError."""
     # OpenSSL reads files only by their names; these are in memory and gone at once.

@@ -149,3 +149,10 @@ def test_client_takes_texts_and_paths(tmp_path: Path) -> None:
 def test_client_says_what_it_can_not_use(ca: str, chain: str, key: str, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         pem.client_context(ca, chain, key)
+
+
+def test_authorities_are_certificates_in_pem() -> None:
+    pem.check_authorities(f"Bag attributes\n{ONE.chain}{OTHER.chain}")
+    for text in ("", "rubbish", "-----BEGIN CERTIFICATE-----\nrubbish", ONE.key):
+        with pytest.raises(ConfigurationError, match="no certificate that can be read"):
+            pem.check_authorities(text)

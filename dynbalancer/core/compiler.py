@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any
 
 from dynbalancer.core import model
+from dynbalancer.core.composition import Composing
 from dynbalancer.core.entrypoints import meant_by_v1
 from dynbalancer.core.families import Family, FamilyDraft, said_of
 from dynbalancer.core.layered import Groups, Layered, moved
@@ -18,10 +19,12 @@ from dynbalancer.core.references import Said, bare, plain
 from dynbalancer.core.routes import Place, Read, Route, priority_of, problem_of, read_rule, shadowed
 from dynbalancer.core.rules.index import HostIndex, IndexDraft
 from dynbalancer.core.rules.tree import Node
+from dynbalancer.core.wiring import Transports
 from dynbalancer.errors import ConfigurationError, Problem, did_you_mean, printable
 
 MakeMiddleware = Callable[[model.Middleware], Any]
-MakeService = Callable[[model.Service, Any], Any]
+#: With what runs under its name so far; and, of a service made of others, with what runs as those.
+MakeService = Callable[..., Any]
 
 #: Above this a priority is ours.
 HIGHEST_PRIORITY = 2**63 - 1 - 1000
@@ -68,7 +71,7 @@ def compiling(
     """The parts of a table, in steps. ``before`` was made of ``old``, for the same entry points."""
     compiler = _Compiler(configuration, entry_points, old, before)
     yield from compiler.middlewares.making(lambda wanted, running: make_middleware(wanted), _same_settings)
-    yield from compiler.services.making(make_service, _never)
+    yield from compiler.serving(make_service)
     yield from compiler.routing()
     return (yield from compiler.closing())
 
@@ -116,6 +119,7 @@ class _Compiler:
             "middleware", before.middlewares, old.middlewares, configuration.middlewares, self._complaints.say
         )
         self._before = before
+        self._transports = old.transports, configuration.transports
         self._old: Mapping[str, model.Router] = old.routers
         self._new = configuration.routers
         entry_points = [entry for entry in entry_points if not entry.udp]
@@ -129,6 +133,18 @@ class _Compiler:
         self._indexes: dict[Place, IndexDraft[Route]] = {}
         self._asking = dict(before.asking)
         self._changes = 0
+
+    def serving(self, make: MakeService) -> Iterator[None]:
+        """Make the services: those with servers, and then those that are made of others."""
+        services, transports = self.services, Transports(*self._transports)
+
+        def made(definition: model.Service, running: Any, *parts: Any) -> Any:
+            return make(transports.resolved(definition), running, *parts)
+
+        yield from services.making(made, _never, transports.users(services.new))
+        if services.composed or services.later:
+            yield from Composing(services, made).making()
+        services.guard(lambda service: service.middlewares, self.middlewares.touched)
 
     def routing(self) -> Iterator[None]:
         """Compile the routers that changed, and those for which something else did."""
@@ -206,6 +222,8 @@ class _Compiler:
         service = self._try(errors, self._service, router)
         points = self._entry_points(router, errors, said)
         middlewares = [self._try(errors, self._middleware, router, name) or () for name in router.middlewares]
+        if service is not None:
+            middlewares += self._of_service(self.services.new[service], errors)
         points, ahead = self._with_middlewares(router, points, errors, said)
         if router.priority > HIGHEST_PRIORITY and not router.name.endswith(OURS):
             why = f"priority {router.priority} is above the highest allowed, {HIGHEST_PRIORITY}"
@@ -255,7 +273,12 @@ class _Compiler:
             raise ConfigurationError("", "it names no service")
         return self.services.find(router.service, router)
 
-    def _middleware(self, router: model.Router, reference: str) -> tuple[Any, ...]:
+    def _of_service(self, service: model.Service, errors: list[ConfigurationError]) -> list[tuple[Any, ...]]:
+        """The middlewares of a service, which come after those of the router, and what it hears of exchanges by."""
+        own = [self._try(errors, self._middleware, service, name) or () for name in service.middlewares]
+        return [*own, getattr(self.services.live.get(service.name), "hooks", ())]
+
+    def _middleware(self, router: model.Router | model.Service, reference: str) -> tuple[Any, ...]:
         """The running middleware, or those that a chain stands for."""
         family = self.middlewares
         name = family.find(reference, router)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -11,6 +11,9 @@ from dynbalancer.core.layered import Groups, Layered, moved
 from dynbalancer.core.references import MissingError, Said, found, plain
 from dynbalancer.core.routes import problem_of
 from dynbalancer.errors import ConfigurationError
+
+#: The kind of service that is made of servers and nothing else.
+LONE = "loadBalancer"
 
 D = TypeVar("D", bound="model.Service | model.Middleware")
 
@@ -23,7 +26,8 @@ class Family:
     """The services, or the middlewares, of a table: what runs, why others don't, and who uses what.
 
     ``members`` are those of chains, as written, and ``unfolded`` what they come to. ``by_plain`` gives full names by
-    plain ones, ``users`` routers by the plain names of what they refer to.
+    plain ones, ``users`` routers by the plain names of what they refer to. ``composed`` are services made of others,
+    with the full names of those, ``guards`` services with middlewares of their own, with the plain names of those.
     """
 
     live: Layered[str, Any] = field(default_factory=Layered)
@@ -32,6 +36,8 @@ class Family:
     unfolded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     by_plain: Layered[str, tuple[str, ...]] = field(default_factory=Layered)
     users: Layered[str, tuple[str, ...]] = field(default_factory=Layered)
+    composed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    guards: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 class FamilyDraft(Generic[D]):
@@ -50,6 +56,10 @@ class FamilyDraft(Generic[D]):
         self.unfolded = before.unfolded
         self.live = before.live.draft()
         self.users = Groups(before.users, str)
+        self.composed = dict(before.composed)
+        self.guards = dict(before.guards)
+        #: Those that are left for later, since they are made of others.
+        self.later: list[str] = []
         self.touched: set[str] = set()
         self.replaced: list[str] = []
         self._say = say
@@ -58,8 +68,10 @@ class FamilyDraft(Generic[D]):
         self._changed, self._gone = moved(old, new)
         self._plain = Groups(before.by_plain, str, str)
 
-    def making(self, make: Callable[[D, Any], Any], keeps: Callable[[D, D], bool]) -> Iterator[None]:
-        """Make what is new or failed before, one at each step.
+    def making(
+        self, make: Callable[[D, Any], Any], keeps: Callable[[D, D], bool], also: Iterable[str] = ()
+    ) -> Iterator[None]:
+        """Make what is new or failed before, and ``also`` these, one at each step.
 
         ``make(definition, running)`` gets what runs under that name so far; ``keeps(old, new)`` says whether that can
         stay though the definition is another.
@@ -69,9 +81,15 @@ class FamilyDraft(Generic[D]):
             self._lose(name)
             self._say(self.kind, self._old[name], [])
             yield
-        again = [name for name in self._before.failed if name in self.new]
+        again = [name for name in (*self._before.failed, *also) if name in self.new]
         for name in dict.fromkeys([*self._changed, *again]):
-            self._renew(name, make, keeps)
+            if name not in self._old:
+                self._plain.add(plain(name), name)
+            if getattr(self.new[name], "kind", LONE) == LONE:
+                self.composed.pop(name, None)
+                self.renew(name, make, keeps)
+            else:
+                self.later.append(name)
             yield
         self.touched.update(plain(name) for name in self._changed)
         yield from self._plain.closing()
@@ -79,10 +97,9 @@ class FamilyDraft(Generic[D]):
         if self.touched and (self.members or self._before.members):
             self._unfold_chains()
 
-    def _renew(self, name: str, make: Callable[[D, Any], Any], keeps: Callable[[D, D], bool]) -> None:
+    def renew(self, name: str, make: Callable[[D, Any], Any], keeps: Callable[[D, D], bool]) -> None:
+        """Make one, or find out that it can't be used."""
         wanted, old, running = self.new[name], self._old.get(name), self.live.get(name)
-        if old is None:
-            self._plain.add(plain(name), name)
         if running is None or old is None or not keeps(old, wanted):
             self._make(name, make, running)
         if name not in self.failed:
@@ -94,14 +111,15 @@ class FamilyDraft(Generic[D]):
         try:
             made = make(self.new[name], running)
         except ConfigurationError as error:
-            self._fail(name, error)
+            self.fail(name, error)
             return
         self._lose(name)
         self.live[name] = made
         if hasattr(made, "members"):
             self.members[name] = made.members
 
-    def _fail(self, name: str, error: ConfigurationError) -> None:
+    def fail(self, name: str, error: ConfigurationError) -> None:
+        """It can't be used, and why."""
         if self.failed.get(name) != error.why:
             self._lose(name)
         self.failed[name] = error.why
@@ -110,10 +128,10 @@ class FamilyDraft(Generic[D]):
     def _unfold_chains(self) -> None:
         """Learn what each one with ``members`` stands for."""
         before = self.unfolded
-        self.unfolded, failed = chains.unfold(self.members, self._named)
+        self.unfolded, failed = chains.unfold(self.members, self.named)
         for name, error in failed.items():
             # Made anew next time: what it refers to may be there then.
-            self._fail(name, error)
+            self.fail(name, error)
         for name, leaves in self.unfolded.items():
             if leaves != before.get(name) or any(plain(leaf) in self.touched for leaf in leaves):
                 self.touched.add(plain(name))
@@ -121,32 +139,50 @@ class FamilyDraft(Generic[D]):
     def _lose(self, name: str) -> None:
         self.failed.pop(name, None)
         self.members.pop(name, None)
+        self.composed.pop(name, None)
         self.live.discard(name)
         self.touched.add(plain(name))
         self.replaced.append(name)
 
-    def find(self, reference: str, router: model.Router) -> str:
-        """The full name of what a router refers to. Raises ConfigurationError where that can't be used."""
-        name = self._named(reference, router.name)
-        self.check(name, router)
+    def find(self, reference: str, user: model.Router | model.Service) -> str:
+        """The full name of what somebody refers to. Raises ConfigurationError where that can't be used."""
+        name = self.named(reference, user.name)
+        self.check(name, user)
         return name
 
-    def _named(self, reference: str, owner: str) -> str:
+    def named(self, reference: str, owner: str) -> str:
+        """The full name of what ``owner`` refers to. Raises ConfigurationError where there is no such thing."""
         return found(self.kind, reference, owner, self.new, self.by_plain)
 
-    def check(self, name: str, router: model.Router) -> None:
-        """Raise ConfigurationError where this can't be used by a router."""
+    def check(self, name: str, user: model.Router | model.Service) -> None:
+        """Raise ConfigurationError where this can't be used by a router or service."""
         failure = self.failed.get(name)
         if failure is not None:
             origin = self.new[name].origin
-            whose = f" of {origin}" if origin not in ("", router.origin) else ""
+            whose = f" of {origin}" if origin not in ("", user.origin) else ""
             raise ConfigurationError("", f'{self.kind} "{name}"{whose} can\'t be used: {failure}')
 
     def done(self) -> Family:
         """The family, when its users are in order."""
         return Family(
-            self.live.done(), self.failed, self.members, self.unfolded, self.by_plain, self.users.done()
+            self.live.done(),
+            self.failed,
+            self.members,
+            self.unfolded,
+            self.by_plain,
+            self.users.done(),
+            self.composed,
+            self.guards,
         )
+
+    def guard(self, middlewares: Callable[[D], Iterable[str]], touched: set[str]) -> None:
+        """Learn which have middlewares of their own; those with one that was ``touched`` are so too."""
+        for name in (*self._gone, *self._changed):
+            self.guards.pop(name, None)
+            names = frozenset(map(plain, middlewares(self.new[name]))) if name in self.new else frozenset()
+            if names:
+                self.guards[name] = names
+        self.touched.update(plain(name) for name, names in self.guards.items() if names & touched)
 
     def affected(self) -> Iterator[str]:
         """The routers that refer to something touched."""

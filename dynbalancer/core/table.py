@@ -117,7 +117,11 @@ class RoutingTable:
         if self._problems is None:
             compiled, configuration = self.compiled, self.configuration
             said = [one for _, found in sorted(compiled.said.items()) for one in found]
-            names = {"service": configuration.services, "middleware": configuration.middlewares}
+            names = {
+                "service": configuration.services,
+                "middleware": configuration.middlewares,
+                "serversTransport": configuration.transports,
+            }
             shadows = [shadow for found in compiled.shadows.values() for shadow in found]
             shadows.sort(key=lambda shadow: shadow[0].order)
             http = (*with_hints(said, names), *(problem for _, problem in shadows))

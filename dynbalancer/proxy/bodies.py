@@ -113,3 +113,23 @@ class Pump:
 
 def _nothing() -> None:
     """What is done where nothing is left to do."""
+
+
+class Copied:
+    """The pieces of a body so far; None once there was too much."""
+
+    __slots__ = ("left", "pieces")
+
+    def __init__(self, most: int) -> None:
+        self.left = most
+        self.pieces: list[bytes] | None = []
+
+    def add(self, data: bytes) -> None:
+        """Some more of it."""
+        if self.pieces is None:
+            return
+        self.left -= len(data)
+        if self.left < 0:
+            self.pieces = None
+        else:
+            self.pieces.append(data)

@@ -214,7 +214,7 @@ class KnownRequest:
         if table is None or route is None or head.length is not None or head.upgrade is not None:
             return None
         resource.say_where_from(exchange, head)
-        if route.middlewares or not head.authority or not route.service.service.pass_host_header:
+        if route.middlewares or not head.authority or not route.service.same_head:
             return cls(data, head, table, route)
         return cls(data, head, table, route, write_request_head(head))
 

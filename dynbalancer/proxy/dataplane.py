@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from itertools import chain
 from random import random
@@ -18,7 +18,7 @@ from twisted.logger import Logger
 
 from dynbalancer import pem
 from dynbalancer.core.exchange import RequestHead, Response
-from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Service
+from dynbalancer.core.model import NOTHING, Configuration, EntryPoint, Middleware, ServersTransport, Service
 from dynbalancer.core.references import found
 from dynbalancer.core.schema import no_such_type
 from dynbalancer.core.settings import Settings
@@ -36,6 +36,7 @@ from dynbalancer.proxy.entrances import Entrance
 from dynbalancer.proxy.http1 import LINGER_TIME
 from dynbalancer.proxy.inquiry import Inquiring
 from dynbalancer.proxy.resource import ReverseProxyResource, Watchful
+from dynbalancer.proxy.services import balanced, composed
 from dynbalancer.proxy.statistics import REPORTED, Counting
 from dynbalancer.proxy.streamservers import MakingStreams
 from dynbalancer.proxy.transports import Encryption, clock_of
@@ -76,6 +77,8 @@ class DataPlane:
         )
         self._middleware_makers = middleware_makers()
         self._balancer_makers = balancer_makers()
+        self._transports: Mapping[str, ServersTransport] = NOTHING
+        self._connectings: dict[str, tuple[ServersTransport, Connecting]] = {}
         self._threads = DeferredSemaphore(THREADS)
         self._inquiring = Inquiring(
             self._ways, clock=clock_of(reactor), later=reactor.callLater, retries=settings.retries
@@ -279,6 +282,7 @@ class DataPlane:
     def _compiling(
         self, configuration: Configuration, number: int, previous: RoutingTable | None = None
     ) -> Generator[None, None, RoutingTable]:
+        self._transports = configuration.transports
         return compiling_table(
             configuration,
             self._settings.entry_points,
@@ -340,9 +344,12 @@ class DataPlane:
     def _say(self, text: str) -> None:
         self._log.warn("{text}", text=text)
 
-    def _make_service(self, service: Service, previous: LiveService | None) -> LiveService:
-        if service.kind != "loadBalancer" or service.transport or service.middlewares:
-            raise ConfigurationError(f"service {service.name}", "not supported in this version")
+    def _make_service(
+        self, service: Service, previous: LiveService | None, parts: tuple[LiveService, ...] = ()
+    ) -> LiveService:
+        counter: Callable[[], int] = self._counters.slot(service.name)
+        if service.kind != "loadBalancer":
+            return composed(service, parts, counter)
         maker = self._balancer_makers.get(service.strategy.lower())
         if maker is None:
             raise ConfigurationError(
@@ -350,19 +357,29 @@ class DataPlane:
                 f"there is no strategy {service.strategy}",
                 did_you_mean(service.strategy, self._balancer_makers),
             )
+        connecting = self._connecting_by(service.transport)
         before = {upstream.key: upstream for upstream in previous.upstreams} if previous is not None else {}
         upstreams = []
         for server in service.servers:
             upstream = before.get((server.url, server.instance))
-            if upstream is None:
-                upstream = Upstream(server, self._connecting)
+            if upstream is None or upstream.connecting is not connecting:
+                upstream = Upstream(server, connecting)
             else:
                 upstream.update(server)
             upstreams.append(upstream)
-        counter: Callable[[], int] = self._counters.slot(service.name)
         rotating = [upstream for upstream in upstreams if upstream.up]
         balancer = maker.make_balancer(rotating, {}, counter, random)
-        return LiveService(service, tuple(upstreams), balancer)
+        return balanced(service, tuple(upstreams), balancer)
+
+    def _connecting_by(self, transport: str) -> Connecting:
+        """How the servers of services with this serversTransport are connected to; the same as long as it is equal."""
+        if not transport:
+            return self._connecting
+        definition = self._transports[transport]
+        known = self._connectings.get(transport)
+        if known is None or known[0] != definition:
+            known = self._connectings[transport] = definition, self._connecting.by(definition)
+        return known[1]
 
 
 def _freeing(table: RoutingTable) -> Generator[None, None, None]:

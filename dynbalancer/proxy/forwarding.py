@@ -16,6 +16,7 @@ from dynbalancer.core.forwarded import forwarded_fields
 from dynbalancer.core.http1 import allowed_trailers
 from dynbalancer.core.repeating import IDEMPOTENT, is_safe_again
 from dynbalancer.errors import ConnectError, ConnectTimeout, NoServer, UpstreamClosed, UpstreamError
+from dynbalancer.proxy.attending import Attendant
 from dynbalancer.proxy.receiving import Receiving
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class Forwarding(Receiving):
     _avoided: Sequence[Upstream] = ()
     _cancel: Callable[[], None] | None = None
     _half_closed: bool = False
+    #: Those who want to hear how it goes with servers, see :mod:`dynbalancer.proxy.attending`.
+    attendants: tuple[Attendant, ...] = ()
 
     def __init__(
         self,
@@ -75,7 +78,7 @@ class Forwarding(Receiving):
 
     def forward(self, service: LiveService) -> None:
         """Begin: ask the best server of ``service``."""
-        candidates = self._candidates = service.balancer.choices(self.head)
+        candidates = self._candidates = service.choices(self)
         # Without middlewares it is the same moment, and a clock costs something.
         self.forwarded = self.started if self.asked is None else self.resource.clock()
         for upstream in candidates:
@@ -89,6 +92,8 @@ class Forwarding(Receiving):
 
     def next_server(self, error: UpstreamError | None = None) -> None:
         """Ask the next best one; fail with ``error`` where there is none or enough were asked."""
+        if self.over:
+            return
         upstream = self._next_candidate() if self._may_try(error) else None
         if upstream is None:
             self.fail(error or NoServer("no server is up"))
@@ -173,6 +178,9 @@ class Forwarding(Receiving):
 
     def response_received(self, head: ResponseHead) -> None:
         """The answer begins."""
+        # Those of the server itself first: who comes before them may turn to another server.
+        if self.attendants and any(one.answered(self, head) for one in reversed(self.attendants)):
+            return
         route = self.route
         if route is not None and route.middlewares and head.status != 101:
             if self.retry is not None and self._asks_again(head.status, None):
@@ -212,6 +220,9 @@ class Forwarding(Receiving):
         self.leave_server()
         if self.over:
             return
+        if upstream is not None:
+            for attendant in self.attendants:
+                attendant.failed(self, upstream)
         if self.status or not self._is_repeatable():
             self.fail(error)
             return
@@ -242,7 +253,20 @@ class Forwarding(Receiving):
         if connection is not None:
             connection.release(self.resource.clock())
 
-    # Another try, where a middleware says so.
+    # Another try, where a middleware or the service says so.
+
+    def ask_instead(self, choices: Callable[[Forwarding], Iterator[Upstream]]) -> bool:
+        """Throw the answer away that begins, and ask these. False where the request can't be sent once more."""
+        if not self._is_repeatable():
+            return False
+        self.leave()
+        self._candidates, self._avoided = choices(self), ()
+        upstream = self._next_candidate()
+        if upstream is None:
+            self.fail(NoServer("no server is up"))
+        else:
+            self._ask(upstream)
+        return True
 
     def _is_repeatable(self) -> bool:
         """Whether all there is of the request so far can be sent once more."""
@@ -271,7 +295,8 @@ class Forwarding(Receiving):
         upstream = self._next_candidate()
         if upstream is None and self.route is not None:
             # Each was asked once: they may be asked once more.
-            self._candidates = self.route.service.balancer.choices(self.head)
+            self.attendants, self.copies = (), ()
+            self._candidates = self.route.service.choices(self)
             upstream = self._next_candidate()
         if upstream is None:
             self.fail(NoServer("no server is up"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from copy import copy
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
@@ -118,11 +117,8 @@ class _Only:
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
 
-    def choices(self, head: RequestHead) -> Iterator[Upstream]:
+    def choices(self, exchange: Forwarding) -> Iterator[Upstream]:
         return iter((self._upstream,))
-
-    def observe(self, server: object, outcome: str) -> None:
-        """There is nothing to choose."""
 
 
 class Inquiring:
@@ -220,11 +216,7 @@ class Inquiring:
 
     def request_head(self, exchange: Inquiry, upstream: Upstream) -> bytes:
         """The head to send to this server."""
-        head = exchange.head
-        if not head.authority or not exchange.service.service.pass_host_header:
-            head = copy(head)
-            head.authority = upstream.authority
-        return write_request_head(head)
+        return write_request_head(upstream.seen(exchange.head))
 
     def exchange_over(self, exchange: Inquiry) -> None:
         """It is nobody else's business."""

@@ -15,8 +15,9 @@ from twisted.internet.defer import Deferred, succeed
 from dynbalancer.core.chunks import LAST_CHUNK, chunk
 from dynbalancer.core.exchange import CHUNKED, Field, ResponseHead
 from dynbalancer.core.http1 import allowed_trailers, write_trailers
+from dynbalancer.errors import RequestError
 from dynbalancer.proxy.answering import Answering, plain_response
-from dynbalancer.proxy.bodies import KeptBody, Pump
+from dynbalancer.proxy.bodies import Copied, KeptBody, Pump
 
 if TYPE_CHECKING:
     from dynbalancer.proxy.upstream_connection import UpstreamConnection
@@ -39,6 +40,9 @@ class Receiving(Answering):
     _paused: bool = False
     _complete: Deferred[KeptBody | None] | None = None
     _pump: Pump | None = None
+    #: What the body may have at most, in octets, and copies of it for others.
+    most_body: int | None = None
+    copies: tuple[Copied, ...] = ()
 
     def pause_request(self) -> None:
         """Take no more of the request's body for now."""
@@ -59,6 +63,11 @@ class Receiving(Answering):
             if self.connection is not None:
                 self.connection.transport.write(data)
             return
+        if self.most_body is not None and self.bytes_in > self.most_body:
+            self.limit_body(self.most_body)
+            return
+        for copied in self.copies:
+            copied.add(data)
         if self._body is not None:
             self._body_size += len(data)
             if self._body_size <= self.replayed or self.connection is None:
@@ -101,6 +110,25 @@ class Receiving(Answering):
             fields = [field for field in allowed_trailers(self._trailers) if field[0] in names]
             connection.transport.write(write_trailers(fields) if fields else LAST_CHUNK)
         connection.await_response()
+
+    # What services want of a request's body.
+
+    def limit_body(self, most: int) -> None:
+        """Refuse the request with 413 as soon as its body has more octets than this (RFC 9110 section 15.5.14)."""
+        if (self.head.length or 0) > most or self.bytes_in > most:
+            self.refuse(RequestError(413, "body-too-large", f"more than {most} bytes"))
+        else:
+            self.most_body = most
+
+    def keep_copy(self, most: int) -> Copied:
+        """Collects the body for somebody else, as long as it has not more octets than this."""
+        copied = Copied(most)
+        for piece in self._body or ():
+            copied.add(piece)
+        if self.kept is not None:
+            copied.add(self.kept.octets() if self.kept.size <= most else bytes(most + 1))
+        self.copies = (*self.copies, copied)
+        return copied
 
     # A request's body as a whole.
 

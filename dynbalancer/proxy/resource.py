@@ -8,7 +8,6 @@ twisted.web holds each request's body until it is complete).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from copy import copy
 from typing import Any, Protocol
 
 from twisted.logger import Logger
@@ -173,17 +172,12 @@ class ReverseProxyResource:
     def request_head(self, exchange: Forwarding, upstream: Upstream) -> bytes:
         """The head to send to this server, written afresh for each try."""
         head = exchange.head
-        route = exchange.route
-        assert route is not None
         extra = b""
         if head.upgrade is not None:
             extra = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % head.upgrade
         if head.expect_continue:
             extra += b"Expect: 100-continue\r\n"
-        if not head.authority or not route.service.service.pass_host_header:
-            head = copy(head)
-            head.authority = upstream.authority
-        return write_request_head(head, extra)
+        return write_request_head(upstream.seen(head), extra)
 
     def failure_response(self, exchange: Answering, error: UpstreamError) -> Response:
         """What the client is told where no server could answer."""

@@ -9,7 +9,7 @@ from itertools import count
 from random import random
 from typing import Any
 
-from dynbalancer.core.balancing import WeightedRoundRobin
+from dynbalancer.core.balancers.roundrobin import WeightedRoundRobin
 from dynbalancer.core.streams import TERMINATION_DELAY, StreamServer, StreamService, StreamTransport
 from dynbalancer.errors import ConfigurationError
 

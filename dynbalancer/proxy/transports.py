@@ -80,8 +80,7 @@ class NativeTransport(asyncio.Protocol):
         self._native: Any = None
         self._producer: Any = None
         self._reading_paused = False
-        self._read_ended = False
-        self._write_ended = False
+        self._read_ended = self._write_ended = False
         self.disconnecting = False
         #: Who it comes from, where that is not who made it.
         self.peer: IPv4Address | IPv6Address | None = None
@@ -159,6 +158,10 @@ class NativeTransport(asyncio.Protocol):
         # The loop looks that up when it is told, and then no more.
         self._native.set_protocol(self)
         protocol.makeConnection(self)
+
+    def certificate(self) -> Any:
+        """The peer's verified certificate as a mapping, where there is one."""
+        return self._native.get_extra_info("peercert")
 
     def encryption(self) -> tuple[str, str] | None:
         """Version and cipher, where the connection is encrypted."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from copy import copy
+from typing import Any
 from urllib.parse import urlsplit
 
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
-from dynbalancer.core.model import Server, Service
+from dynbalancer.core.exchange import RequestHead
+from dynbalancer.core.model import Server, ServersTransport, Service
 from dynbalancer.core.reading import DEAD, HELD
 from dynbalancer.core.settings import Limits
 from dynbalancer.core.statistics import Tally
@@ -22,10 +24,8 @@ from dynbalancer.errors import (
 )
 from dynbalancer.proxy import transports
 from dynbalancer.proxy.deadlines import NEVER, Deadlines
+from dynbalancer.proxy.trust import client_context, limits_by, peer_uris
 from dynbalancer.proxy.upstream_connection import UpstreamConnection
-
-if TYPE_CHECKING:
-    pass
 
 #: A server that could not be reached is asked last for this many seconds, doubled with each failure in a row.
 FIRST_AVOIDANCE, LONGEST_AVOIDANCE = 1.0, 30.0
@@ -55,6 +55,10 @@ class Connecting:
         self.deadlines = deadlines
         #: The upstreams that were asked, for whoever counts: he takes out those he has seen.
         self.used: set[Upstream] = set()
+        #: Asked for by SNI, and looked for in certificates, where it is not the host itself.
+        self.server_name: str | None = None
+        #: A URI that must be in the certificate of a server; empty: none.
+        self.peer_uri = ""
         self._verify = verify
         self._ca_file = ca_file
         self._tls = tls
@@ -74,6 +78,18 @@ class Connecting:
             self._tls = context
         return self._tls
 
+    def by(self, transport: ServersTransport) -> Connecting:
+        """How a serversTransport says that connections are made. Raises ConfigurationError where that can't be."""
+        if transport.peer_uri and transports.loop_of(self.reactor) is None:
+            why = "peerCertURI needs the workers' reactor"
+            raise ConfigurationError(f"serversTransport {transport.name}", why)
+        limits = limits_by(transport, self.limits)
+        other = Connecting(self.reactor, limits, self.deadlines, tls=client_context(transport))
+        other.used = self.used
+        other.server_name = transport.server_name or None
+        other.peer_uri = transport.peer_uri
+        return other
+
 
 class Upstream:
     """One server of a service while it runs: its kept connections, what is in flight, and its count."""
@@ -88,7 +104,12 @@ class Upstream:
         "host",
         "in_flight",
         "key",
+        "learned",
+        "name",
+        "outage",
+        "pass_host",
         "port",
+        "prefix",
         "scheme",
         "server",
         "tally",
@@ -102,6 +123,13 @@ class Upstream:
         """Raises ConfigurationError where the URL names nothing that can be asked, or for what https needs."""
         self.connecting = connecting
         self.key = (server.url, server.instance)
+        self.name = server.url
+        #: Whether it gets the client's Host, and what is put in front of the path for it.
+        self.pass_host = True
+        self.prefix = b""
+        #: What its balancer learned of it, and how it failed lately, where somebody wants to know.
+        self.learned: Any = None
+        self.outage: Any = None
         self.tally = Tally()
         self.in_flight = 0
         self.avoid_until = 0.0
@@ -133,9 +161,22 @@ class Upstream:
         """Take over weight and state from the newest definition."""
         self.server = server
         self.weight = server.weight
+        self.prefix = (
+            urlsplit(server.url).path.rstrip("/").encode("ascii", "replace") if server.preserve_path else b""
+        )
         self.up = server.state == "ready"
         if not self.up:
             self.close_idle()
+
+    def seen(self, head: RequestHead) -> RequestHead:
+        """A request's head as this server is to see it: whose Host it has, and below which path it is."""
+        if head.authority and self.pass_host and not self.prefix:
+            return head
+        head = copy(head)
+        head.path = self.prefix + head.path
+        if not head.authority or not self.pass_host:
+            head.authority = self.authority
+        return head
 
     def take(self, repeatable: bool) -> UpstreamConnection | None:
         """A kept connection that the next request may go on, or None."""
@@ -200,6 +241,7 @@ class Upstream:
             connection,
             timeout=connecting.limits.connect_time,
             tls=self.tls,
+            server_name=connecting.server_name,
         )
         cancelled = False
 
@@ -222,6 +264,8 @@ class Upstream:
             failed(ConnectTimeout(why) if failure.check(TimeoutError) else ConnectError(why))
 
         attempt.addCallback(_still_there)
+        if connecting.peer_uri and self.tls is not None:
+            attempt.addCallback(_with_uri, connecting.peer_uri)
         attempt.addCallbacks(connected, refused)
         attempt.addErrback(_unexpected)
 
@@ -260,6 +304,15 @@ def _still_there(connection: Protocol) -> Protocol:
     return connection
 
 
+def _with_uri(connection: Protocol, uri: str) -> Protocol:
+    """Raises ConnectError where the certificate of the server does not name this URI."""
+    if uri not in peer_uris(connection.transport):
+        if isinstance(connection, UpstreamConnection):
+            connection.close()
+        raise ConnectError(f"its certificate does not name {uri}")
+    return connection
+
+
 def _unexpected(failure: Failure) -> None:
     # A defect of ours must not vanish in a Deferred nobody looks at.
     from twisted.logger import Logger
@@ -268,11 +321,25 @@ def _unexpected(failure: Failure) -> None:
 
 
 class LiveService:
-    """A service while it runs: its upstreams and the balancer over them."""
+    """A service while it runs: its upstreams and the balancer over them.
 
-    __slots__ = ("balancer", "service", "upstreams")
+    ``choices(exchange)`` gives upstreams, the best first. ``hooks`` are put among the middlewares of its routes: a
+    service that wants to hear how exchanges go has one. ``same_head``: every server gets the same head of a request.
+    """
+
+    __slots__ = ("balancer", "choices", "hooks", "same_head", "service", "upstreams")
 
     def __init__(self, service: Service, upstreams: tuple[Upstream, ...], balancer: Any) -> None:
         self.service = service
         self.upstreams = upstreams
         self.balancer = balancer
+        self.choices: Callable[[Any], Iterator[Upstream]] = balancer.choices
+        self.hooks: tuple[Any, ...] = ()
+        for upstream in upstreams:
+            upstream.pass_host = service.pass_host_header
+        self.same_head = service.pass_host_header and not any(upstream.prefix for upstream in upstreams)
+
+    @property
+    def reach(self) -> tuple[Upstream, ...]:
+        """Every upstream that its choices may give."""
+        return self.upstreams

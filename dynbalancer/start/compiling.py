@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from dynbalancer import pem, plugins
-from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Service
+from dynbalancer.core.ciphers import openssl_names
+from dynbalancer.core.model import Configuration, EntryPoint, Middleware, ServersTransport, Service
 from dynbalancer.core.regions import LocalRegions
 from dynbalancer.core.schema import no_such_type
 from dynbalancer.core.streamtable import compile_streams
@@ -26,7 +27,7 @@ def compiler(entry_points: Sequence[EntryPoint], clock: Callable[[], float]) -> 
     """
     offers: dict[str, Any] = {**_OFFERS, "clock": clock, "shared": LocalRegions()}
     offers["entry_points"] = {point.name: point for point in entry_points}
-    middlewares, balancers = plugins.middleware_makers(), plugins.balancer_makers()
+    middlewares, services = plugins.middleware_makers(), _Services(plugins.balancer_makers())
 
     def make_middleware(definition: Middleware) -> Any:
         maker = middlewares.get(definition.type.lower())
@@ -34,14 +35,6 @@ def compiler(entry_points: Sequence[EntryPoint], clock: Callable[[], float]) -> 
             running = [maker.type for maker in middlewares.values()]
             raise no_such_type(definition.name, definition.type, running)
         return maker.make_middleware(definition.name, definition.settings, offers)
-
-    def make_service(service: Service, previous: object) -> Service:
-        if service.strategy.lower() not in balancers:
-            hint = did_you_mean(service.strategy, [maker.kind for maker in balancers.values()])
-            raise ConfigurationError(
-                f"service {service.name}", f"there is no strategy {service.strategy}", hint
-            )
-        return service
 
     make_streams = partial(
         compile_streams,
@@ -51,17 +44,37 @@ def compiler(entry_points: Sequence[EntryPoint], clock: Callable[[], float]) -> 
     )
 
     def compiled(configuration: Configuration, number: int, previous: RoutingTable | None) -> RoutingTable:
+        services.transports = configuration.transports
         return compile_table(
             configuration,
             entry_points,
             number=number,
             previous=previous,
             make_middleware=make_middleware,
-            make_service=make_service,
+            make_service=services.make,
             make_streams=make_streams,
         )
 
     return compiled
+
+
+class _Services:
+    """Services that stand for themselves, once it is clear that they can be made."""
+
+    def __init__(self, balancers: Mapping[str, Any]) -> None:
+        self.transports: Mapping[str, ServersTransport] = {}
+        self._balancers = balancers
+
+    def make(self, service: Service, previous: object, parts: object = ()) -> Service:
+        """The service itself. Raises ConfigurationError where nobody could run it."""
+        if service.transport:
+            wanted = self.transports[service.transport]
+            openssl_names(wanted.cipher_suites, f"serversTransport {wanted.name}")
+        if service.kind == "loadBalancer" and service.strategy.lower() not in self._balancers:
+            hint = did_you_mean(service.strategy, [maker.kind for maker in self._balancers.values()])
+            why = f"there is no strategy {service.strategy}"
+            raise ConfigurationError(f"service {service.name}", why, hint)
+        return service
 
 
 def _unused(*_: object) -> Any:

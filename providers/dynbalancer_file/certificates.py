@@ -69,9 +69,12 @@ class CertificateFiles:
         """What a file of certificates, or their PEM text, says. Raises ConfigurationError where that is none."""
         self._look_at(given)
         found = self._text(given)
-        if pem.MARK not in found:
-            shown = given if len(given) <= LONGEST_SHOWN and given.isprintable() else f"{given[:20]!r}…"
-            raise ConfigurationError("", f"there is no certificate in {shown}", "it must be in PEM format")
+        try:
+            pem.check_authorities(found)
+        except ConfigurationError as error:
+            raise ConfigurationError(
+                "", f"{_shown(given)}: {error.why}", "it must be in PEM format"
+            ) from None
         return found
 
     def signature(self) -> bytes:
@@ -110,7 +113,7 @@ class CertificateFiles:
         if pem.MARK in given:
             return given
         path = os.path.join(self.directory, given)
-        shown = given if len(given) <= LONGEST_SHOWN and given.isprintable() else f"{given[:20]!r}…"
+        shown = _shown(given)
         try:
             return read_file(path).decode("ascii")
         except UnicodeDecodeError:
@@ -118,6 +121,10 @@ class CertificateFiles:
         except (OSError, ValueError) as error:
             why = in_words(error) if isinstance(error, OSError) else "no path"
             raise ConfigurationError("", f"{shown} can't be read: {why}") from None
+
+
+def _shown(given: str) -> str:
+    return given if len(given) <= LONGEST_SHOWN and given.isprintable() else f"{given[:20]!r}…"
 
 
 def _signature(path: str) -> tuple[int, ...]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dynbalancer.core import service_keys
+from dynbalancer.core import schema, service_keys
 from dynbalancer.core.model import Member, ServersTransport, Service
 from dynbalancer.core.schema import Key, WrongValueError
-from dynbalancer.core.sections import READERS
+from dynbalancer.core.sections import BELOW, READERS
 
 TAKEN: list[tuple[Callable[[object], Any], object, object]] = [
     (service_keys.same_site, "Lax", "lax"),
@@ -84,3 +85,17 @@ def test_every_key_fits_the_model(table: tuple[Key, ...], model: type[Any]) -> N
         assert key.kind in READERS
         assert not key.attribute or key.attribute in defaults or key.attribute in made_by_hand
         assert key.required or defaults.get(key.attribute, key.default) == key.default
+
+
+def test_every_key_has_its_row_in_the_page_of_services() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "services.md").read_text()
+    tables = (
+        schema.LOAD_BALANCER,
+        *service_keys.BY_TYPE.values(),
+        service_keys.TRANSPORT,
+        service_keys.MIRROR,
+    )
+    sections = [section.keys for word, section in BELOW.items() if word != "healthCheck"]
+    names = {key.name for table in (*tables, *sections) for key in table} - {"cookie"}
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert [name for name in names if not any(f"`{name}`" in row.split("|")[1] for row in rows)] == []

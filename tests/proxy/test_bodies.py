@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dynbalancer.proxy.bodies import KeptBody, Pump
+from dynbalancer.proxy.bodies import Copied, KeptBody, Pump
 
 
 @pytest.mark.parametrize("memory", [0, 3, 1000])
@@ -81,3 +81,13 @@ def test_stopped_pump_writes_nothing_further() -> None:
     reader.pump.resume()
     assert (len(reader.found), reader.done) == (1, 0)
     body.close()
+
+
+def test_a_copy_is_kept_up_to_its_limit_and_not_at_all_beyond() -> None:
+    copied = Copied(3)
+    copied.add(b"ab")
+    copied.add(b"c")
+    assert copied.pieces == [b"ab", b"c"]
+    copied.add(b"d")
+    copied.add(b"")
+    assert copied.pieces is None

@@ -22,7 +22,7 @@ from dynbalancer.core.exchange import RequestHead
 from dynbalancer.core.model import Certificate, Configuration, EntryPoint, Middleware, Router, Server, Service
 from dynbalancer.core.settings import AccessLogSettings, Limits, Settings
 from dynbalancer.errors import NoServer
-from dynbalancer.proxy import dataplane, transports
+from dynbalancer.proxy import services, transports
 from dynbalancer.proxy.arrivals import ProxiedArrivals
 from dynbalancer.proxy.dataplane import DataPlane
 from dynbalancer.proxy.encryption import EncryptedSite
@@ -209,7 +209,7 @@ class Tables(PlaneCase):
                 {name: Service(name, (Server(f"http://{word}"),)) for name in names},
             )
 
-        self.patch(dataplane, "LiveService", Referenced)
+        self.patch(services, "LiveService", Referenced)
         self.plane.take(many("one"), 1)
         live = weakref.WeakSet(self.plane.table.services.values())
         left = []

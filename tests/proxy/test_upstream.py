@@ -203,7 +203,11 @@ class Reaching(ProxyCase):
         assert [connection.upstream for connection in ready] == [self.upstream]
         assert failed == []
         attempt = self.servers.attempts[0]
-        assert (attempt.host, attempt.port, attempt.about) == ("one", 8080, {"timeout": 3.0, "tls": None})
+        assert (attempt.host, attempt.port, attempt.about) == (
+            "one",
+            8080,
+            {"timeout": 3.0, "tls": None, "server_name": None},
+        )
         assert self.server.no_delay
 
     def test_connection_that_is_gone_or_spoke_before_it_was_handed_over_is_none(self) -> None:

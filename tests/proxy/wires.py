@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from dynbalancer.core.balancing import WeightedRoundRobin
+from dynbalancer.core.balancers.roundrobin import WeightedRoundRobin
 from dynbalancer.core.exchange import Exchange
 from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Router, Server, Service
 from dynbalancer.core.settings import Limits

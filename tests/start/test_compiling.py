@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dynbalancer.core.labels.containers import Container, Defaults
 from dynbalancer.core.labels.reader import configuration_of
-from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Router, Server, Service
+from dynbalancer.core.model import (
+    Configuration,
+    EntryPoint,
+    Member,
+    Middleware,
+    Router,
+    Server,
+    ServersTransport,
+    Service,
+)
 from dynbalancer.start.compiling import compiler
 
 COMPILE = compiler((EntryPoint("web", 80),), lambda: 0.0)
@@ -101,3 +112,22 @@ def test_options_of_v1_labels_that_can_not_be_obeyed_keep_the_router_closed(
     assert not table.routes
     assert why in " ".join(map(str, table.problems))
     assert "secret" not in " ".join(map(str, table.problems))
+
+
+def test_a_transport_whose_ciphers_nobody_knows_is_found() -> None:
+    wanted = Configuration(
+        {WEB.name: replace(WEB, middlewares=())},
+        {SERVICE.name: replace(SERVICE, transport="t")},
+        transports={"t@x": ServersTransport("t@x", cipher_suites=("TLS_MADE_UP",))},
+    )
+    table = COMPILE(wanted, 1, None)
+    assert not table.routes
+    assert "there is no cipher suite TLS_MADE_UP" in " ".join(map(str, table.problems))
+
+
+def test_a_service_made_of_others_is_its_definition() -> None:
+    both = Service("both@x", kind="weighted", members=(Member("web"),))
+    router = replace(WEB, middlewares=(), service="both")
+    table = COMPILE(Configuration({WEB.name: router}, {SERVICE.name: SERVICE, both.name: both}), 1, None)
+    assert table.problems == ()
+    assert table.routes[0].service.kind == "weighted"

@@ -150,5 +150,17 @@ circuitBreaker = MiddlewareMaker(
 
 # Balancers
 wrr = BalancerMaker(
-    "wrr", "dynbalancer.core.balancing.WeightedRoundRobin", "Weighted round robin, interleaved."
+    "wrr", "dynbalancer.core.balancers.roundrobin.WeightedRoundRobin", "Weighted round robin, interleaved."
+)
+p2c = BalancerMaker(
+    "p2c", "dynbalancer.core.balancers.p2c.TwoChoices", "Of two drawn by lot, the one with less to do."
+)
+hrw = BalancerMaker(
+    "hrw", "dynbalancer.core.balancers.hrw.HighestRandomWeight", "Each client its own order of servers."
+)
+leasttime = BalancerMaker(
+    "leasttime", "dynbalancer.core.balancers.leasttime.LeastTime", "The one that is likely to answer first."
+)
+drr = BalancerMaker(
+    "drr", "dynbalancer.core.balancers.drr.DynamicRoundRobin", "Turns, fewer for those that fail."
 )

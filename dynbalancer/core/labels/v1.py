@@ -8,7 +8,7 @@ from dynbalancer.core.labels import naming, v1backend, v1options, v1rules
 from dynbalancer.core.labels.addresses import Place, server_at
 from dynbalancer.core.labels.drafts import Reading, RouterDraft, ServiceDraft
 from dynbalancer.core.labels.findings import Findings
-from dynbalancer.core.labels.sheet import NOT_YET, Fields, Sheet
+from dynbalancer.core.labels.sheet import Fields, Sheet
 from dynbalancer.core.labels.values import boolean, choice, csv, integer, text
 from dynbalancer.core.model import Router, Server, Service
 
@@ -19,14 +19,15 @@ _MOST = 2**31 - 1
 def read(place: Place, sheet: Sheet, findings: Findings) -> Reading:
     """What a container's v1 labels ask for."""
     reading = Reading()
-    method = sheet.v1.get("backend.loadbalancer.method")
-    if method and choice(method, "wrr", ("wrr", "drr"), findings) == "drr":
-        findings.label(method.key, f"method drr {NOT_YET}; wrr is used", severity="warning")
+    method = choice(sheet.v1.get("backend.loadbalancer.method"), "wrr", ("wrr", "drr"), findings)
     _report_unused(sheet, findings)
     # As soon as one segment has a name, the one without a name is gone.
     for segment, own in sorted(sheet.segments.items()) or [("", Fields())]:
         # What isn't said for a segment holds as for the container.
         _read_segment(place, sheet, segment, {**sheet.v1, **own}, findings, reading)
+    reading.services = [
+        replace(draft, service=replace(draft.service, strategy=method)) for draft in reading.services
+    ]
     return reading
 
 

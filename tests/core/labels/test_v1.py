@@ -122,11 +122,11 @@ def test_without_a_rule_nothing_is_made() -> None:
     assert reading.idle.startswith("no rule")
 
 
-def test_method_drr_is_for_later() -> None:
-    _, findings = read({**RULE, "traefik.backend.loadbalancer.method": "drr"})
-    assert (
-        findings.problems[0].why == "method drr is understood, but not supported in this version; wrr is used"
-    )
+@pytest.mark.parametrize(("written", "strategy"), [("drr", "drr"), ("WRR", "wrr"), ("rrd", "wrr")])
+def test_the_method_is_the_strategy(written: str, strategy: str) -> None:
+    reading, findings = read({**RULE, "traefik.backend.loadbalancer.method": written})
+    assert reading.services[0].service.strategy == strategy
+    assert bool(findings.problems) is (written == "rrd")
 
 
 def test_segments_inherit_from_the_container_and_replace_it() -> None:

@@ -1,4 +1,4 @@
-"""Balancing strategies: in which order servers are asked. Which of them may be asked is the caller's to know."""
+"""Round robin: every server in its turn."""
 
 from __future__ import annotations
 
@@ -15,9 +15,20 @@ _SHORT = 32
 
 
 class Weighted(Protocol):
-    """What a balancer needs to know of a server."""
+    """What round robin needs to know of a server."""
 
     weight: int
+
+
+class Candidate(Weighted, Protocol):
+    """What a balancer may know of a server, or of a service that others are made of.
+
+    ``name`` is the same in every process (a URL). ``learned`` is for the balancer to keep what it learned of it.
+    """
+
+    name: str
+    in_flight: int
+    learned: Any
 
 
 class WeightedRoundRobin:
@@ -29,6 +40,9 @@ class WeightedRoundRobin:
 
     __slots__ = ("_counter", "_cycle", "_rotations")
 
+    #: Round robin does not learn.
+    observe: Any = None
+
     def __init__(
         self,
         servers: Sequence[Weighted],
@@ -37,13 +51,16 @@ class WeightedRoundRobin:
         random: Callable[[], float],
     ) -> None:
         self._counter = counter
-        self._cycle = cycle = tuple(servers[i] for i in smooth_cycle([server.weight for server in servers]))
+        self._lay(servers, [server.weight for server in servers])
+
+    def _lay(self, servers: Sequence[Weighted], weights: Sequence[int]) -> None:
+        self._cycle = cycle = tuple(servers[i] for i in smooth_cycle(weights))
         # For a short cycle every order is laid out: then a choice is one look-up.
         self._rotations = (
             tuple(tuple(self._from(i)) for i in range(len(cycle))) if len(cycle) <= _SHORT else ()
         )
 
-    def choices(self, head: object) -> Iterator[Weighted]:
+    def choices(self, exchange: object) -> Iterator[Any]:
         """The next one of the row, then the others in the order in which their turn would come."""
         cycle = self._cycle
         if not cycle:
@@ -51,14 +68,11 @@ class WeightedRoundRobin:
         position = self._counter() % len(cycle)
         return iter(self._rotations[position]) if self._rotations else self._from(position)
 
-    def _from(self, position: int) -> Iterator[Weighted]:
+    def _from(self, position: int) -> Iterator[Any]:
         cycle = self._cycle
         first = cycle[position]
         yield first
         yield from _each_once(cycle[position + 1 :] + cycle[:position], but=first)
-
-    def observe(self, server: Weighted, outcome: str) -> None:
-        """Round robin does not learn."""
 
 
 def smooth_cycle(weights: Sequence[int]) -> list[int]:
@@ -94,7 +108,7 @@ def _scaled(weights: list[int], total: int) -> list[int]:
     return [max(1, round(weight * LONGEST_CYCLE / total)) if weight else 0 for weight in weights]
 
 
-def _each_once(servers: Sequence[Weighted], *, but: Weighted) -> Iterator[Weighted]:
+def _each_once(servers: Sequence[Weighted], *, but: Weighted) -> Iterator[Any]:
     seen = {id(but)}
     for server in servers:
         if id(server) not in seen:
