@@ -12,10 +12,15 @@ from eventually import eventually
 from web import WHOAMI, Load, ask
 
 
-def deploy(engine: Engine, name: str) -> int:
-    """Start a container that finishes its requests when it is stopped; gives its port."""
+def deploy(engine: Engine, name: str, **changed: str) -> int:
+    """Start a container that finishes its requests when it is stopped; gives its port.
+
+    ``changed``: labels that differ; PORT in them is the port.
+    """
     port = free_port()
     labels = {"traefik.enable": "true", "traefik.frontend.rule": f"Host:{WHOAMI}", "traefik.port": str(port)}
+    if changed:
+        labels = {key: value.replace("PORT", str(port)) for key, value in changed.items()}
     flags = ("--env=WHOAMI_DRAIN=5", f"--env=WHOAMI_NAME={name}")
     listed = [f"--label={key}={value}" for key, value in labels.items()]
     engine.docker(
@@ -58,6 +63,53 @@ def test_replacing_every_container_under_load_loses_no_request(
     assert load.seen == {f"{slot}-{version}" for slot in "abc" for version in range(4)}
     assert load.count > 150
     assert unprotected.failures
+
+
+V3 = {
+    "traefik.enable": "true",
+    "traefik.http.routers.web.rule": f"Host(`{WHOAMI}`)",
+    "traefik.http.routers.web.middlewares": "mark",
+    "traefik.http.middlewares.mark.headers.customresponseheaders.X-Version": "1",
+    "traefik.http.services.web.loadbalancer.server.port": "PORT",
+}
+V1 = {
+    "traefik.enable": "true",
+    "traefik.frontend.rule": f"Host:{WHOAMI}",
+    "traefik.port": "PORT",
+    "traefik.frontend.headers.customResponseHeaders": "X-Version:1",
+}
+CHANGES = {
+    "v3": (V3, {**V3, "traefik.http.middlewares.mark.headers.customresponseheaders.X-Version": "2"}),
+    "v1": (V1, {**V1, "traefik.frontend.headers.customResponseHeaders": "X-Version:2"}),
+}
+
+
+@pytest.mark.bound(120)
+@pytest.mark.parametrize("manner", ["v1", "v3"])
+def test_versions_whose_labels_differ_share_the_pool_and_a_problem_says_so(
+    on_docker: Start, engine: Engine, manner: str
+) -> None:
+    """Traefik drops a middleware or a router that two containers define differently."""
+    old, new = CHANGES[manner]
+    balancer = on_docker("--workers=2")
+    deploy(engine, "old", **old)
+    eventually(lambda: names(balancer, 4) == {"old"})
+    assert balancer.ask().fields["x-version"] == "1"
+    assert balancer.problems().strip() == "[]"
+
+    load = Load(balancer.port, clients=4)
+    load.start()
+    deploy(engine, "new", **new)
+    eventually(lambda: names(balancer, 6) == {"old", "new"})
+    problems = balancer.problems()
+    assert "old" in problems and "new" in problems, problems
+    engine.docker("stop", "old")
+    eventually(lambda: names(balancer, 4) == {"new"})
+    eventually(lambda: balancer.problems().strip() == "[]")
+    assert balancer.ask().fields["x-version"] == "2"
+    load.stop()
+    assert load.failures == []
+    assert load.seen == {"old", "new"}
 
 
 def test_a_container_that_was_killed_costs_only_its_open_requests(on_docker: Start, engine: Engine) -> None:

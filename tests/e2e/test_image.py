@@ -149,6 +149,26 @@ def test_several_workers_in_the_image_keep_the_turn(engine: Engine, image: str, 
         show("the container", engine.docker("logs", container))
 
 
+@pytest.mark.bound(120)
+def test_a_container_in_two_networks_is_reached_in_the_one_we_are_in_too(
+    engine: Engine, image: str, balancer: str
+) -> None:
+    """The other one comes first by name, and from in here nothing in it can be reached."""
+    engine.docker("network", "create", "apart")
+    try:
+        rule = {"traefik.enable": "true", "traefik.frontend.rule": "Host:two.example"}
+        engine.run("emilevauge/whoami", name="two", hostname="two", network="apart", labels=rule)
+        eventually(lambda: ask(80, "two.example").status in (502, 503, 504))
+        said = ask(8080, "localhost", "/api/problems").body
+        assert "apart" in said and "global" in said
+        engine.docker("network", "connect", "global", "two")
+        eventually(lambda: ask(80, "two.example").hostname == "two")
+        eventually(lambda: "apart" not in ask(8080, "localhost", "/api/problems").body)
+    finally:
+        engine.docker("rm", "-f", "two")
+        engine.docker("network", "rm", "apart")
+
+
 def test_the_image_says_how_to_stop_it_and_what_it_opens(engine: Engine, image: str) -> None:
     shape = "{{.Config.StopSignal}} {{.Config.Entrypoint}} {{json .Config.ExposedPorts}}"
     said = engine.docker("inspect", "-f", shape, image)
