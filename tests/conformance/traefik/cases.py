@@ -21,7 +21,7 @@ GIVEN = frozenset(
 EXPECTED = frozenset(("model", "problems"))
 STEP = frozenset(
     ("ask", "on", "with", "send", "client", "times", "status", "answer", "body", "by", "seen", "counts", "statuses",
-     "log", "after", "tunnel")
+     "log", "after", "tunnel", "together")
 )  # fmt: skip
 CASE = GIVEN | EXPECTED | STEP | {"case", "steps", "jar"}
 GROUP = GIVEN | EXPECTED | STEP | {"about", "cases", "jar"}

@@ -13,13 +13,26 @@ from servers import Servers
 
 from dynbalancer import pem
 from dynbalancer.control.counters import LocalCounters
+from dynbalancer.core.regions import LocalRegions, Region
 from dynbalancer.core.model import Configuration
 from dynbalancer.core.settings import Settings
 from dynbalancer.worker import install_reactor, new_loop
 
 
+class Forgetful(LocalRegions):
+    """Memory for limits; each time some is asked for, it is new."""
+
+    def region(self, name: str, size: int, rows: int = 0) -> Region:
+        """So many octets, all of them zero."""
+        return LocalRegions().region(name, size, rows)
+
+
 class Turns(LocalCounters):
     """Counters of balancers; each time one is asked for, it begins anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.regions = Forgetful()
 
     def slot(self, name: str) -> Callable[[], int]:
         """A row of whole numbers."""

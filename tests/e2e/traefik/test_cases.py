@@ -6,6 +6,8 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,13 +39,11 @@ class Asker:
         self.servers.seen.clear()
         statuses: Counter[int] = Counter()
         by: Counter[str] = Counter()
-        for _ in range(step.get("times", 1)):
-            before = len(self.servers.seen)
-            reply = self._reply(step)
+        for reply in self._replies(step):
             statuses[reply.status] += 1
-            by.update(seen.server for seen in self.servers.seen[before:])
             if "statuses" not in step:
                 yield from self._answer_differs(step, reply)
+        by.update(seen.server for seen in self.servers.seen)
         if "statuses" in step and dict(statuses) != step["statuses"]:
             yield f"statuses: expected {step['statuses']}, got {dict(statuses)}"
         if "counts" in step and dict(by) != {name: n for name, n in step["counts"].items() if n}:
@@ -51,6 +51,15 @@ class Asker:
         yield from self._arrival_differs(step)
         if "log" in step:
             yield from self._log_differs(step["log"])
+
+    def _replies(self, step: Mapping[str, Any]) -> Iterator[Reply]:
+        if "together" not in step:
+            for _ in range(step.get("times", 1)):
+                yield self._reply(step)
+            return
+        with ThreadPoolExecutor(step["together"]) as pool:
+            asked = [pool.submit(self._reply, step) for _ in range(step["together"])]
+            yield from [one.result() for one in asked]
 
     def _reply(self, step: Mapping[str, Any]) -> Reply:
         method, _, url = step.get("ask", "GET http://a.example/").partition(" ")
@@ -97,7 +106,7 @@ class Asker:
 
     def _answer_differs(self, step: Mapping[str, Any], reply: Reply) -> Iterator[str]:
         wanted = step.get("status", 101 if "tunnel" in step else 200)
-        if reply.status != wanted:
+        if wanted is not None and reply.status != wanted:
             yield f"status: expected {wanted}, got {reply.status} {reply.body[:200]!r}"
         fields: dict[str, str] = {}
         for name, value in reply.fields:
@@ -157,10 +166,11 @@ def encrypt(client: Client, name: str) -> None:
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.id)
 def test_case(case: Case, planes: Planes, tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    case = replace(case, flags=tuple(flag.replace(LOG, str(log)) for flag in case.flags))
     model = model_of(case)
     found = differences(case, model)
     planes.servers.begin(case.names, case.servers)
-    log = tmp_path / "access.log"
     ports = planes.route(case.flags, model.settings, model.configuration)
     asker = Asker(planes, ports, model, log)
     asker.cookies = {} if case.jar else None
