@@ -34,10 +34,19 @@ _DEEPEST = 50
 Token = tuple[str, str]
 
 
+#: Gives the text of a template for values.
+Rendering = Callable[[Mapping[str, object]], str]
+
+
 def render(template: str, values: Mapping[str, object]) -> str:
     """The text of a template; ``values`` are its fields, without their leading dot."""
-    tree = _Parser(template, values).parse()
-    return "".join(node.text(values) for node in tree)
+    return compiled(template, values)(values)
+
+
+def compiled(template: str, fields: Mapping[str, object]) -> Rendering:
+    """A template that is read once, for values with these fields. Raises ConfigurationError."""
+    tree = _Parser(template, fields).parse()
+    return lambda values: "".join(node.text(values) for node in tree)
 
 
 def _fail(why: str, hint: str = "") -> ConfigurationError:

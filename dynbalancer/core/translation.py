@@ -142,6 +142,13 @@ def _redirect(middleware: Middleware, notes: list[Note]) -> list[Middleware]:
     return [replace(middleware, name=name, type="redirectScheme", settings=settings)]
 
 
+def _redirect_regex(middleware: Middleware, notes: list[Note]) -> list[Middleware]:
+    if middleware.settings.get("dialect") == "v1":
+        why = "v3 knows no templates in a replacement: what is in {{…}} is sent as it is"
+        notes.append(Note("middleware", middleware.name, why))
+    return [middleware]
+
+
 def _certificate(middleware: Middleware, notes: list[Note]) -> list[Middleware]:
     if middleware.settings.get("dialect") == "v1":
         why = "v3 writes the fields with the client's certificate in another form than v1"
@@ -208,6 +215,7 @@ _CHANGES: Mapping[str, Callable[[Middleware, list[Note]], list[Middleware]]] = {
     "redirectEntryPoint": _redirect,
     "passTLSClientCert": _certificate,
     "rateLimit": _rate_limit,
+    "redirectRegex": _redirect_regex,
     "inFlightReq": _in_flight,
     "redirectTrailingSlash": _trailing_slash,
 }

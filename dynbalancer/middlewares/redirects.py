@@ -16,7 +16,8 @@ from dynbalancer.core.rules.regex import finder
 from dynbalancer.core.rules.replacement import OURS, Piece, Replacement
 from dynbalancer.core.rules.templates import is_template, pattern_of
 from dynbalancer.errors import RequestError, did_you_mean
-from dynbalancer.middlewares.base import Middleware, Option, SettingsReader, plain
+from dynbalancer.middlewares.base import Middleware, Option, SettingsReader, dialect_of, plain
+from dynbalancer.middlewares.requesttemplates import URL, RequestTemplates
 
 DEFAULT_PORTS = {b"http": 80, b"https": 443}
 
@@ -187,6 +188,7 @@ class RedirectRegex(Middleware):
     replacement: Replacement
     permanent: bool = False
     notices: tuple[str, ...] = ()
+    templates: RequestTemplates | None = None
 
     OPTIONS: ClassVar[tuple[Option, ...]] = (
         Option("regex", "text", "The pattern, in Go's dialect, at most 1024 bytes.", required=True),
@@ -201,15 +203,22 @@ class RedirectRegex(Middleware):
 
     @classmethod
     def from_settings(cls, name: str, settings: Mapping[str, Any]) -> RedirectRegex:
-        """Takes ``regex``, ``replacement`` (``$1`` or ``${name}`` stands for a group) and ``permanent``."""
+        """Takes ``regex``, ``replacement`` (``$1`` or ``${name}`` stands for a group) and ``permanent``.
+
+        With ``dialect: v1`` templates such as ``{{.Request.Host}}`` may stand in the replacement.
+        """
+        dialect, settings = dialect_of(settings)
         reader = SettingsReader(name, settings, cls.OPTIONS)
         pattern, written = reader.text("regex"), reader.text("replacement")
         if not written.isprintable():
             raise reader.refuse("option replacement: control characters have no place in a URL")
-        template = quote(written, safe=_URL)
+        templates = None
+        if dialect == "v1":
+            templates = reader.made("replacement", partial(RequestTemplates.of, written))
+        template = quote(written if templates is None else templates.plain, safe=URL)
         made = reader.made("regex", partial(Replacement, pattern, template))
         notices = tuple(f"{word} in the replacement is no group of the pattern" for word in made.unknown)
-        return cls(made, reader.switch("permanent"), notices)
+        return cls(made, reader.switch("permanent"), notices, templates)
 
     def on_request(self, exchange: Exchange) -> Response | None:
         head = exchange.head
@@ -223,6 +232,8 @@ class RedirectRegex(Middleware):
             return _refused()
         if pieces is None:
             return None
+        if self.templates is not None:
+            pieces = self.templates.filled(pieces, exchange, len(origin))
         location = b"".join(piece.text for piece in pieces)
         if location == url:
             return None
@@ -230,9 +241,6 @@ class RedirectRegex(Middleware):
             return _refused()
         return moved(head.method, location, permanent=self.permanent)
 
-
-# What may stand in a URL as it is; the rest of a replacement is escaped.
-_URL = "!#$%&'()*+,/:;=?@[]^_`{|}~\\-."
 
 # As browsers read it: slashes either way, and any number of them.
 _leading = re.compile(rb"(?:[A-Za-z][A-Za-z0-9+.-]*:[/\\]*|[/\\]{2,})").match

@@ -166,3 +166,10 @@ def test_what_is_the_way_of_v3_anyway_is_left_out_without_a_word() -> None:
     )
     assert found.configuration.routers["web"].middlewares == ()
     assert (found.configuration.middlewares, found.notes) == ({}, [])
+
+
+@pytest.mark.parametrize(("more", "noted"), [({"dialect": "v1"}, [True]), ({}, [])])
+def test_templates_in_a_replacement_are_noted(more: dict[str, str], noted: list[bool]) -> None:
+    given = {"regex": "^a", "replacement": "http://{{.Request.Host}}/b", **more}
+    found = one(Middleware("Host-a-0-redirectRegex", "redirectRegex", given))
+    assert ["knows no templates" in note.why for note in found.notes] == noted

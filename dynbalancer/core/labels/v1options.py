@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dynbalancer.core.labels.findings import Findings, Label
-from dynbalancer.core.labels.sheet import NOT_YET, Fields
+from dynbalancer.core.labels.sheet import Fields
 from dynbalancer.core.labels.v1auth import auth
 from dynbalancer.core.labels.v1backend import EXTRACTORS, is_extractor
 from dynbalancer.core.labels.v1rules import Modifier
@@ -90,11 +90,10 @@ def _redirect(fields: Fields, findings: Findings) -> Modifier | None:
         other = f"{given.key.rpartition('.')[0]}.{missing}"
         findings.label(given.key, f"not used without label {other}", f"add label {other}=…")
         return None
-    if "{{" in replacement.value:
-        why = f"a template in it {NOT_YET}; the redirect is left out"
-        findings.label(replacement.key, why, "write $1, ${name} …, for groups of the regex", "warning")
-        return None
     settings = {"regex": text(regex), "replacement": text(replacement), "permanent": permanent}
+    if "{{" in replacement.value:
+        # Only v1 knows templates there.
+        settings["dialect"] = "v1"
     return Modifier("redirectRegex", settings, f"label {regex.key}")
 
 

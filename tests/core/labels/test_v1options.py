@@ -99,10 +99,6 @@ def test_redirects() -> None:
     [
         ({"redirect__regex": "^a"}, "not used without label traefik.frontend.redirect.replacement"),
         ({"redirect__replacement": "/a"}, "not used without label traefik.frontend.redirect.regex"),
-        (
-            {"redirect__regex": "^a", "redirect__replacement": "/{{.Request.Host}}"},
-            "a template in it is understood, but not supported in this version; the redirect is left out",
-        ),
     ],
 )
 def test_redirects_that_lead_nowhere_are_left_out(labels: dict[str, str], why: str) -> None:
@@ -281,6 +277,17 @@ def test_middleware_says_which_label_of_which_container_it_is_from() -> None:
 def test_options_that_keep_requests_out(key: str, value: str, closes: bool) -> None:
     fields = {f"frontend.{key}": Label(f"traefik.frontend.{key}", value)}
     assert keeps_out(options_of(fields, Findings("web-1"))) is closes
+
+
+def test_templates_in_a_replacement_are_v1_s_alone() -> None:
+    made, problems = read(redirect__regex="^a", redirect__replacement="http://{{.Request.Host}}/b")
+    assert made == [
+        (
+            "redirectRegex",
+            {"regex": "^a", "replacement": "http://{{.Request.Host}}/b", "permanent": False, "dialect": "v1"},
+        )
+    ]
+    assert problems == []
 
 
 def test_redirects_to_an_entry_point_go_before_those_by_a_pattern() -> None:
