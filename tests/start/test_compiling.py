@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from dynbalancer import plugins
 from dynbalancer.core.labels.containers import Container, Defaults
 from dynbalancer.core.labels.reader import configuration_of
+from dynbalancer.core.merge import merge
 from dynbalancer.core.model import (
     Configuration,
     EntryPoint,
@@ -131,3 +133,90 @@ def test_a_service_made_of_others_is_its_definition() -> None:
     table = COMPILE(Configuration({WEB.name: router}, {SERVICE.name: SERVICE, both.name: both}), 1, None)
     assert table.problems == ()
     assert table.routes[0].service.kind == "weighted"
+
+
+EVERY_V1_LABEL = {
+    "frontend.rule": "Host:a.example;Path:/x;PathPrefixStrip:/x;AddPrefix:/y;ReplacePathRegex:^/a /b",
+    "frontend.errors.e.status": "404,500-599",
+    "frontend.errors.e.backend": "pages",
+    "frontend.errors.e.query": "/{status}.html",
+    "frontend.whiteList.sourceRange": "10.0.0.0/8",
+    "frontend.whiteList.useXForwardedFor": "true",
+    "frontend.redirect.entryPoint": "https",
+    "frontend.headers.customRequestHeaders": "X-A:1||X-B:",
+    "frontend.headers.SSLProxyHeaders": "X-Forwarded-Proto:https",
+    "frontend.headers.allowedHosts": "a.example",
+    "frontend.headers.STSSeconds": "1",
+    "frontend.headers.frameDeny": "true",
+    "frontend.auth.basic.users": "ann:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=",
+    "frontend.auth.headerField": "X-User",
+    "frontend.passTLSClientCert.pem": "true",
+    "frontend.passTLSClientCert.infos.notAfter": "true",
+    "frontend.passTLSClientCert.infos.subject.commonName": "true",
+    "frontend.passTLSClientCert.infos.issuer.province": "true",
+    "frontend.rateLimit.extractorFunc": "request.header.X-Key",
+    "frontend.rateLimit.rateSet.slow.period": "10s",
+    "frontend.rateLimit.rateSet.slow.average": "100",
+    "frontend.rateLimit.rateSet.slow.burst": "200",
+    "backend.circuitbreaker.expression": "NetworkErrorRatio() > 0.5 || LatencyAtQuantileMS(50.0) > 50",
+    "backend.buffering.maxRequestBodyBytes": "10",
+    "backend.buffering.memRequestBodyBytes": "5",
+    "backend.buffering.retryExpression": "IsNetworkError() && Attempts() <= 2",
+    "backend.maxconn.amount": "10",
+    "backend.maxconn.extractorfunc": "client.ip",
+    "backend.loadbalancer.method": "drr",
+    "backend.loadbalancer.stickiness": "true",
+    "backend.healthcheck.path": "/health",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "types"),
+    [
+        ({}, {"redirectEntryPoint", "basicAuth", "redirectTrailingSlash"}),
+        (
+            {
+                "frontend.redirect.entryPoint": "",
+                "frontend.redirect.regex": "^http://a/(.*)",
+                "frontend.redirect.replacement": "http://{{.Request.Host}}/$1",
+                "frontend.auth.basic.users": "",
+                "frontend.auth.digest.users": "ann:traefik:3d61b38f63ee56d3f68c21055bc11503",
+            },
+            {"redirectRegex"},
+        ),
+        (
+            {
+                "frontend.auth.basic.users": "",
+                "frontend.auth.headerField": "",
+                "frontend.auth.forward.address": "http://login.example/",
+                "frontend.auth.forward.authResponseHeaders": "X-User,X-Group",
+                "frontend.auth.forward.trustForwardHeader": "true",
+                "frontend.auth.forward.tls.insecureSkipVerify": "true",
+            },
+            {"forwardAuth"},
+        ),
+    ],
+)
+def test_whatever_labels_of_v1_ask_for_can_be_made(change: dict[str, str], types: set[str]) -> None:
+    """Only what no maker is there for may be missing, which a router is off for, and says."""
+    wanted = {key: value for key, value in {**EVERY_V1_LABEL, **change}.items() if value}
+    labels = {f"traefik.{key}": value for key, value in wanted.items()}
+    pages = {"traefik.frontend.rule": "Host:pages.example", "traefik.backend": "pages"}
+    containers = [
+        Container(name, name, labels=said, networks={"x": f"192.0.2.{number}"}, ports=(80,), created=number)
+        for number, (name, said) in enumerate((("web", labels), ("pages", pages)), 1)
+    ]
+    found = merge([("docker", configuration_of(containers, Defaults()))])
+    assert found.problems == ()
+    assert types <= {middleware.type for middleware in found.middlewares.values()}
+    makers = plugins.middleware_makers()
+    expected = {name for name, one in found.middlewares.items() if one.type.lower() not in makers}
+    points = (EntryPoint("http", 80), EntryPoint("https", 443, tls=True))
+    table = compiler(points, lambda: 0.0)(found, 1, None)
+    assert set(found.middlewares) - set(table.middlewares) == expected
+    broken = {
+        name
+        for name, router in found.routers.items()
+        if expected & {f"{m}@docker" for m in router.middlewares}
+    }
+    assert set(table.disabled) <= broken

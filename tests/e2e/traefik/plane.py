@@ -13,8 +13,8 @@ from servers import Servers
 
 from dynbalancer import pem
 from dynbalancer.control.counters import LocalCounters
-from dynbalancer.core.regions import LocalRegions, Region
 from dynbalancer.core.model import Configuration
+from dynbalancer.core.regions import LocalRegions, Region
 from dynbalancer.core.settings import Settings
 from dynbalancer.worker import install_reactor, new_loop
 
