@@ -62,7 +62,7 @@ def whole(sources: Sources) -> Json:
         "table": in_force(router),
         "entryPoints": [traefik3.entry_point(point) for point in sources.entry_points],
         "routers": [_with_tree(entry, routes.get(entry["name"]), table, names) for entry in runtime.routers],
-        "services": [entry | _servers(services[entry["name"]], sources) for entry in runtime.services],
+        "services": [entry | _made_of(services[entry["name"]], sources, names) for entry in runtime.services],
         "middlewares": runtime.middlewares,
         "streams": streams.rows(runtime.streams),
         "providers": [provider(status) for status in statuses],
@@ -93,7 +93,7 @@ def _with_tree(entry: Json, route: Route | None, table: RoutingTable, names: tra
     }
 
 
-def _servers(service: Service, sources: Sources) -> Json:
+def _made_of(service: Service, sources: Sources, names: traefik3.Names) -> Json:
     servers = [
         {
             "url": server.url,
@@ -105,7 +105,19 @@ def _servers(service: Service, sources: Sources) -> Json:
         | _health(sources.standing(service, server))
         for server in service.servers
     ]
-    return {"servers": servers, "origin": service.origin, "dialect": service.dialect}
+    members = [
+        {"name": names.meant(member.name, service.name), "role": role}
+        for member, role in zip(service.members, _roles(service), strict=False)
+    ]
+    return {"servers": servers, "members": members, "origin": service.origin, "dialect": service.dialect}
+
+
+def _roles(service: Service) -> list[str]:
+    """What each member does, in a few words."""
+    if service.kind in ("weighted", "highestRandomWeight"):
+        return [f"weight {member.weight}" for member in service.members]
+    others = [f"gets copies of {member.percent}%" for member in service.members[1:]]
+    return ["answers", *(["answers while the other can't"] if service.kind == "failover" else others)]
 
 
 def _health(standing: Standing | None) -> Json:

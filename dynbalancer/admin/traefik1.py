@@ -20,6 +20,7 @@ from dynbalancer.core.model import (
     Router,
     Server,
     Service,
+    Sticky,
 )
 from dynbalancer.core.statistics import Totals
 
@@ -69,10 +70,22 @@ def _backend(service: Service) -> Json:
         if server.state == "ready"
     }
     found: Json = {"servers": servers} if servers else {}
-    found["loadBalancer"] = {"method": service.strategy}
+    found["loadBalancer"] = {"method": service.strategy} | _stickiness(service.sticky)
     if service.health_check is not None:
         found["healthCheck"] = _health_check(service.health_check)
     return found
+
+
+def _stickiness(sticky: Sticky | None) -> Json:
+    if sticky is None:
+        return {}
+    shown = {
+        "cookieName": sticky.name,
+        "secure": sticky.secure,
+        "httpOnly": sticky.http_only,
+        "sameSite": sticky.same_site,
+    }
+    return {"stickiness": {key: value for key, value in shown.items() if value}}
 
 
 def _health_check(check: HealthCheck) -> Json:

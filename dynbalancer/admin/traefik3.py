@@ -10,11 +10,10 @@ from typing import Any
 from dynbalancer.admin.secrets import redacted
 from dynbalancer.admin.streams import FAMILIES as STREAM_FAMILIES
 from dynbalancer.admin.streams import StreamLists, stream_lists
-from dynbalancer.core.checks import HEALTH_CHECK
 from dynbalancer.core.durations import go_duration
 from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Router, Server, Service
+from dynbalancer.core.service_documents import written
 from dynbalancer.core.table import Route, RoutingTable, priority_of
-from dynbalancer.core.tables import write
 from dynbalancer.errors import Problem
 
 Json = dict[str, Any]
@@ -99,6 +98,9 @@ def runtime(table: RoutingTable, problems: Iterable[Problem], entry_points: Sequ
         serving.setdefault(services.meant(router.service, name), []).append(name)
         for used in dict.fromkeys(router.middlewares):
             changing.setdefault(middlewares.meant(used, name), []).append(name)
+    for name, service in sorted(configuration.services.items()):
+        for member in service.members:
+            serving.setdefault(services.meant(member.name, name), []).append(name)
 
     def wrong_with(kind: str, name: str) -> Faults:
         return wrong.get((kind, name), Faults())
@@ -165,33 +167,26 @@ def _router(
 
 
 def _service(service: Service, used_by: list[str], wrong: Faults) -> Json:
-    balancer: Json = {
-        "servers": [_server(server) for server in service.servers],
-        "strategy": service.strategy,
-        "passHostHeader": service.pass_host_header,
-    }
+    shown = written(service)[service.kind]
+    if service.kind == "loadBalancer":
+        shown = {"servers": [], **shown}
     if service.health_check is not None:
-        balancer["healthCheck"] = redacted("", write(HEALTH_CHECK, service.health_check))
-    found: Json = {"loadBalancer": balancer} | wrong.shown()
+        shown["healthCheck"] = redacted("", shown["healthCheck"])
+    found: Json = {service.kind: shown} | wrong.shown()
     if used_by:
         found["usedBy"] = used_by
     if service.servers:
         # Two servers may share a URL while one of them is on its way out: the better state counts.
         found["serverStatus"] = dict(sorted((s.url, _up(s)) for s in service.servers))
-    return found | {"name": service.name, "provider": provider_of(service.name), "type": "loadbalancer"}
+    return found | {
+        "name": service.name,
+        "provider": provider_of(service.name),
+        "type": service.kind.lower(),
+    }
 
 
 def _up(server: Server) -> str:
     return "UP" if server.state == "ready" else "DOWN"
-
-
-def _server(server: Server) -> Json:
-    found: Json = {"url": server.url}
-    if server.weight != 1:
-        found["weight"] = server.weight
-    if server.preserve_path:
-        found["preservePath"] = True
-    return found
 
 
 def _middleware(middleware: Middleware, used_by: list[str], wrong: Faults) -> Json:

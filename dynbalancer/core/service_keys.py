@@ -53,8 +53,8 @@ def size(value: object) -> int:
 def attempts(value: object) -> int:
     """How often something may go wrong; at least once."""
     found = whole_number(value)
-    if not 1 <= found <= 1_000_000:
-        raise WrongValueError("a whole number from 1 up")
+    if not 1 <= found <= 1000:
+        raise WrongValueError("a whole number from 1 to 1000")
     return found
 
 
@@ -133,8 +133,9 @@ def sticky_doubts(made: Any, given: Iterable[str]) -> tuple[tuple[str, str, str]
 
 
 PASSIVE_HEALTH = (
-    Key("failureWindow", "window", "In which failures count, and how long it is left out.", "failure_window", 10.0),
-    Key("maxFailedAttempts", "attempts", "So many failures, and it is.", "max_failed_attempts", 1),
+    Key("failureWindow", "window", "In which failures count, and how long it is left out.", "failure_window", 10.0,
+        always=True),
+    Key("maxFailedAttempts", "attempts", "So many failures, and it is.", "max_failed_attempts", 1, always=True),
 )  # fmt: skip
 
 RESPONSE_FORWARDING = (

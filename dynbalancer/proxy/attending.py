@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from dynbalancer.core.exchange import ResponseHead
-from dynbalancer.core.model import PassiveHealth
+from dynbalancer.core.outages import Outages
 
 if TYPE_CHECKING:
     from dynbalancer.proxy.forwarding import Forwarding
@@ -90,40 +90,20 @@ class _Watch(Attendant):
             self.observe(upstream, now - self.since, 0, now)
 
 
-class Outage:
-    """When a server failed lately, and until when it is left out, in monotonic seconds."""
-
-    __slots__ = ("failures", "until")
-
-    def __init__(self) -> None:
-        self.failures: list[float] = []
-        self.until = 0.0
-
-    def add(self, now: float, wanted: PassiveHealth) -> None:
-        """It failed once more."""
-        self.failures = [moment for moment in self.failures if moment > now - wanted.failure_window]
-        self.failures.append(now)
-        if len(self.failures) >= wanted.max_failed_attempts:
-            self.failures.clear()
-            self.until = now + wanted.failure_window
-
-
 class Failing:
     """Leaves out servers that failed too often: no answer, or 5xx (Traefik v3's ``passiveHealthCheck``)."""
 
-    __slots__ = ("_choices", "_upstreams", "_wanted")
+    __slots__ = ("_choices", "_upstreams")
 
-    def __init__(self, choices: Choices, upstreams: tuple[Upstream, ...], wanted: PassiveHealth) -> None:
+    def __init__(self, choices: Choices, upstreams: tuple[Upstream, ...], outages: Outages) -> None:
         self._choices = choices
-        self._wanted = wanted
         self._upstreams = frozenset(upstreams)
         for upstream in upstreams:
-            if upstream.outage is None:
-                upstream.outage = Outage()
+            upstream.outage = outages.of(" ".join(upstream.key))
 
     def choices(self, exchange: Forwarding) -> Iterator[Upstream]:
         """The same without those that are out."""
-        exchange.attendants = (*exchange.attendants, _Failures(self._upstreams, self._wanted))
+        exchange.attendants = (*exchange.attendants, _Failures(self._upstreams))
         now = exchange.resource.clock()
         return (upstream for upstream in self._choices(exchange) if upstream.outage.until <= now)
 
@@ -131,20 +111,19 @@ class Failing:
 class _Failures(Attendant):
     """Counts the failures of one service's servers."""
 
-    __slots__ = ("_upstreams", "_wanted")
+    __slots__ = ("_upstreams",)
 
-    def __init__(self, upstreams: frozenset[Upstream], wanted: PassiveHealth) -> None:
+    def __init__(self, upstreams: frozenset[Upstream]) -> None:
         self._upstreams = upstreams
-        self._wanted = wanted
 
     def answered(self, exchange: Forwarding, head: ResponseHead) -> bool:
         if exchange.server in self._upstreams:
             if head.status >= 500:
-                exchange.server.outage.add(exchange.resource.clock(), self._wanted)
+                exchange.server.outage.failed(exchange.resource.clock())
             else:
-                exchange.server.outage.failures.clear()
+                exchange.server.outage.answered()
         return False
 
     def failed(self, exchange: Forwarding, upstream: Upstream) -> None:
         if upstream in self._upstreams:
-            upstream.outage.add(exchange.resource.clock(), self._wanted)
+            upstream.outage.failed(exchange.resource.clock())

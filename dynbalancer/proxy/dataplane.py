@@ -369,7 +369,7 @@ class DataPlane:
             upstreams.append(upstream)
         rotating = [upstream for upstream in upstreams if upstream.up]
         balancer = maker.make_balancer(rotating, {}, counter, random)
-        return balanced(service, tuple(upstreams), balancer)
+        return balanced(service, tuple(upstreams), balancer, self._counters.regions)
 
     def _connecting_by(self, transport: str) -> Connecting:
         """How the servers of services with this serversTransport are connected to; the same as long as it is equal."""

@@ -9,6 +9,7 @@ from typing import Any
 from dynbalancer.core.balancers.hrw import HighestRandomWeight
 from dynbalancer.core.balancers.roundrobin import WeightedRoundRobin
 from dynbalancer.core.model import Member, Service
+from dynbalancer.core.outages import Outages, room
 from dynbalancer.errors import ConfigurationError
 from dynbalancer.proxy.attending import ATTENDED, Failing, Learning
 from dynbalancer.proxy.failover import Failover
@@ -19,15 +20,22 @@ from dynbalancer.proxy.upstream import LiveService, Upstream
 Counter = Callable[[], int]
 
 
-def balanced(service: Service, upstreams: tuple[Upstream, ...], balancer: Any) -> LiveService:
-    """A service with servers, and with all that its definition asks for besides a balancer."""
+def balanced(
+    service: Service, upstreams: tuple[Upstream, ...], balancer: Any, shared: Any
+) -> LiveService:
+    """A service with servers, and with all that its definition asks for besides a balancer.
+
+    ``shared`` (IRegions) is for what all workers are to know of servers that fail.
+    """
     live = LiveService(service, upstreams, balancer)
     choices = live.choices
     if service.sticky is not None:
         owners = {upstream: upstream for upstream in upstreams}
         choices = Keeping(service, service.sticky, upstreams, choices, owners).choices
-    if service.passive_health is not None:
-        choices = Failing(choices, upstreams, service.passive_health).choices
+    wanted = service.passive_health
+    if wanted is not None:
+        region = shared.region(f"passiveHealthCheck {service.name}", room(wanted))
+        choices = Failing(choices, upstreams, Outages(region, wanted)).choices
     if balancer.observe is not None:
         choices = Learning(choices, balancer.observe).choices
     if choices is not live.choices:

@@ -11,7 +11,7 @@ import pytest
 from zope.interface.verify import verifyObject
 
 from dynbalancer.admin import state
-from dynbalancer.core.model import Item
+from dynbalancer.core.model import Item, Member, Service
 from dynbalancer.core.statistics import Tally
 from dynbalancer.errors import Problem
 from dynbalancer.interfaces import IHealth, IRouter, IStatistics, IWorkforce
@@ -163,3 +163,13 @@ def test_before_the_first_table_there_is_no_cause() -> None:
     router = FakeRouter()
     router.history = []
     assert state.in_force(router) == {"number": 7, "cause": "", "time": 0}
+
+
+def test_a_service_made_of_others_says_what_each_does() -> None:
+    def roles(kind: str, *members: Member) -> list[str]:
+        return state._roles(Service("web@docker", kind=kind, members=members))
+
+    two = (Member("a", 3), Member("b", percent=10))
+    assert roles("weighted", *two) == ["weight 3", "weight 1"]
+    assert roles("mirroring", *two) == ["answers", "gets copies of 10%"]
+    assert roles("failover", *two) == ["answers", "answers while the other can't"]

@@ -8,7 +8,7 @@ import pytest
 
 from dynbalancer.admin import traefik1
 from dynbalancer.admin.secrets import HIDDEN
-from dynbalancer.core.model import Configuration, HealthCheck, Server, Service
+from dynbalancer.core.model import Configuration, HealthCheck, Server, Service, Sticky
 from tests.admin.fakes import POINTS, FakeRouter, FakeStatistics
 
 DIGEST = hashlib.md5(b"http://10.0.0.1:80").hexdigest()
@@ -25,6 +25,15 @@ def test_a_backend_lists_what_gets_requests() -> None:
         "loadBalancer": {"method": "wrr"},
     }
     assert whole()["docker"]["backends"]["backend-empty"] == {"loadBalancer": {"method": "wrr"}}  # type: ignore[index]
+
+
+def test_a_backend_shows_its_stickiness() -> None:
+    service = Service("web", strategy="drr", sticky=Sticky("c", secure=True, same_site="lax"))
+    found = traefik1.provider(Configuration(services={"web": service}), ["http"])
+    assert found["backends"]["backend-web"]["loadBalancer"] == {
+        "method": "drr",
+        "stickiness": {"cookieName": "c", "secure": True, "sameSite": "lax"},
+    }
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from dynbalancer.admin import traefik3
 from dynbalancer.admin.secrets import HIDDEN
-from dynbalancer.core.model import EntryPoint, HealthCheck
+from dynbalancer.core.model import EntryPoint, HealthCheck, Member, PassiveHealth, Service, Sticky
 from dynbalancer.errors import Problem
 from tests.admin.fakes import POINTS, FakeRouter, table
 
@@ -62,6 +63,7 @@ def test_a_service_has_servers_their_state_and_users() -> None:
             "servers": [{"url": "http://10.0.0.1:80"}, {"url": "http://10.0.0.2:80", "weight": 2}],
             "strategy": "wrr",
             "passHostHeader": True,
+            "responseForwarding": {"flushInterval": "100ms"},
         },
         "status": "enabled",
         "usedBy": ["broken@docker", "web@docker"],
@@ -86,6 +88,45 @@ def test_the_health_check_of_a_service_is_shown_without_its_secrets() -> None:
         "timeout": "5s",
         "followRedirects": True,
         "headers": {"Authorization": HIDDEN, "X-A": "b"},
+    }
+
+
+def shown(*services: Service) -> dict[str, dict[str, Any]]:
+    """These services beside the fake ones, by name."""
+    configuration = FakeRouter().configuration
+    known = {**configuration.services, **{service.name: service for service in services}}
+    found = traefik3.runtime(table(replace(configuration, services=known)), (), POINTS).services
+    return {entry["name"]: entry for entry in found}
+
+
+def test_a_service_made_of_others_is_shown_with_them_and_uses_them() -> None:
+    members = (Member("web", 3), Member("status@file"))
+    found = shown(Service("both@docker", kind="weighted", members=members, sticky=Sticky("pin")))
+    assert found["both@docker"] == {
+        "weighted": {
+            "services": [{"name": "web", "weight": 3}, {"name": "status@file", "weight": 1}],
+            "sticky": {"cookie": {"name": "pin", "path": "/"}},
+        },
+        "status": "enabled",
+        "name": "both@docker",
+        "provider": "docker",
+        "type": "weighted",
+    }
+    assert "both@docker" in found["web@docker"]["usedBy"]
+
+
+def test_what_a_service_asks_for_is_shown() -> None:
+    asked = Service(
+        "s@docker", sticky=Sticky(secure=True), passive_health=PassiveHealth(), transport="mutual"
+    )
+    assert shown(asked)["s@docker"]["loadBalancer"] == {
+        "servers": [],
+        "strategy": "wrr",
+        "passHostHeader": True,
+        "sticky": {"cookie": {"secure": True, "path": "/"}},
+        "passiveHealthCheck": {"failureWindow": "10s", "maxFailedAttempts": 1},
+        "responseForwarding": {"flushInterval": "100ms"},
+        "serversTransport": "mutual",
     }
 
 

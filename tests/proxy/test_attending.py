@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from dynbalancer.core.model import PassiveHealth
-from dynbalancer.proxy.attending import Outage
 
 sys.path.insert(0, str(Path(__file__).parent))
 from serving import BAD, ServingCase, balancer, weighted
@@ -82,11 +80,3 @@ class PassiveHealthChecks(ServingCase):
         )
         self.answered(answer=BAD)
         assert self.answered()[0] == "b"
-
-
-def test_an_outage_lasts_as_long_as_the_window() -> None:
-    outage, wanted = Outage(), PassiveHealth(10.0, 2)
-    outage.add(1.0, wanted)
-    assert outage.until == 0.0
-    outage.add(5.0, wanted)
-    assert (outage.until, outage.failures) == (15.0, [])

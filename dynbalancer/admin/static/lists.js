@@ -102,7 +102,24 @@ function server(service, entry) {
       el("span", { class: "bar", data: { share: key, of: service.name } }, el("i", {})), el("span", { class: "percent number" }, "")));
 }
 
+function member(entry) {
+  return el("tr", {}, el("th", { scope: "row", data: { label: "Service" } }, link("services", entry.name)), el("td", { data: { label: "Role" } }, entry.role));
+}
+
+function composed(entry) {
+  const sticky = entry.weighted && entry.weighted.sticky;
+  return el("article", { class: "card" },
+    el("header", {}, el("h3", {}, entry.name), chip(entry.status, entry.status)),
+    errors(entry),
+    el("table", { class: "servers" },
+      el("thead", {}, el("tr", {}, ["Service", "Role"].map((text) => el("th", { scope: "col" }, text)))),
+      el("tbody", {}, entry.members.map(member))),
+    el("p", { class: "sub faint" }, `${entry.type} · `, sticky ? "sticky · " : "", "used by ",
+      listed((entry.usedBy || []).map((name) => link("routers", name)), "no router")));
+}
+
 function service(entry) {
+  if (entry.members.length) return composed(entry);
   const ready = entry.servers.filter((found) => found.state === "ready").length;
   const usedBy = entry.usedBy || [];
   const check = entry.loadBalancer && entry.loadBalancer.healthCheck;
@@ -118,6 +135,7 @@ function service(entry) {
       el("tbody", {}, entry.servers.length ? entry.servers.map((found) => server(entry, found)) : el("tr", {}, el("td", { colspan: "6", class: "faint" }, "no server")))),
     el("p", { class: "sub faint" }, `${entry.loadBalancer.strategy} · `,
       entry.loadBalancer.passHostHeader ? "keeps the Host field · " : "sends the server's own name · ",
+      entry.loadBalancer.sticky ? "sticky · " : "",
       check ? `asks servers for ${check.path} every ${check.interval} · ` : "", "used by ",
       listed(usedBy.map((name) => link("routers", name)), "no router")));
 }
