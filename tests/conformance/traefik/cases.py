@@ -16,12 +16,26 @@ NETWORK = "10.0.0."
 
 #: What is given, what is expected of the model, what is asked; and what a step of several may say.
 GIVEN = frozenset(
-    ("flags", "labels", "containers", "files", "m", "v1", "v2", "v3", "frontend", "backend", "servers")
+    [
+        "flags",
+        "labels",
+        "containers",
+        "files",
+        "services",
+        "http",
+        "servers",
+        "m",
+        "v1",
+        "v2",
+        "v3",
+        "frontend",
+        "backend",
+    ],
 )
 EXPECTED = frozenset(("model", "problems"))
 STEP = frozenset(
     ("ask", "on", "with", "send", "client", "times", "status", "answer", "body", "by", "seen", "counts", "statuses",
-     "log", "after", "tunnel", "together")
+     "log", "after", "tunnel", "together", "settle", "connect", "sni", "say", "hear")
 )  # fmt: skip
 CASE = GIVEN | EXPECTED | STEP | {"case", "steps", "jar"}
 GROUP = GIVEN | EXPECTED | STEP | {"about", "cases", "jar"}
@@ -121,7 +135,7 @@ def _merged(group: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
         before = merged.get(key)
         joined = isinstance(value, Mapping) and isinstance(before, Mapping)
         merged[key] = {**before, **value} if joined else value  # type: ignore[dict-item]
-    merged = {key: value for key, value in merged.items() if value is not None}
+    merged = {key: value for key, value in merged.items() if value is not None or key == "hear"}
     if "m" in merged:
         merged["m"] = {key: value for key, value in merged["m"].items() if value is not None}
     return merged
@@ -130,6 +144,8 @@ def _merged(group: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
 def _case(table: str, group: str, name: str, row: Mapping[str, Any]) -> Case:
     common = {key: value for key, value in row.items() if key in STEP}
     steps = tuple({**common, **step} for step in row["steps"]) if "steps" in row else (common,)
+    if "services" in row:
+        row = {"containers": {}, **row, "files": {"dyn.yml": _document(row), **row.get("files", {})}}
     places = tuple(_places(row))
     return Case(
         table,
@@ -198,6 +214,12 @@ def _nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
             inner = inner.setdefault(name, {})
         inner[last] = value if above else {}
     return found
+
+
+def _document(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A file with these services, and router ``r`` for the first of them."""
+    router = {"rule": "Host(`a.example`)", "service": next(iter(row["services"]))}
+    return {"http": {"routers": {"r": router}, "services": row["services"], **row.get("http", {})}}
 
 
 def _as_file(row: Mapping[str, Any]) -> dict[str, Any]:

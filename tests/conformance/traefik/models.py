@@ -106,7 +106,8 @@ def differences(case: Case, model: Model) -> list[str]:
 
 def view(model: Model) -> dict[str, Any]:
     """A model as the tables write it: names without their provider where no other provider has the same."""
-    document = to_document(model.configuration).get("http", {})
+    whole = to_document(model.configuration)
+    document = whole.get("http", {})
     routers = document.get("routers", {})
     for route in model.table.routes:
         routers[route.router.name]["priority"] = route.priority
@@ -119,6 +120,8 @@ def view(model: Model) -> dict[str, Any]:
         "routers": _plainly(routers),
         "services": _plainly(services),
         "middlewares": _plainly(document.get("middlewares", {})),
+        "tcp": {family: _plainly(found) for family, found in whole.get("tcp", {}).items()},
+        "udp": {family: _plainly(found) for family, found in whole.get("udp", {}).items()},
         "disabled": _plainly({name: "; ".join(why) for name, why in model.table.disabled.items()}),
         "items": {item.name: f"{item.verdict}: {item.why}" for item in model.configuration.items},
     }

@@ -68,8 +68,17 @@ class Planes:
             self._planes[flags] = self.call(self._open, settings)
         plane, ports = self._planes[flags]
         self.call(plane.take, Configuration(), next(self._numbers))
-        self.call(plane.take, placed(configuration, self.servers.placed), next(self._numbers))
+        self.call(plane.take, self._placed(configuration), next(self._numbers))
         return ports
+
+    def _placed(self, configuration: Configuration) -> Configuration:
+        found: Configuration = placed(configuration, self.servers.placed)
+        return replace(found, udp_services=placed(configuration.udp_services, self._datagrams))
+
+    def _datagrams(self, text: str) -> str:
+        host, _, port = text.removeprefix("//").rpartition(":")
+        ours = text.startswith("//") and port.isdecimal()
+        return f"//127.0.0.1:{self.servers.datagrams(host, int(port))}" if ours else text
 
     def _open(self, settings: Settings) -> tuple[Any, dict[str, int]]:
         from dynbalancer.proxy.dataplane import DataPlane
@@ -79,9 +88,10 @@ class Planes:
         plane.start()
         ports = {}
         for point in settings.entry_points:
-            sock = socket.socket()
+            sock = socket.socket(type=socket.SOCK_DGRAM if point.udp else socket.SOCK_STREAM)
             sock.bind(("127.0.0.1", 0))
-            sock.listen(128)
+            if not point.udp:
+                sock.listen(128)
             sock.setblocking(False)
             plane.listen(point, sock)
             ports[point.name] = sock.getsockname()[1]
@@ -109,5 +119,8 @@ def placed(value: Any, place: Callable[[str], str]) -> Any:
         changed = {
             one.name: placed(getattr(value, one.name), place) for one in fields(value) if one.name not in kept
         }
+        if "address" in changed:
+            # Of a server that is no URL.
+            changed["address"] = place(f"//{changed['address']}").removeprefix("//")
         return replace(value, **changed)
     return value

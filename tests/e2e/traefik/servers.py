@@ -7,8 +7,9 @@ import re
 import socket
 import ssl
 import tempfile
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rawserver import Peer, RawServer, Request
@@ -17,7 +18,7 @@ from dynbalancer import pem
 
 #: What may be in the table's ``servers`` section for one of them.
 TOLD = frozenset(
-    ("status", "with", "body", "down", "drop", "slow", "chunks", "silent", "raw", "first", "tls")
+    ("status", "with", "body", "chunks", "down", "drop", "slow", "silent", "raw", "first", "tls", "tcp")
 )
 
 _address = re.compile(r"(?P<before>//)10\.0\.(?P<net>[0-9]+)\.(?P<host>[0-9]+)(?::(?P<port>[0-9]+))?")
@@ -55,6 +56,7 @@ class Servers:
         self._asked: dict[str, int] = {}
         self._open: dict[tuple[str, int], RawServer] = {}
         self._down: dict[tuple[str, int], socket.socket] = {}
+        self._datagrams: dict[tuple[str, int], Datagrams] = {}
         self._encrypting = _encrypting()
 
     def begin(self, names: Mapping[str, str], told: Mapping[str, Mapping[str, Any]]) -> None:
@@ -62,6 +64,12 @@ class Servers:
         unknown = {key for one in told.values() for key in one} - TOLD
         assert not unknown, f"servers can't be told {unknown}"
         self._names, self._told, self.seen, self._asked = names, told, [], {}
+
+    def datagrams(self, address: str, port: int) -> int:
+        """The port of a server of datagrams, opened when it is first named."""
+        if (address, port) not in self._datagrams:
+            self._datagrams[address, port] = Datagrams(lambda: self._names.get(address, address))
+        return self._datagrams[address, port].port
 
     def placed(self, text: str) -> str:
         """A text with the addresses of the tables replaced by those of real sockets."""
@@ -85,6 +93,8 @@ class Servers:
             server.stop()
         for sock in self._down.values():
             sock.close()
+        for datagrams in self._datagrams.values():
+            datagrams.stop()
 
     def _port(self, address: str, port: int) -> int:
         if self._told.get(self._names.get(address, address), {}).get("down"):
@@ -101,6 +111,9 @@ class Servers:
     def _serve(self, address: str, port: int, peer: Peer) -> None:
         if self._told.get(self._names.get(address, address), {}).get("tls"):
             peer.sock = self._encrypting.wrap_socket(peer.sock, server_side=True)
+        if self._told.get(self._names.get(address, address), {}).get("tcp"):
+            _echo(peer, self._names.get(address, address))
+            return
         while (request := peer.request()) is not None:
             name = self._names.get(address, address)
             told = self._told.get(name, {})
@@ -127,6 +140,38 @@ def _encrypting() -> ssl.SSLContext:
         file.flush()
         context.load_cert_chain(file.name)
     return context
+
+
+class Datagrams:
+    """Answers each datagram with its name and what came."""
+
+    def __init__(self, name: Callable[[], str]) -> None:
+        self._name = name
+        self._sock = socket.socket(type=socket.SOCK_DGRAM)
+        self._sock.bind(("127.0.0.1", 0))
+        self.port: int = self._sock.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            data, client = self._sock.recvfrom(65536)
+            if data == b"end":
+                return
+            self._sock.sendto(f"{self._name()}: ".encode() + data, client)
+
+    def stop(self) -> None:
+        """End it."""
+        with socket.socket(type=socket.SOCK_DGRAM) as sock:
+            sock.sendto(b"end", ("127.0.0.1", self.port))
+        self._thread.join(10)
+        self._sock.close()
+
+
+def _echo(peer: Peer, name: str) -> None:
+    """Answer whatever comes with the server's name and the same again."""
+    while data := peer.sock.recv(65536):
+        peer.send(f"{name}: ".encode(), data)
 
 
 def _bound() -> socket.socket:

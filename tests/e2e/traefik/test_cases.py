@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import ssl
 import time
 from collections import Counter
@@ -36,6 +38,10 @@ class Asker:
     def step(self, step: Mapping[str, Any]) -> Iterator[str]:
         """Send it as often as it says, and compare each answer; then the sums."""
         time.sleep(step.get("after", 0))
+        if "connect" in step:
+            for _ in range(step.get("times", 1)):
+                yield from self._stream_differs(step)
+            return
         self.servers.seen.clear()
         statuses: Counter[int] = Counter()
         by: Counter[str] = Counter()
@@ -43,6 +49,7 @@ class Asker:
             statuses[reply.status] += 1
             if "statuses" not in step:
                 yield from self._answer_differs(step, reply)
+        time.sleep(step.get("settle", 0))
         by.update(seen.server for seen in self.servers.seen)
         if "statuses" in step and dict(statuses) != step["statuses"]:
             yield f"statuses: expected {step['statuses']}, got {dict(statuses)}"
@@ -51,6 +58,30 @@ class Asker:
         yield from self._arrival_differs(step)
         if "log" in step:
             yield from self._log_differs(step["log"])
+
+    def _stream_differs(self, step: Mapping[str, Any]) -> Iterator[str]:
+        """Say something on a connection, or in a datagram, and compare what is heard; null is nothing."""
+        heard, wanted = self._heard(step), step.get("hear")
+        if not fits(wanted, heard):
+            yield f"hear: expected {wanted!r}, got {heard!r}"
+
+    def _heard(self, step: Mapping[str, Any]) -> str:
+        [udp] = [point.udp for point in self.points if point.name == step["connect"]]
+        if udp:
+            with socket.socket(type=socket.SOCK_DGRAM) as sock:
+                sock.settimeout(1)
+                sock.sendto(step["say"].encode(), ("127.0.0.1", self.ports[step["connect"]]))
+                with contextlib.suppress(TimeoutError):
+                    return sock.recv(65536).decode()
+            return ""
+        with Client(self.ports[step["connect"]], 2, source=step.get("client", "")) as client:
+            try:
+                if "sni" in step:
+                    encrypt(client, step["sni"])
+                client.send(step["say"].encode())
+                return client.sock.recv(65536).decode()
+            except OSError:
+                return ""
 
     def _replies(self, step: Mapping[str, Any]) -> Iterator[Reply]:
         if "together" not in step:
@@ -69,7 +100,7 @@ class Asker:
         if self.cookies:
             fields["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         lines = [
-            f"{name}: {grown(one)}"
+            f"{name}: {self.servers.placed(grown(one))}"
             for name, value in fields.items()
             if value is not None
             for one in _each(value)
