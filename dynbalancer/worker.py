@@ -22,7 +22,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from twisted.internet.defer import Deferred
@@ -43,10 +44,9 @@ from twisted.logger import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from dynbalancer.control.channel import Channel
-from dynbalancer.control.counters import Counters
+from dynbalancer.control.channel import CHANNEL_FD, Channel
+from dynbalancer.control.counters import COUNTERS_FD, Counters
 from dynbalancer.control.slices import SLICE, Building, Slices
-from dynbalancer.control.workerprocess import CHANNEL_FD, COUNTERS_FD
 from dynbalancer.core import transfer
 from dynbalancer.core.model import Configuration
 from dynbalancer.core.settings import Settings
@@ -307,14 +307,33 @@ def new_loop(import_module: Callable[[str], Any] = importlib.import_module) -> a
 
 
 def install_reactor(loop: asyncio.AbstractEventLoop) -> Any:
-    """Make this loop the reactor's, and give the reactor."""
-    from twisted.internet import asyncioreactor
+    """Make this loop the reactor's, and give the reactor.
+
+    It is one as of a Twisted without its extra ``tls``. Here the loop and ``ssl`` encrypt; pyOpenSSL and all that it
+    imports would be 13 MiB that nothing looks at. Plug-ins can import Twisted's TLS nevertheless, for endpoints and
+    for Agent; only the reactor's own ``connectSSL`` and its transports' ``startTLS`` are missing.
+    """
+    with _missing("OpenSSL"):
+        from twisted.internet import asyncioreactor
 
     asyncio.set_event_loop(loop)
     asyncioreactor.install(loop)
     from twisted.internet import reactor
 
     return reactor
+
+
+@contextmanager
+def _missing(module: str) -> Iterator[None]:
+    """Let a module be one that is not installed, while ``with`` lasts; unless it is loaded already."""
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[module]
 
 
 def adopted(fd: int) -> socket.socket:

@@ -156,3 +156,77 @@ def test_showing_the_options_loads_no_reactor_no_klein_and_no_docker() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env={"PYTHONPATH": path}
     )
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+#: What serves requests needs nothing of these, and all of them together are as large as the rest of it.
+HEAVY = (
+    "OpenSSL",
+    "cryptography",
+    "docker",
+    "dynbalancer.admin",
+    "dynbalancer.control.supervisor",
+    "dynbalancer.core.labels",
+    "dynbalancer.core.translation",
+    "dynbalancer.lint",
+    "dynbalancer.tap",
+    "dynbalancer_docker",
+    "dynbalancer_file",
+    "hyperlink",
+    "klein",
+    "re2",
+    "service_identity",
+    "treq",
+    "twisted.internet.endpoints",
+    "twisted.internet.ssl",
+    "twisted.protocols.tls",
+    "twisted.web",
+    "yaml",
+)
+
+WORKER = """
+import sys
+from dynbalancer import worker
+from dynbalancer.control.counters import LocalCounters
+from dynbalancer.core.model import Configuration, Middleware, Router, Server, Service
+from dynbalancer.core.settings import Settings
+
+reactor = worker.install_reactor(worker.new_loop())
+plane = worker._data_plane(reactor)(Settings(), LocalCounters())
+worker._watchdog(reactor)
+plane.take(
+    Configuration(
+        routers={"a": Router("a", "Host(`a.example.com`)", "a", middlewares=("gone",))},
+        services={"a": Service("a", servers=(Server("http://127.0.0.1:1"),))},
+        middlewares={"gone": Middleware("gone", "stripPrefix", {"prefixes": "/a"})},
+    ),
+    1,
+)
+assert plane.table.routes and not plane.table.problems, plane.table.problems
+"""
+
+
+def in_worker(code: str) -> tuple[str, str]:
+    """What code writes behind all that a worker does before its first request: to stdout, to stderr."""
+    path = f"{ROOT}:{ROOT / 'providers'}"
+    done = subprocess.run(
+        [sys.executable, "-c", WORKER + code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"PYTHONPATH": path},
+    )
+    return done.stdout.strip(), done.stderr
+
+
+def test_a_worker_loads_nothing_that_is_large_and_of_no_use_to_it() -> None:
+    found = f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    assert in_worker(found) == ("[]", "")
+
+
+def test_a_plug_in_in_a_worker_can_load_the_tls_of_twisted() -> None:
+    code = """
+from twisted.internet import endpoints, ssl
+plain = endpoints.TCP4ClientEndpoint(reactor, "127.0.0.1", 1)
+print(type(endpoints.wrapClientTLS(ssl.optionsForClientTLS("a.example.com"), plain)).__name__)
+"""
+    assert in_worker(code) == ("_WrapperEndpoint", "")

@@ -12,6 +12,9 @@ from zope.interface import implementer
 
 from dynbalancer.core.frames import LARGEST, FrameDecoder, encode
 
+#: The file descriptor that a worker has it on.
+CHANNEL_FD = 3
+
 
 @implementer(IPushProducer)
 class Channel(Protocol):

@@ -18,6 +18,9 @@ from weakref import WeakValueDictionary
 from dynbalancer.control.regions import SharedRegions, octets
 from dynbalancer.core.regions import LocalRegions, rounded
 
+#: The file descriptor that a worker has them on.
+COUNTERS_FD = 4
+
 #: Bytes of one row, and how many rows there are. Memory is only taken for the pages that are used.
 WIDTH = 8
 ROWS = 1 << 20

@@ -15,16 +15,15 @@ from twisted.internet.protocol import Factory, ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from dynbalancer.control.channel import Channel
+from dynbalancer.control.channel import CHANNEL_FD, Channel
+from dynbalancer.control.counters import COUNTERS_FD
 from dynbalancer.control.snapshots import Snapshot
 from dynbalancer.control.statistics import checked_report
 from dynbalancer.control.workerlog import WorkerLog
 from dynbalancer.core.statistics import Report
 
-#: File descriptors of a worker: the channel to its parent, the counters, then the listening sockets.
-CHANNEL_FD = 3
-COUNTERS_FD = 4
-FIRST_SOCKET_FD = 5
+#: File descriptors of a worker: the channel to its parent (3), the counters (4), then the listening sockets.
+FIRST_SOCKET_FD = COUNTERS_FD + 1
 
 #: How long a worker may take to answer its start, and to end after its grace time, in seconds.
 START_TIME = 10.0

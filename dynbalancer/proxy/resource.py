@@ -11,9 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 from twisted.logger import Logger
-from twisted.web import server
-from twisted.web.resource import IResource
-from zope.interface import implementer
+from zope.interface import classImplements, providedBy
 
 from dynbalancer.core.exchange import RequestHead, Response
 from dynbalancer.core.forwarded import merge_forwarded
@@ -49,11 +47,22 @@ class Nobody:
 NOBODY = Nobody()
 
 
-@implementer(IResource)
+class _ResourceByNeed:
+    """Declares IResource when somebody first asks for it: most processes have nobody who would, and no twisted.web."""
+
+    def __get__(self, resource: Any, owner: type) -> Any:
+        from twisted.web.resource import IResource
+
+        del ReverseProxyResource.__providedBy__
+        classImplements(ReverseProxyResource, IResource)
+        return providedBy(owner if resource is None else resource)
+
+
 class ReverseProxyResource:
-    """Answers every request with what the router's table says, through the servers it names."""
+    """Answers every request with what the router's table says, through the servers it names. It is an IResource."""
 
     isLeaf = True
+    __providedBy__ = _ResourceByNeed()
 
     def __init__(
         self,
@@ -246,10 +255,12 @@ class ReverseProxyResource:
 
     def render(self, request: Any) -> Any:
         """See IResource: answers a twisted.web request."""
+        from twisted.web.server import NOT_DONE_YET
+
         from dynbalancer.proxy.web import WebExchange
 
         WebExchange.begin(self, request)
-        return server.NOT_DONE_YET
+        return NOT_DONE_YET
 
     def getChildWithDefault(self, name: bytes, request: Any) -> ReverseProxyResource:
         """See IResource: there is nothing below; this one answers for every path."""

@@ -20,13 +20,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from twisted.internet import defer, endpoints, error, task
-from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet import defer, error
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import (
     IConsumer,
     IHalfCloseableProtocol,
-    IOpenSSLClientConnectionCreator,
     ITCPTransport,
 )
 from twisted.internet.protocol import Factory, Protocol
@@ -419,21 +417,10 @@ def connect(
     loop = loop_of(reactor)
     if loop is not None:
         return _connect_native(loop, host, port, protocol, timeout, tls, server_name)
-    # An address needs no resolver, which would look it up in a thread.
-    kind: Any = endpoints.HostnameEndpoint
-    if isIPAddress(host):
-        kind = endpoints.TCP4ClientEndpoint
-    elif isIPv6Address(host):
-        kind = endpoints.TCP6ClientEndpoint
-    endpoint = kind(reactor, host, port, timeout=timeout)
-    if tls is not None:
-        endpoint = endpoints.wrapClientTLS(_pyopenssl_options(server_name or host, tls), endpoint)
-    # Later, as on the loop: an endpoint may also fail at once, before the caller knows how to cancel.
-    connecting: defer.Deferred[Protocol] = task.deferLater(
-        reactor, 0, endpoint.connect, Factory.forProtocol(lambda: protocol)
-    )
-    connecting.addErrback(_plain_error)
-    return connecting
+    # Not before here: a loop needs nothing of it.
+    from dynbalancer.proxy.endpoints import connect_by_endpoint
+
+    return connect_by_endpoint(reactor, host, port, protocol, timeout, tls, server_name)
 
 
 def _connect_native(
@@ -457,44 +444,3 @@ def _connect_native(
         return protocol
 
     return defer.Deferred.fromFuture(loop.create_task(connecting()))
-
-
-def _plain_error(failure: Failure) -> Failure:
-    """Twisted's errors in the terms of the native ones."""
-    if failure.check(error.TimeoutError, error.TCPTimedOutError, defer.CancelledError):
-        return Failure(TimeoutError(str(failure.value)))
-    return failure
-
-
-def _pyopenssl_options(name: str, tls: ssl.SSLContext) -> Any:
-    """What the same wish is for Twisted's TLS: check the certificate, and against which authorities, or don't."""
-    from OpenSSL.crypto import FILETYPE_ASN1, load_certificate
-    from twisted.internet import ssl as tls_of_twisted
-
-    if tls.verify_mode == ssl.CERT_NONE:
-        return _Unverified(name)
-    # Those of a file; a system's directory of them is read by need, and shows none here.
-    known = [
-        tls_of_twisted.Certificate(load_certificate(FILETYPE_ASN1, der)) for der in tls.get_ca_certs(True)
-    ]
-    trust = tls_of_twisted.trustRootFromCertificates(known) if known else tls_of_twisted.platformTrust()
-    return tls_of_twisted.optionsForClientTLS(name, trustRoot=trust, acceptableProtocols=[b"http/1.1"])
-
-
-@implementer(IOpenSSLClientConnectionCreator)
-class _Unverified:
-    """TLS to whoever answers: the user switched verification off."""
-
-    def __init__(self, name: str) -> None:
-        from twisted.internet.ssl import CertificateOptions
-
-        # Without a trust root no certificate is asked for.
-        self._options = CertificateOptions(acceptableProtocols=[b"http/1.1"])
-        # RFC 6066 section 3: addresses are not sent as names.
-        self._name = b"" if isIPAddress(name) or isIPv6Address(name) else name.encode("idna")
-
-    def clientConnectionForTLS(self, tlsProtocol: Any) -> Any:
-        connection = self._options.clientConnectionForTLS(tlsProtocol)
-        if self._name:
-            connection.set_tlsext_host_name(self._name)
-        return connection

@@ -12,16 +12,11 @@ A search costs 1.5 µs, a hundred times more than comparing a prefix: so the lit
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from dynbalancer.core.rules import automaton, backtracking
 from dynbalancer.errors import ConfigurationError
-
-re2: Any
-try:
-    import re2  # type: ignore[no-redef,unused-ignore]
-except ImportError:  # pragma: no cover - there is no wheel for this platform
-    re2 = None
 
 #: Longest pattern, in bytes.
 LONGEST = 1024
@@ -36,6 +31,16 @@ _HINTS = {
     "invalid perl operator: (?!": "look-ahead is not part of this dialect; write !…Regexp(…) beside it",
     "invalid perl operator: (?<": "look-behind is not part of this dialect",
 }
+
+
+@cache
+def library() -> Any:
+    """``re2``, or None where there is no wheel for the platform. Loaded for the first pattern: many need no 3 MiB."""
+    try:
+        import re2
+    except ImportError:  # pragma: no cover
+        return None
+    return re2
 
 
 def finder(pattern: str) -> Callable[[bytes], bool]:
@@ -60,6 +65,7 @@ def capturing(pattern: str, *, groups: bool = True) -> Any:
     to fill groups is not bounded by what :mod:`.backtracking` checks.
     """
     finder(pattern)
+    re2 = library()
     if re2 is None:
         why = f"regular expression {pattern} needs google-re2, which is not installed"
         raise ConfigurationError("rule", why, "pip install google-re2")
@@ -94,6 +100,7 @@ def literal_prefix(pattern: str) -> bytes:
 
 
 def _search_of(pattern: str) -> Callable[[bytes], object]:
+    re2 = library()
     if re2 is None:
         return backtracking.checked(pattern)
     encoded = pattern.encode()
@@ -114,7 +121,7 @@ def _search_of(pattern: str) -> Callable[[bytes], object]:
 
 
 def _options(pattern: str) -> Any:
-    options = re2.Options()
+    options = library().Options()
     # Otherwise it prints to stderr.
     options.log_errors = False
     options.never_capture = True

@@ -78,7 +78,7 @@ def test_bad_pattern_is_refused(pattern: str) -> None:
 
 
 def test_without_re2_there_are_no_replacements(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(regex, "re2", None)
+    monkeypatch.setattr(regex, "library", lambda: None)
     with pytest.raises(ConfigurationError, match="needs google-re2, which is not installed; pip install"):
         Replacement("^/a", "/b")
 
