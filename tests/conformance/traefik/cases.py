@@ -15,23 +15,8 @@ HERE = Path(__file__).parent
 NETWORK = "10.0.0."
 
 #: What is given, what is expected of the model, what is asked; and what a step of several may say.
-GIVEN = frozenset(
-    [
-        "flags",
-        "labels",
-        "containers",
-        "files",
-        "services",
-        "http",
-        "servers",
-        "m",
-        "v1",
-        "v2",
-        "v3",
-        "frontend",
-        "backend",
-    ],
-)
+SHORT = frozenset(("m", "v1", "v2", "v3", "frontend", "backend"))
+GIVEN = SHORT | {"flags", "labels", "containers", "files", "services", "http", "servers"}
 EXPECTED = frozenset(("model", "problems"))
 STEP = frozenset(
     ("ask", "on", "with", "send", "client", "times", "status", "answer", "body", "by", "seen", "counts", "statuses",
