@@ -20,9 +20,7 @@ from dynbalancer.proxy.upstream import LiveService, Upstream
 Counter = Callable[[], int]
 
 
-def balanced(
-    service: Service, upstreams: tuple[Upstream, ...], balancer: Any, shared: Any
-) -> LiveService:
+def balanced(service: Service, upstreams: tuple[Upstream, ...], balancer: Any, shared: Any) -> LiveService:
     """A service with servers, and with all that its definition asks for besides a balancer.
 
     ``shared`` (IRegions) is for what all workers are to know of servers that fail.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-
 sys.path.insert(0, str(Path(__file__).parent))
 from serving import BAD, ServingCase, balancer, weighted
 from wires import GET, OK
