@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
@@ -230,3 +231,15 @@ plain = endpoints.TCP4ClientEndpoint(reactor, "127.0.0.1", 1)
 print(type(endpoints.wrapClientTLS(ssl.optionsForClientTLS("a.example.com"), plain)).__name__)
 """
     assert in_worker(code) == ("_WrapperEndpoint", "")
+
+
+def test_every_package_is_in_the_wheel() -> None:
+    metadata = ConfigParser()
+    metadata.read(ROOT / "setup.cfg")
+    shipped = set(metadata["options"]["packages"].split())
+    here = {
+        ".".join(path.parent.relative_to(root).parts)
+        for root, top in ((ROOT, "dynbalancer"), (ROOT / "providers", "."))
+        for path in (root / top).rglob("__init__.py")
+    }
+    assert here <= shipped, f"not in setup.cfg: {here - shipped}"
