@@ -22,13 +22,14 @@ from zope.interface import implementer
 
 from dynbalancer import pem, plugins
 from dynbalancer.control import privileges
-from dynbalancer.core.model import EntryPoint
+from dynbalancer.core.model import Configuration, EntryPoint
 from dynbalancer.core.settings import Settings
 from dynbalancer.errors import ConfigurationError, DynbalancerError, Problem
 from dynbalancer.interfaces import IWorkforce
 from dynbalancer.start import banner, logs, sockets
 from dynbalancer.start.certificates import GivenCertificates
 from dynbalancer.start.compiling import compiler
+from dynbalancer.start.internals import with_internals
 from dynbalancer.start.options import Options
 from dynbalancer.start.signals import Signals
 from dynbalancer.start.sockets import open_datagrams
@@ -104,7 +105,11 @@ def assemble(
         # twistd may change to another directory later.
         users = partial(with_users, read_text=reading(os.getcwd()))
         router = RouterService(
-            compile_table, reactor, throttle=settings.throttle, own=settings.routing, complete=users
+            compile_table,
+            reactor,
+            throttle=settings.throttle,
+            own=bound.with_internals(settings),
+            complete=users,
         )
         providers = [_provider(name, settings, router, reactor) for name in settings.providers]
         if settings.certificates:
@@ -166,6 +171,10 @@ class Bound:
             point if point.port else replace(point, port=self.sockets[point.name].getsockname()[1])
             for point in wanted
         )
+
+    def with_internals(self, settings: Settings) -> Configuration:
+        """What entry points ask for, and the services that a router may name for the API and the dashboard."""
+        return with_internals(settings.routing, self.api.getsockname()[:2] if self.api else None)
 
     def close(self) -> None:
         """Give all ports back."""

@@ -343,7 +343,12 @@ class AssembleTests(SynchronousTestCase):
         assert self.reactor.getDelayedCalls() == []
         assert self.reactor.tcpServers == []
         assert [provider.name for provider in balancer.providers] == ["demo"]
-        assert [status.state for status in balancer.router.providers] == ["waiting"]
+        assert [status.state for status in balancer.router.providers] == ["fresh", "waiting"]
+
+    def test_routers_may_lead_to_the_listener_of_the_api_where_there_is_one(self) -> None:
+        services = self.assemble(api=ApiSettings()).router.configuration.services
+        assert [server.url for server in services["api@internal"].servers] == ["http://127.0.0.1:4711"]
+        assert list(self.assemble().router.configuration.services) == ["noop@internal"]
 
     def test_workers_or_this_process_forward(self) -> None:
         assert isinstance(self.assemble(workers=2).forwarding, Supervisor)

@@ -65,7 +65,7 @@ def whole(sources: Sources) -> Json:
         "services": [entry | _made_of(services[entry["name"]], sources, names) for entry in runtime.services],
         "middlewares": runtime.middlewares,
         "streams": streams.rows(runtime.streams),
-        "providers": [provider(status) for status in statuses],
+        "providers": [provider(status) for status in statuses if status.name != "internal"],
         "problems": problems(router),
         "items": items(router),
         "history": history(router.history),

@@ -12,6 +12,7 @@ from dynbalancer.admin.streams import FAMILIES as STREAM_FAMILIES
 from dynbalancer.admin.streams import StreamLists, stream_lists
 from dynbalancer.core.durations import go_duration
 from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Router, Server, Service
+from dynbalancer.core.references import OURS
 from dynbalancer.core.service_documents import written
 from dynbalancer.core.table import Route, RoutingTable, priority_of
 from dynbalancer.errors import Problem
@@ -113,13 +114,20 @@ def runtime(table: RoutingTable, problems: Iterable[Problem], entry_points: Sequ
         [
             _service(service, serving.get(name, []), wrong_with("service", name))
             for name, service in configuration.services.items()
+            if name in serving or _shown(service)
         ],
         [
             _middleware(middleware, changing.get(name, []), wrong_with("middleware", name))
             for name, middleware in configuration.middlewares.items()
+            if _shown(middleware)
         ],
         stream_lists(table.streams, problems, entry_points),
     )
+
+
+def _shown(definition: Service | Middleware) -> bool:
+    """Whether anybody wrote it: what is always there is of interest when it is used."""
+    return bool(definition.origin) or not definition.name.endswith(OURS)
 
 
 class Names:
@@ -129,7 +137,8 @@ class Names:
         self._full = frozenset(full)
         self._plain: dict[str, list[str]] = {}
         for name in self._full:
-            self._plain.setdefault(name.partition("@")[0], []).append(name)
+            if not name.endswith(OURS):
+                self._plain.setdefault(name.partition("@")[0], []).append(name)
 
     def meant(self, reference: str, owner: str) -> str:
         """The whole name; where there is none such, the one that was to be expected."""

@@ -15,7 +15,7 @@ from dynbalancer.core.composition import Composing
 from dynbalancer.core.entrypoints import meant_by_v1
 from dynbalancer.core.families import Family, FamilyDraft, said_of
 from dynbalancer.core.layered import Groups, Layered, moved
-from dynbalancer.core.references import Said, bare, plain
+from dynbalancer.core.references import OURS, Said, bare, plain
 from dynbalancer.core.routes import Place, Read, Route, priority_of, problem_of, read_rule, shadowed
 from dynbalancer.core.rules.index import HostIndex, IndexDraft
 from dynbalancer.core.rules.tree import Node
@@ -28,8 +28,6 @@ MakeService = Callable[..., Any]
 
 #: Above this a priority is ours.
 HIGHEST_PRIORITY = 2**63 - 1 - 1000
-#: How the names of routers end that entry points ask for.
-OURS = "@internal"
 #: In which order problems are told.
 RANKS = {"middleware": 0, "service": 1, "router": 2}
 

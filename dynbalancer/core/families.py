@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from dynbalancer.core import chains, model
 from dynbalancer.core.layered import Groups, Layered, moved
-from dynbalancer.core.references import MissingError, Said, found, plain
+from dynbalancer.core.references import OURS, MissingError, Said, found, plain
 from dynbalancer.core.routes import problem_of
 from dynbalancer.errors import ConfigurationError
 
@@ -83,7 +83,7 @@ class FamilyDraft(Generic[D]):
             yield
         again = [name for name in (*self._before.failed, *also) if name in self.new]
         for name in dict.fromkeys([*self._changed, *again]):
-            if name not in self._old:
+            if name not in self._old and not name.endswith(OURS):
                 self._plain.add(plain(name), name)
             if getattr(self.new[name], "kind", LONE) == LONE:
                 self.composed.pop(name, None)

@@ -11,7 +11,11 @@ from dynbalancer.errors import ConfigurationError, Problem, did_you_mean
 #: Looking for the nearest name is slow, so it is done for so many mistakes, among so many names.
 _HINTS = 50
 _NAMES = 500
-_NO_INTERNALS = "services of Traefik itself are not here; --api.address says where API and dashboard listen"
+#: How the names end of what is ours. It is meant only where that is written.
+OURS = "@internal"
+_API_IS_OFF = "the API is off: add --api"
+_NO_INTERNALS = f"of Traefik's own services there are api{OURS}, dashboard{OURS}, ping{OURS} and noop{OURS}"
+_OF_THE_API = frozenset(f"{name}{OURS}" for name in ("api", "dashboard", "ping"))
 
 
 def plain(name: str) -> str:
@@ -101,14 +105,16 @@ class _Sought:
     def hint(self, missing: Missing) -> str:
         """``did you mean …?``, for the first mistakes."""
         reference = missing.reference
-        if reference.endswith("@internal"):
-            return _NO_INTERNALS
+        if reference.endswith(OURS):
+            return _API_IS_OFF if reference in _OF_THE_API else _NO_INTERNALS
         if not self._left or not reference:
             return ""
         if self._left == _HINTS:
             ordered = sorted(self._names)
             self._full = ordered[:_NAMES]
-            self._plain = list(dict.fromkeys(plain(name) for name in ordered))[:_NAMES]
+            self._plain = list(dict.fromkeys(plain(name) for name in ordered if not name.endswith(OURS)))[
+                :_NAMES
+            ]
         self._left -= 1
         if "@" in reference:
             return did_you_mean(missing.full, self._full)

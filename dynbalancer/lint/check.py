@@ -21,6 +21,7 @@ from dynbalancer.lint.interpolation import variables_in
 from dynbalancer.lint.locating import Sources, located
 from dynbalancer.lint.misplaced import misplaced
 from dynbalancer.start.compiling import compiler
+from dynbalancer.start.internals import with_internals
 from dynbalancer_file.certificates import CertificateFiles
 from dynbalancer_file.documents import SUFFIXES, Document, parse
 from dynbalancer_file.reading import Reading, together
@@ -218,7 +219,8 @@ def _look(
     labelled = configuration_of(containers, static.defaults)
     given = [("docker", labelled)] if sources.projects else []
     given += [("file", _routes(sources.routes or {}))] if sources.routes else []
-    given += [("internal", static.routing)] if static.entry_points and not wishes.entry_points else []
+    ours = static.routing if static.entry_points and not wishes.entry_points else Configuration()
+    given += [("internal", with_internals(ours, ("127.0.0.1", 8080) if static.api else None))]
     merged, notes = with_stand_ins(merge(given))
     points = _entry_points(merged, wishes.entry_points, static)
     table = compiler(points, lambda: 0.0)(merged, 1, None)

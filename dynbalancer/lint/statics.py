@@ -27,17 +27,22 @@ _MOST = 50
 
 @dataclass(slots=True)
 class Static:
-    """What is known of how the balancer is started. ``entry_points`` is empty where nothing says which there are."""
+    """What is known of how the balancer is started. ``entry_points`` is empty where nothing says which there are.
+
+    ``api``: whether there is one; it is taken to be on where nothing says that.
+    """
 
     entry_points: tuple[EntryPoint, ...] = ()
     defaults: Defaults = field(default_factory=Defaults)
     routing: Configuration = field(default_factory=Configuration)
+    api: bool = True
     findings: list[Finding] = field(default_factory=list)
 
     def take(self, settings: Settings) -> None:
         """Go by these settings."""
         self.entry_points = settings.entry_points
         self.routing = settings.routing
+        self.api = settings.api is not None
         self.defaults = defaults_of(settings.providers.get("docker", {}))
 
 

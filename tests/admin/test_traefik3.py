@@ -7,7 +7,17 @@ from typing import Any
 
 from dynbalancer.admin import traefik3
 from dynbalancer.admin.secrets import HIDDEN
-from dynbalancer.core.model import EntryPoint, HealthCheck, Member, PassiveHealth, Service, Sticky
+from dynbalancer.core.model import (
+    Configuration,
+    EntryPoint,
+    HealthCheck,
+    Member,
+    Middleware,
+    PassiveHealth,
+    Router,
+    Service,
+    Sticky,
+)
 from dynbalancer.errors import Problem
 from tests.admin.fakes import POINTS, FakeRouter, table
 
@@ -186,8 +196,23 @@ def test_entry_points() -> None:
     assert traefik3.default_entry_points(POINTS[1:]) == ["internal"]
 
 
+def test_what_is_always_there_is_shown_when_it_is_used() -> None:
+    ours = Configuration(
+        {"r@docker": Router("r@docker", "Host(`a.example`)", "api@internal")},
+        {name: Service(name) for name in ("api@internal", "ping@internal", "web@docker")},
+        {
+            "ping-path@internal": Middleware("ping-path@internal", "replacePath", {"path": "/ping"}),
+            "auth-web@internal": Middleware("auth-web@internal", "addPrefix", {}, "entry point web"),
+        },
+    )
+    shown = traefik3.runtime(table(ours), (), POINTS)
+    assert [entry["name"] for entry in shown.services] == ["api@internal", "web@docker"]
+    assert [entry["name"] for entry in shown.middlewares] == ["auth-web@internal"]
+
+
 def test_names_mean_what_the_table_takes_them_for() -> None:
-    names = traefik3.Names(["a@docker", "a@file", "b@file"])
+    names = traefik3.Names(["a@docker", "a@file", "b@file", "b@internal", "c@internal"])
+    assert names.meant("c", "r@docker") == "c@docker"
     assert names.meant("a", "r@docker") == "a@docker"
     assert names.meant("b", "r@docker") == "b@file"
     assert names.meant("a@file", "r@docker") == "a@file"

@@ -57,10 +57,12 @@ def said(reference: str, full: str) -> Said:
         ("web@dokcer", "web@dokcer", "did you mean web@docker?"),
         ("nothing-like-it", "nothing-like-it@file", ""),
         ("", "@file", ""),
+        ("api@internal", "api@internal", "the API is off: add --api"),
+        ("ping@internal", "ping@internal", "the API is off: add --api"),
         (
-            "api@internal",
-            "api@internal",
-            "services of Traefik itself are not here; --api.address says where API and dashboard listen",
+            "prometheus@internal",
+            "prometheus@internal",
+            "of Traefik's own services there are api@internal, dashboard@internal, ping@internal and noop@internal",
         ),
     ],
 )
@@ -78,3 +80,9 @@ def test_only_the_first_mistakes_of_a_kind_get_a_hint_and_other_problems_stay() 
 
 def test_plain_name_is_without_its_provider() -> None:
     assert [plain(name) for name in ("web@docker", "web")] == ["web", "web"]
+
+
+def test_what_is_ours_is_no_hint_for_a_plain_name() -> None:
+    missing = [said("apii", "apii@docker"), said("webb", "webb@docker")]
+    hints = [problem.hint for problem in with_hints(missing, {"service": ["api@internal", "web@docker"]})]
+    assert hints == ["", "did you mean web?"]

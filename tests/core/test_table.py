@@ -234,12 +234,7 @@ OFF: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
     ({"service": "onyl@file"}, [('service "onyl@file" does not exist', "did you mean only@file?")]),
     (
         {"service": "api@internal"},
-        [
-            (
-                'service "api@internal" does not exist',
-                "services of Traefik itself are not here; --api.address says where API and dashboard listen",
-            )
-        ],
+        [('service "api@internal" does not exist', "the API is off: add --api")],
     ),
     (
         {"rule": "Hots(`\x1b[2J\n`)"},

@@ -289,3 +289,15 @@ def test_middlewares_and_redirections_of_entry_points_are_there_as_at_start() ->
     text = "services:\n  web:\n    expose: [80]\n    labels: ['traefik.frontend.rule=Host:a.example']\n"
     found = check(["shop/t.yml", "shop/c.yml"], files(t_yml=static, c_yml=text), Wishes())
     assert [finding.problem.why for one in found for finding in one.findings] == []
+
+
+def test_routers_to_the_api_are_fine_but_where_it_is_known_to_be_off() -> None:
+    labels = f"['{V3}.rule=Host(`a`)', '{V3}.service=api@internal']"
+    text = f"services: {{web: {{labels: {labels}}}}}"
+    alone = check(["shop/c.yml"], files(c_yml=text), Wishes())
+    assert [finding.problem.why for one in alone for finding in one.findings] == []
+    static = "entryPoints: {web: {address: ':80'}}\nproviders: {docker: {}}\n"
+    off = check(["shop/t.yml", "shop/c.yml"], files(t_yml=static, c_yml=text), Wishes())
+    assert [finding.problem.hint for one in off for finding in one.findings] == ["the API is off: add --api"]
+    on = check(["shop/t.yml", "shop/c.yml"], files(t_yml=f"{static}api: {{}}\n", c_yml=text), Wishes())
+    assert [finding.problem.why for one in on for finding in one.findings] == []
