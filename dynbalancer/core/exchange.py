@@ -7,7 +7,7 @@ wire is ``bytes``.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -195,6 +195,9 @@ class WholeBody(Protocol):
     def octets(self) -> bytes:
         """All of it, in memory."""
 
+    def replace(self, data: bytes) -> None:
+        """This in its place; whoever does that sets the length of the request's head too."""
+
 
 class Exchange:
     """One request and its answer, and what was decided about them.
@@ -262,3 +265,7 @@ class Exchange:
         gets it from there then, with its length.
         """
         raise NotImplementedError
+
+    def client_certificates(self) -> Sequence[bytes]:
+        """The certificates that the client has shown, its own first, in DER; none where it was not asked."""
+        return ()

@@ -65,6 +65,12 @@ class KeptBody:
         self._file.seek(0)
         return self._file.read()
 
+    def replace(self, data: bytes) -> None:
+        """This in its place."""
+        self.close()
+        self._held = bytearray(data)
+        self.size = len(data)
+
     def close(self) -> None:
         """It is not needed any more."""
         if self._file is not None:

@@ -174,6 +174,17 @@ class ClientExchange(Forwarding):
         connection.resume(2)
         return ahead
 
+    def client_certificates(self) -> Sequence[bytes]:
+        about = getattr(self.client_connection.transport, "about", None)
+        tls = None if about is None else about("ssl_object")
+        if tls is None:
+            return ()
+        if hasattr(tls, "get_unverified_chain"):
+            return tls.get_unverified_chain() or ()
+        # Before Python 3.13 nobody says what it was signed with.
+        shown = tls.getpeercert(binary_form=True)
+        return (shown,) if shown else ()
+
     def end_tunnel(self, *, half: bool) -> None:
         self.flush()
         connection = self.client_connection

@@ -157,9 +157,9 @@ class NativeTransport(asyncio.Protocol):
         self._native.set_protocol(self)
         protocol.makeConnection(self)
 
-    def certificate(self) -> Any:
-        """The peer's verified certificate as a mapping, where there is one."""
-        return self._native.get_extra_info("peercert")
+    def about(self, name: str) -> Any:
+        """What the loop knows of it: see ``get_extra_info`` of its transports."""
+        return self._native.get_extra_info(name)
 
     def encryption(self) -> tuple[str, str] | None:
         """Version and cipher, where the connection is encrypted."""

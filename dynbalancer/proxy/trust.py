@@ -68,5 +68,5 @@ def limits_by(transport: ServersTransport, limits: Limits) -> Limits:
 
 def peer_uris(transport: Any) -> tuple[str, ...]:
     """The URIs in the certificate of the peer of a native transport, once it was verified."""
-    found = transport.certificate() if isinstance(transport, NativeTransport) else None
+    found = transport.about("peercert") if isinstance(transport, NativeTransport) else None
     return tuple(value for kind, value in (found or {}).get("subjectAltName", ()) if kind == "URI")

@@ -19,6 +19,14 @@ def test_body_is_read_as_often_as_it_is_needed(memory: int) -> None:
     body.close()
 
 
+def test_body_can_be_replaced() -> None:
+    body = KeptBody(None, 3)
+    body.append(b"abcdefg")
+    body.replace(b"xy")
+    assert (body.size, body.read(), body.octets()) == (2, b"xy", b"xy")
+    body.close()
+
+
 def test_too_large_body_takes_no_more() -> None:
     body = KeptBody(4, 1000)
     body.append(b"abcd")

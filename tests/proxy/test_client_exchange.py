@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from dynbalancer.core.exchange import Exchange, Response, ResponseHead
 from dynbalancer.core.model import Router, Service
@@ -255,3 +256,36 @@ class SeveralHosts(ProxyCase):
             client.send(request)
             assert b"\r\nX-Forwarded-Proto: %b\r\n" % scheme in self.server.read()
             self.server.send(OK)
+
+
+class Certificates(ProxyCase):
+    """What a client has shown."""
+
+    def shown(self, tls: Any) -> Any:
+        """What the exchange says, where the transport has such an end of TLS."""
+        client, _ = self.asking()
+        connection = self.connection(client)
+        assert connection.exchange is not None
+        if tls is not None:
+            connection.transport.about = {"ssl_object": tls}.get
+        return connection.exchange.client_certificates()
+
+    def test_nothing_is_shown_without_tls_or_without_being_asked(self) -> None:
+        class Unasked:
+            def getpeercert(self, binary_form: bool = False) -> None:
+                return None
+
+        assert self.shown(None) == ()
+        assert self.shown(Unasked()) == ()
+
+    def test_certificate_is_that_of_the_client(self) -> None:
+        class Older:
+            def getpeercert(self, binary_form: bool = False) -> bytes | None:
+                return b"der" if binary_form else None
+
+        class Newer(Older):
+            def get_unverified_chain(self) -> list[bytes]:
+                return [b"der", b"authority"]
+
+        assert self.shown(Older()) == (b"der",)
+        assert self.shown(Newer()) == [b"der", b"authority"]

@@ -147,6 +147,42 @@ circuitBreaker = MiddlewareMaker(
     "Asks no server for a while when too many answers are bad or late.",
     ("clock", "say", "secret", "shared"),
 )
+retry = MiddlewareMaker(
+    "retry", "dynbalancer.middlewares.retries.Retry", "Sends a request once more where that may help."
+)
+errors = MiddlewareMaker(
+    "errors",
+    "dynbalancer.middlewares.errorpages.Errors",
+    "Shows a page of another service instead of an error.",
+    ("ask", "say"),
+)
+buffering = MiddlewareMaker(
+    "buffering",
+    "dynbalancer.middlewares.buffers.Buffering",
+    "Holds requests and answers until they are complete, and limits their size.",
+)
+compress = MiddlewareMaker(
+    "compress", "dynbalancer.middlewares.compression.Compress", "Compresses answers: gzip, br, zstd."
+)
+forwardAuth = MiddlewareMaker(
+    "forwardAuth",
+    "dynbalancer.middlewares.forwardauth.ForwardAuth",
+    "Asks somebody else who may come in.",
+    ("fetch", "say", "trusting"),
+)
+encodedCharacters = MiddlewareMaker(
+    "encodedCharacters",
+    "dynbalancer.middlewares.encodings.EncodedCharacters",
+    "Refuses paths with characters in disguise.",
+)
+passTLSClientCert = MiddlewareMaker(
+    "passTLSClientCert",
+    "dynbalancer.middlewares.clientcertificates.PassTlsClientCert",
+    "Tells the server of the client's certificate.",
+)
+grpcWeb = MiddlewareMaker(
+    "grpcWeb", "dynbalancer.middlewares.grpcweb.GrpcWeb", "Translates gRPC-Web for gRPC servers."
+)
 
 # Balancers
 wrr = BalancerMaker(
