@@ -1,7 +1,7 @@
 """What entry points do to all requests: redirections, and middlewares of their own.
 
 Traefik 3's redirections are routers with a very high priority. Traefik 1's options become middlewares in its order:
-redirect, password, white list; where all requests are redirected nobody is asked for a password first.
+redirect, password, compression, white list; where all requests are redirected nobody is asked for a password first.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ NOBODY = "noop"
 
 _ALL = "HostRegexp(`^.+$`)"
 _HIGHEST = 2**63 - 2
+#: Bytes of the shortest answer that the last Traefik 1 compresses.
+_SHORTEST = 1400
 _V3 = "http.redirections.entrypoint"
 _port = re.compile(r":([1-9]\d{0,4})").fullmatch
 _FORWARD = {
@@ -107,7 +109,7 @@ class _Reader:
     def middlewares(self) -> tuple[str, ...]:
         """References to the middlewares of this entry point, in order. Redirections are defined on the way."""
         self._redirect_all()
-        own = (self._redirect(), self._auth(), self._white_list())
+        own = (self._redirect(), self._auth(), self._compress(), self._white_list())
         return (*filter(None, own), *self._get("http.middlewares", ()))
 
     def _target(self, key: str, name: str) -> str:
@@ -205,6 +207,13 @@ class _Reader:
         return self._routing.add(
             f"auth-{self._name}", "forwardAuth", given, self._where("auth.forward.address")
         )
+
+    def _compress(self) -> str:
+        """Traefik 1's ``Compress``: it knows gzip alone, and leaves short answers as they are."""
+        if not self._get("compress", False):
+            return ""
+        settings = {"encodings": ("gzip",), "minResponseBodyBytes": _SHORTEST}
+        return self._routing.add(f"compress-{self._name}", "compress", settings, self._where("compress"))
 
     def _white_list(self) -> str:
         """Traefik 1's ``WhiteList.…``."""

@@ -257,6 +257,7 @@ OWN_ROUTING = (
     Flag("redirect.regex", plain, "", "Traefik 1: redirect URLs with this pattern …", ENTRY),
     Flag("redirect.replacement", plain, "", "… to this.", ENTRY),
     Flag("redirect.permanent", boolean, "false", "With 301 and 308.", ENTRY),
+    Flag("compress", boolean, "false", "Traefik 1: compress answers with gzip.", ENTRY),
     Flag("whitelist.sourcerange", network, "", "Traefik 1: who is let in.", ENTRY, many=True),
     Flag("whitelistsourcerange", network, "", "The older name of the same.", ENTRY, many=True),
     Flag("whitelist.usexforwardedfor", boolean, "false", "Any entry of X-Forwarded-For counts.", ENTRY),

@@ -131,7 +131,6 @@ _PROTECTING = (
 #: Settings of an entry point without which requests are served all the same.
 _TOLERABLE = (
     "allowacmebypass",
-    "compress",
     "forwardedheaders.connection",
     "forwardedheaders.notappendxforwardedfor",
     "http.encodequerysemicolons",

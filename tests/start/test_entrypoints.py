@@ -152,11 +152,13 @@ def test_settings_of_traefik_1_in_its_order() -> None:
         f"Auth.Basic.Users:{USER},bob:x",
         "Auth.Basic.RemoveHeader:true",
         "Auth.HeaderField:X-User",
+        "Compress",
         "Redirect.EntryPoint:https",
     )
     assert own(found) == [
         ("redirectEntryPoint", {"entryPoint": "https", "permanent": False}),
         ("basicAuth", {"users": (USER, "bob:x"), "removeHeader": True, "headerField": "X-User"}),
+        ("compress", {"encodings": ("gzip",), "minResponseBodyBytes": 1400}),
         ("ipWhiteList", {"sourceRange": ("10.0.0.0/8", "192.0.2.1/32"), "useXForwardedFor": True}),
     ]
 

@@ -211,11 +211,11 @@ def test_an_entry_point_named_traefik_is_the_api_s_address() -> None:
 
 def test_what_changes_nothing_for_clients_is_a_note() -> None:
     found = reading(
-        "--sendanonymoususage", "--entryPoints=Name:http Address::80 Compress:true", "--ping=false"
+        "--sendanonymoususage", "--entryPoints=Name:http Address::80 ReusePort:true", "--ping=false"
     )
     assert [(note.where, note.severity) for note in found.notes] == [
         ("--sendanonymoususage", "info"),
-        ("--entryPoints, Compress", "warning"),
+        ("--entryPoints, ReusePort", "warning"),
     ]
 
 

@@ -15,7 +15,7 @@ from dynbalancer.start.traefik_flags import instead_of, tolerated
         ("ping.entrypoint", "info"),
         ("docker.allowemptyservices", "info"),
         ("docker.filename", "warning"),
-        ("entrypoints.web.compress", "warning"),
+        ("entrypoints.web.http2.maxconcurrentstreams", "warning"),
         ("entrypoints.web.transport.lifecycle.gracetimeout", "warning"),
         ("entrypoints.web.http.sanitizepath", "warning"),
         ("entrypoints.web.http.tls.options", ""),
