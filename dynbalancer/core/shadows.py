@@ -117,6 +117,12 @@ def _alike(one: Route, other: Route) -> bool:
 
 
 def _problem(winner: Route, route: Route) -> Problem:
+    if winner.name.endswith("@internal"):
+        # Nothing goes before that, whatever its priority.
+        why = f"never gets a request: {', '.join(winner.entry_points)} redirects all of them"
+        return problem_of(
+            "router", route.router, why, "attach it to the entry point that they lead to", "warning"
+        )
     if winner.priority == route.priority:
         order = "with the same priority, and its name comes first"
     else:

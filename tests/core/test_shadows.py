@@ -153,3 +153,15 @@ def test_very_large_tables_are_not_looked_at() -> None:
     routes = table(wide, Router("b", "Path(`/x`)", "s")).routes
     assert unreachable(routes, frozenset()) != ()
     assert unreachable(routes * MOST_ROUTES, frozenset()) == ()
+
+
+def test_a_router_whose_entry_points_all_redirect_is_told_so() -> None:
+    redirect = Router("web-to-websecure@internal", "HostRegexp(`^.+$`)", "s", ("web",), priority=2**63 - 2)
+    found = table(
+        redirect,
+        Router("there", "Host(`a.example`)", "s", ("web",)),
+        Router("both", "Host(`b.example`)", "s", ("web", "websecure")),
+    )
+    assert [(problem.where, problem.why) for problem in found.unreachable] == [
+        ("router there", "never gets a request: web redirects all of them")
+    ]
