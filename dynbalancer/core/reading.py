@@ -130,8 +130,8 @@ class RequestReader:
         return self.reading == HEAD and not self._held
 
     def read_again(self, data: bytes) -> RequestHead:
-        """The head that ``data`` is, once more: nobody has changed it yet."""
-        return parse_request_head(data.strip(b"\r\n"), self.limits, trusted=self.trusted, scheme=self.scheme)
+        """The head that ``data`` is, with the empty line at its end, once more: nobody has changed it yet."""
+        return parse_request_head(data[:-4], self.limits, trusted=self.trusted, scheme=self.scheme)
 
     # The states.
 

@@ -46,15 +46,14 @@ class ClientExchange(Forwarding):
             self.request_complete = False
             self._body = []
 
-    def forwarded_fields(self, server: bytes) -> list[Field]:
+    def forwarded_fields(self, head: RequestHead, server: bytes) -> list[Field]:
         # A client rarely talks to two hosts over one connection: what was said last time mostly holds.
         connection = self.client_connection
-        head = self.head
         if connection.forwarded_for != head.authority or head.upgrade is not None:
             if connection.forwarded and head.port == connection.forwarded_port and head.upgrade is None:
                 fields = with_host(connection.forwarded, head.authority)
             else:
-                fields = Forwarding.forwarded_fields(self, server)
+                fields = Forwarding.forwarded_fields(self, head, server)
             if head.upgrade is not None:
                 return fields
             connection.forwarded_for, connection.forwarded_port = head.authority, head.port

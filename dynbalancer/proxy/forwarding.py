@@ -60,9 +60,9 @@ class Forwarding(Receiving):
             self.request_complete = False
             self._body = []
 
-    def forwarded_fields(self, server: bytes) -> list[Field]:
-        """The X-Forwarded-* fields of this request; ``server`` is our name."""
-        return forwarded_fields(self.head, self.client.encode("ascii", "replace"), server)
+    def forwarded_fields(self, head: RequestHead, server: bytes) -> list[Field]:
+        """The X-Forwarded-* fields of this request, whose head came as this one; ``server`` is our name."""
+        return forwarded_fields(head, self.client.encode("ascii", "replace"), server)
 
     # What the client's side offers.
 

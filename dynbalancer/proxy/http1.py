@@ -123,9 +123,10 @@ class ServerConnection(RequestReader, Protocol):
                 self.abort()
             return
         held = self._held
+        begins = self.reading == HEAD and not held
         self.feed(data)
         if self.reading == HELD:
-            if not held:
+            if begins:
                 self._remember(data)
         elif self._held and not held and self.reading == HEAD:
             # The head as a whole has a deadline; single bytes don't move it.
@@ -157,11 +158,19 @@ class ServerConnection(RequestReader, Protocol):
         return True
 
     def _remember(self, data: bytes) -> None:
-        """Keep what a request comes to, once it has come twice in a row."""
+        """Keep what a request comes to, once it has come twice in a row.
+
+        ``data`` began a message. It is kept where it is a head, wholly and alone: nothing before, nothing behind.
+        """
         exchange = self.exchange
         if data != self._last:
             self._last = data if len(data) <= REMEMBERED else b""
-        elif exchange is not None and not self._held and data.count(b"\r\n\r\n") == 1:
+        elif (
+            exchange is not None
+            and exchange.head.length is None
+            and data.find(b"\r\n\r\n") == len(data) - 4
+            and not data.startswith(b"\r")
+        ):
             self._known = KnownRequest.of(exchange, data, self.read_again(data))
 
     def readConnectionLost(self) -> None:
@@ -219,7 +228,7 @@ class ServerConnection(RequestReader, Protocol):
             self.deadline = NEVER
         else:
             self._body_started = self._body_moved = site.deadlines.now
-            self._body_seen = self._body_checked = 0
+            self._body_seen = self._body_checked = self._moved = 0
             site.deadlines.set(self, min(SLOW_START, self.limits.body_time))
         site.resource.handle(exchange)
 

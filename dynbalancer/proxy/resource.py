@@ -114,7 +114,7 @@ class ReverseProxyResource:
 
     def say_where_from(self, exchange: Forwarding, head: RequestHead) -> None:
         """Put the X-Forwarded-* fields of an exchange into its ``head``."""
-        fields = exchange.forwarded_fields(self._server_name)
+        fields = exchange.forwarded_fields(head, self._server_name)
         if exchange.trusted:
             merge_forwarded(head.headers, fields)
         else:

@@ -11,7 +11,7 @@ from dynbalancer.core.model import Router, Service
 from dynbalancer.middlewares.base import Middleware
 
 sys.path.insert(0, str(Path(__file__).parent))
-from wires import GET, GOT, OK, ProxyCase, own
+from wires import GET, GOT, OK, ProxyCase, own, post
 
 ELSEWHERE = GET.replace(b"a.example", b"b.example")
 NOT_FOUND = own(b"404 Not Found", b"404 page not found\n")
@@ -212,6 +212,83 @@ class Repeating(ProxyCase):
         assert self.ended.outcomes[-1] == (499, "client-gone")
         assert self.server.state == "aborted"
         self.assert_quiet()
+
+    def test_request_with_a_body_is_like_the_first_as_well(self) -> None:
+        asked = GOT.replace(b"GET", b"POST").replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\nhello")
+        for _ in range(4):
+            self.ask(post(b"hello"), asked, OK, OK)
+        nothing = asked.replace(b"5\r\n\r\nhello", b"0\r\n\r\n")
+        for _ in range(4):
+            self.ask(post(b""), nothing, OK, OK)
+
+    def test_head_behind_the_rest_of_a_body_is_not_taken_for_the_whole(self) -> None:
+        """Or the octets of the body would choose what is asked for, and those behind them who may."""
+        self.router = Router("web", "Path(`/public`)", "web")
+        self.table = self.make_table()
+        rest = b"GET /private HTTP/1.1\r\nX: "
+        begun = post(b"", length=len(rest)).replace(b"POST /", b"POST /nowhere")
+        public = GET.replace(b"/ ", b"/public ")
+        for _ in range(4):
+            self.one.send(begun)
+            assert self.one.read() == NOT_FOUND
+            self.ask(rest + public, GOT.replace(b"/ ", b"/public "), OK, OK)
+        self.one.send(rest + public)
+        assert self.one.read() == NOT_FOUND
+        assert self.server.read() == b""
+
+    def test_empty_line_before_a_request_is_forgiven_once_every_time(self) -> None:
+        for _ in range(4):
+            self.ask(b"\r\n" + GET, GOT, OK, OK)
+        self.one.send(b"\r\n")
+        self.one.send(b"\r\n" + GET)
+        assert self.one.read() == BAD_REQUEST
+
+    def test_head_in_the_same_two_pieces_is_one_request_every_time(self) -> None:
+        for _ in range(4):
+            self.one.send(GET[:20])
+            self.ask(GET[20:], GOT, OK, OK)
+        self.one.send(GET[20:])
+        assert self.one.read() == BAD_REQUEST
+
+    def test_body_that_stalls_has_no_time_of_the_request_before(self) -> None:
+        """That one's answer had moved while its body was looked after."""
+        self.one.send(post(b"ab", length=4))
+        self.server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nok")
+        self.wait(11)
+        self.one.send(b"cd")
+        self.server.send(b"ok")
+        assert self.one.read().endswith(b"okok")
+        self.one.send(post(b"ab", length=4))
+        self.wait(31)
+        assert self.one.read() == TIMEOUT
+
+
+class Elsewhere(Middleware):
+    """Asks another host than the client does."""
+
+    def on_request(self, exchange: Exchange) -> None:
+        exchange.head.authority = b"inside.example"
+
+
+class RepeatingThroughMiddlewares(Repeating):
+    """The same where a middleware is among those who may change it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.use({"open": Middleware()})
+
+
+class RepeatingToAnotherHost(ProxyCase):
+    """What a middleware makes of a request is not what the client asked."""
+
+    def test_server_is_told_which_host_the_client_asked_for(self) -> None:
+        self.use({"elsewhere": Elsewhere()})
+        client = self.client()
+        for _ in range(5):
+            client.send(GET)
+            assert self.server.read() == GOT.replace(b"Host: a.", b"Host: inside.", 1)
+            self.server.send(OK)
+            assert client.read() == OK
 
 
 class RepeatingElsewhere(ProxyCase):
