@@ -38,13 +38,17 @@ class Problem:
 
 
 class ConfigurationError(DynbalancerError):
-    """A label, file or flag that can't be used: where, why, and a hint what to write instead."""
+    """A label, file or flag that can't be used: where, why, and a hint what to write instead.
 
-    def __init__(self, where: str, why: str, hint: str = "") -> None:
+    ``harmless``: what it was for may be left out, and what uses it goes on. It keeps nobody out.
+    """
+
+    def __init__(self, where: str, why: str, hint: str = "", *, harmless: bool = False) -> None:
         super().__init__(where, why, hint)
         self.where = where
         self.why = why
         self.hint = hint
+        self.harmless = harmless
 
     def __str__(self) -> str:
         return str(self.as_problem())

@@ -120,7 +120,7 @@ class IMiddlewareMaker(Interface):
     def make_middleware(name, settings, offers):
         """An IMiddleware. ``settings``: mapping with keys as in the configuration, letter case ignored; values are
         typed (files) or strings (labels). ``offers``: mapping of what a middleware may use but can't have by itself.
-        Raises ConfigurationError.
+        Raises ConfigurationError, ``harmless`` where routers may go on without this one.
 
         Offered are: ``clock()``, monotonic seconds; ``fetch(method, url, headers, body, *, trust, most, seconds)``,
         a Deferred with the Response of a server elsewhere (``headers`` are Fields), which fails with an UpstreamError

@@ -61,17 +61,33 @@ class MiddlewareMaker:
     """A middleware type by name. ``factory`` is the dotted name of a class with ``from_settings(name, settings)``.
 
     ``wants`` names what it takes of the ``offers`` (see the interface), as keyword arguments.
+
+    Where its settings can't be used, the routers that use it are off: what keeps somebody out must not be left out.
+    ``cosmetic`` says of a type that it never keeps anybody out; or it names options, and settings that have no others
+    don't. Those are left out then, and their routers go on.
     """
 
     type: str
     factory: str
     description: str
     wants: tuple[str, ...] = ()
+    cosmetic: bool | tuple[str, ...] = False
 
     def make_middleware(self, name: str, settings: Mapping[str, Any], offers: Mapping[str, Any]) -> Any:
         """See :class:`~dynbalancer.interfaces.IMiddlewareMaker`."""
         found = _load(self.factory, f"middleware {name}", "")
-        return found.from_settings(name, settings, **{word: offers[word] for word in self.wants})
+        try:
+            return found.from_settings(name, settings, **{word: offers[word] for word in self.wants})
+        except ConfigurationError as error:
+            error.harmless = self._is_cosmetic(settings)
+            raise
+
+    def _is_cosmetic(self, settings: Mapping[str, Any]) -> bool:
+        if isinstance(self.cosmetic, bool):
+            return self.cosmetic
+        cosmetic = {option.lower() for option in self.cosmetic}
+        # Labels write an option of a section as section.option, or one of a list as list[0].
+        return all(key.lower().partition(".")[0].partition("[")[0] in cosmetic for key in settings)
 
 
 @implementer(IPlugin, interfaces.IBalancerMaker)

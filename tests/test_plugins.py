@@ -118,3 +118,34 @@ def test_finding_makers_loads_none_of_their_code() -> None:
         env={"PYTHONPATH": f"{root}:{root / 'providers'}"},
     )
     assert (done.stdout.split(), done.stderr) == (["True", "False", "False"], "")
+
+
+@pytest.mark.parametrize(
+    ("cosmetic", "settings", "harmless"),
+    [
+        (False, {}, False),
+        (True, {"prefx": 1}, True),
+        (("prefx",), {"Prefx": 1}, True),
+        (("prefx",), {"prefx.a": 1, "prefx[0]": 1}, True),
+        (("prefx",), {"prefx": 1, "users": 1}, False),
+    ],
+)
+def test_maker_knows_whether_routers_may_go_on_without_it(
+    cosmetic: bool | tuple[str, ...], settings: dict[str, Any], harmless: bool
+) -> None:
+    maker = MiddlewareMaker("m", "dynbalancer.middlewares.paths.AddPrefix", "", cosmetic=cosmetic)
+    with pytest.raises(ConfigurationError) as error:
+        maker.make_middleware("m@x", settings, {})
+    assert error.value.harmless is harmless
+
+
+#: They keep nobody out, whatever their settings are.
+COSMETIC = {"compress", "contenttype", "errors", "retry"}
+
+
+def test_everything_else_that_is_built_in_closes_its_routers() -> None:
+    found = {name for name, maker in plugins.middleware_makers().items() if maker.cosmetic is True}
+    assert found == COSMETIC
+    assert {name for name, maker in plugins.middleware_makers().items() if maker.cosmetic} == COSMETIC | {
+        "headers"
+    }

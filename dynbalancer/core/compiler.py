@@ -283,7 +283,7 @@ class _Compiler:
         leaves = family.unfolded.get(name, (name,))
         for leaf in leaves:
             family.check(leaf, router)
-        return tuple(family.live.get(leaf) for leaf in leaves)
+        return tuple(family.live.get(leaf) for leaf in leaves if leaf not in family.spared)
 
     def _with_middlewares(
         self,

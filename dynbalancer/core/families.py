@@ -28,6 +28,7 @@ class Family:
     ``members`` are those of chains, as written, and ``unfolded`` what they come to. ``by_plain`` gives full names by
     plain ones, ``users`` routers by the plain names of what they refer to. ``composed`` are services made of others,
     with the full names of those, ``guards`` services with middlewares of their own, with the plain names of those.
+    ``spared`` are those of the failed that are left out where they are used: they would keep nobody out.
     """
 
     live: Layered[str, Any] = field(default_factory=Layered)
@@ -38,6 +39,7 @@ class Family:
     users: Layered[str, tuple[str, ...]] = field(default_factory=Layered)
     composed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     guards: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    spared: frozenset[str] = frozenset()
 
 
 class FamilyDraft(Generic[D]):
@@ -52,6 +54,7 @@ class FamilyDraft(Generic[D]):
         self.kind = kind
         self.new = new
         self.failed = dict(before.failed)
+        self.spared = set(before.spared)
         self.members = dict(before.members)
         self.unfolded = before.unfolded
         self.live = before.live.draft()
@@ -123,6 +126,7 @@ class FamilyDraft(Generic[D]):
         if self.failed.get(name) != error.why:
             self._lose(name)
         self.failed[name] = error.why
+        (self.spared.add if error.harmless else self.spared.discard)(name)
         self._say(self.kind, self.new[name], [said_of(self.kind, self.new[name], error)])
 
     def _unfold_chains(self) -> None:
@@ -138,6 +142,7 @@ class FamilyDraft(Generic[D]):
 
     def _lose(self, name: str) -> None:
         self.failed.pop(name, None)
+        self.spared.discard(name)
         self.members.pop(name, None)
         self.composed.pop(name, None)
         self.live.discard(name)
@@ -157,7 +162,7 @@ class FamilyDraft(Generic[D]):
     def check(self, name: str, user: model.Router | model.Service) -> None:
         """Raise ConfigurationError where this can't be used by a router or service."""
         failure = self.failed.get(name)
-        if failure is not None:
+        if failure is not None and name not in self.spared:
             origin = self.new[name].origin
             whose = f" of {origin}" if origin not in ("", user.origin) else ""
             raise ConfigurationError("", f'{self.kind} "{name}"{whose} can\'t be used: {failure}')
@@ -173,6 +178,7 @@ class FamilyDraft(Generic[D]):
             self.users.done(),
             self.composed,
             self.guards,
+            frozenset(self.spared),
         )
 
     def guard(self, middlewares: Callable[[D], Iterable[str]], touched: set[str]) -> None:
@@ -195,4 +201,5 @@ def said_of(
 ) -> Said:
     """What is wrong with a definition, as it is remembered."""
     missing = error.missing if isinstance(error, MissingError) else None
-    return Said(problem_of(kind, about, error.why, error.hint), missing)
+    why = f"{error.why}; what uses it goes on without it" if error.harmless else error.why
+    return Said(problem_of(kind, about, why, error.hint), missing)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from dynbalancer.core.families import Family, FamilyDraft
 from dynbalancer.core.model import Middleware, Router
 from dynbalancer.core.references import Said
@@ -35,7 +37,8 @@ class Making:
     def _make(self, definition: Middleware, running: Any) -> Any:
         self.made.append((definition.name, running))
         if definition.name in self.broken:
-            raise ConfigurationError("", self.broken[definition.name], "mend it")
+            harmless = "cosmetic" in definition.settings
+            raise ConfigurationError("", self.broken[definition.name], "mend it", harmless=harmless)
         if definition.type == "chain":
             return Chain(definition.settings["members"])
         return f"{definition.name} {definition.origin}"
@@ -142,3 +145,23 @@ def test_users_of_what_is_touched_are_told() -> None:
     making.family, making.definitions = draft.done(), {"a@x": one("a")}
     assert list(making.become(one("a", set="1")).affected()) == ["r@x"]
     assert list(making.become(one("a", set="1")).affected()) == []
+
+
+def test_broken_one_that_keeps_nobody_out_is_left_out_until_it_is_mended() -> None:
+    making = Making()
+    making.broken = {"a@x": "it is wrong", "b@x": "it is wrong"}
+    draft = making.become(one("a", cosmetic="1"), one("b"))
+    assert (making.family.spared, dict(making.family.failed)) == (
+        {"a@x"},
+        dict.fromkeys(("a@x", "b@x"), "it is wrong"),
+    )
+    draft.check("a@x", ROUTER)
+    with pytest.raises(ConfigurationError, match="b@x"):
+        draft.check("b@x", ROUTER)
+    assert making.said["a@x"] == ["it is wrong; what uses it goes on without it"]
+    making.become(one("a"), one("b"))
+    assert making.family.spared == set()
+    making.become(one("a", cosmetic="1"), one("b"))
+    making.broken = {}
+    making.become(one("a", cosmetic="1"), one("b"))
+    assert (making.family.spared, dict(making.family.failed)) == (frozenset(), {})

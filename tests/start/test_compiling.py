@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -103,7 +104,7 @@ def test_options_of_v1_labels_are_middlewares_that_can_be_made() -> None:
         ({"auth__digest__users": "ann:x"}, "entry 1 is not of the form USER:REALM:HASH"),
         ({"whiteList__sourceRange": "10.0.0.0/33"}, "option sourceRange"),
         ({"headers__SSLRedirect": "yes"}, "option sslRedirect: expected true or false"),
-        ({"headers__customResponseHeaders": "X-A:1\r\nX-B: 2"}, "a value must not hold CR"),
+        ({"headers__customRequestHeaders": "X-A:1\r\nX-B: 2"}, "a value must not hold CR"),
     ],
 )
 def test_options_of_v1_labels_that_can_not_be_obeyed_keep_the_router_closed(
@@ -211,3 +212,50 @@ def test_whatever_labels_of_v1_ask_for_can_be_made(change: dict[str, str], types
     table = compiler(points, lambda: 0.0)(found, 1, None)
     assert (table.disabled, table.problems) == ({}, ())
     assert set(table.middlewares) == set(found.middlewares)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("compress", {"encodings": ["rar"]}),
+        ("retry", {"attempts": 0}),
+        ("errors", {"status": "5xx", "service": "web"}),
+        ("headers", {"customResponseHeaders": {"X A": "1"}}),
+    ],
+)
+def test_router_goes_on_without_a_middleware_that_keeps_nobody_out(
+    kind: str, settings: dict[str, Any]
+) -> None:
+    table = COMPILE(configuration(Middleware("m@x", kind, settings)), 1, None)
+    assert [route.middlewares for route in table.routes] == [()]
+    (problem,) = table.problems
+    assert (problem.where, problem.severity) == ("middleware m@x", "error")
+    assert problem.why.endswith("what uses it goes on without it")
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("basicAuth", {"users": "nobody"}),
+        ("ipAllowList", {"sourceRange": "here"}),
+        ("forwardAuth", {}),
+        ("headers", {"customResponseHeaders": {"X A": "1"}, "allowedHosts": "a.example"}),
+        ("encodedCharacters", {"allowEncodedSlash": "perhaps"}),
+        ("buffering", {"maxRequestBodyBytes": "10M"}),
+        ("unheardOf", {}),
+    ],
+)
+def test_router_is_off_without_a_middleware_that_keeps_somebody_out(
+    kind: str, settings: dict[str, Any]
+) -> None:
+    assert not COMPILE(configuration(Middleware("m@x", kind, settings)), 1, None).routes
+
+
+def test_chain_goes_on_without_its_broken_cosmetic_member() -> None:
+    members = {
+        "m@x": Middleware("m@x", "chain", {"middlewares": ["small", "add"]}),
+        "small@x": Middleware("small@x", "compress", {"encodings": ["rar"]}),
+        "add@x": Middleware("add@x", "addPrefix", {"prefix": "/a"}),
+    }
+    table = COMPILE(Configuration({WEB.name: WEB}, {SERVICE.name: SERVICE}, members), 1, None)
+    assert [type(one).__name__ for one in table.routes[0].middlewares] == ["AddPrefix"]

@@ -87,6 +87,7 @@ headers = MiddlewareMaker(
     "headers",
     "dynbalancer.middlewares.headers.Headers",
     "Sets and removes fields; CORS; what protects browsers.",
+    cosmetic=("customResponseHeaders",),
 )
 redirectScheme = MiddlewareMaker(
     "redirectScheme", "dynbalancer.middlewares.redirects.RedirectScheme", "Redirects to another scheme."
@@ -128,6 +129,7 @@ contentType = MiddlewareMaker(
     "contentType",
     "dynbalancer.middlewares.contenttypes.ContentType",
     "Without effect: no Content-Type is guessed here.",
+    cosmetic=True,
 )
 rateLimit = MiddlewareMaker(
     "rateLimit",
@@ -148,13 +150,17 @@ circuitBreaker = MiddlewareMaker(
     ("clock", "say", "secret", "shared"),
 )
 retry = MiddlewareMaker(
-    "retry", "dynbalancer.middlewares.retries.Retry", "Sends a request once more where that may help."
+    "retry",
+    "dynbalancer.middlewares.retries.Retry",
+    "Sends a request once more where that may help.",
+    cosmetic=True,
 )
 errors = MiddlewareMaker(
     "errors",
     "dynbalancer.middlewares.errorpages.Errors",
     "Shows a page of another service instead of an error.",
     ("ask", "say"),
+    cosmetic=True,
 )
 buffering = MiddlewareMaker(
     "buffering",
@@ -162,7 +168,10 @@ buffering = MiddlewareMaker(
     "Holds requests and answers until they are complete, and limits their size.",
 )
 compress = MiddlewareMaker(
-    "compress", "dynbalancer.middlewares.compression.Compress", "Compresses answers: gzip, br, zstd."
+    "compress",
+    "dynbalancer.middlewares.compression.Compress",
+    "Compresses answers: gzip, br, zstd.",
+    cosmetic=True,
 )
 forwardAuth = MiddlewareMaker(
     "forwardAuth",
