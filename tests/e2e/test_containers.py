@@ -80,7 +80,7 @@ def test_v1_and_v3_containers_and_one_with_both_kinds_of_labels_share_a_host(
 ) -> None:
     balancer = on_docker("--workers=2")
     engine.run(IMAGE, hostname="one", labels={**V1, "traefik.frontend.rule": f"Host:{HOST};PathPrefix:/one"})
-    engine.run(IMAGE, hostname="three", labels=v3(f"Host(`{HOST}`) && Path(`/three`)"))
+    engine.run(IMAGE, hostname="three", labels=v3(f"Host(`{HOST}`) && Path(`/three`)", "three"))
     both = {
         **V1,
         **v3("Host(`b.example`)", server_port="8123"),
