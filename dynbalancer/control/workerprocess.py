@@ -25,6 +25,12 @@ from dynbalancer.core.statistics import Report
 #: File descriptors of a worker: the channel to its parent (3), the counters (4), then the listening sockets.
 FIRST_SOCKET_FD = COUNTERS_FD + 1
 
+#: For glibc's allocator. Each TLS connection of uvloop has a buffer of 256 KiB that it uses the beginning of. From this
+#: size on memory comes from the system, untouched; below it from the heap, which would soon be taken for these as well:
+#: then a connection has 22 KiB of it that others used before, and nobody looks at any more. Nor is the end of the heap
+#: given back and taken again with every large piece of a body.
+ALLOCATION = {b"MALLOC_MMAP_THRESHOLD_": b"262144", b"MALLOC_TRIM_THRESHOLD_": b"1048576"}
+
 #: How long a worker may take to answer its start, and to end after its grace time, in seconds.
 START_TIME = 10.0
 KILL_TIME = 1.0
@@ -260,6 +266,8 @@ class _Only(Factory):
 def worker_environment(environ: Mapping[bytes, bytes], path: Iterable[str], here: str) -> dict[bytes, bytes]:
     """The environment of a worker: modules are found where the parent finds them, settings are not passed on.
 
+    What somebody set for the allocator stays as it is.
+
     Settings may be secret, and what a worker needs of them it is told.
     """
     kept = {
@@ -267,6 +275,7 @@ def worker_environment(environ: Mapping[bytes, bytes], path: Iterable[str], here
         for name, value in environ.items()
         if not name.upper().startswith((b"DYNBALANCER_", b"DOCKER_"))
     }
+    kept = {**ALLOCATION, **kept}
     kept[b"PYTHONPATH"] = os.fsencode(os.pathsep.join(os.path.join(here, entry) for entry in path))
     return kept
 

@@ -52,7 +52,7 @@ def clock_of(reactor: Any) -> Callable[[], float]:
 
 
 @implementer(ITCPTransport, IConsumer)
-class NativeTransport(asyncio.Protocol):
+class NativeTransport(asyncio.BaseProtocol):
     """One connection on a native transport: asyncio's protocol on one side, Twisted's transport on the other."""
 
     __slots__ = (
@@ -73,7 +73,7 @@ class NativeTransport(asyncio.Protocol):
     def __init__(self, protocol: Protocol) -> None:
         self._protocol = protocol
         # uvloop looks this up once, when the transport is made: it must be the final method by now.
-        self.data_received: Callable[[bytes], None] = protocol.dataReceived  # type: ignore[assignment]
+        self.data_received: Callable[[bytes], None] = protocol.dataReceived
         self._half_closeable = IHalfCloseableProtocol.providedBy(protocol)
         self._native: Any = None
         self._producer: Any = None
@@ -226,7 +226,23 @@ class NativeTransport(asyncio.Protocol):
         self._socket().setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, int(enabled))
 
 
-class EncryptedTransport(NativeTransport):
+#: Where what was encrypted is read to, by whoever is at it. The loop would take as much anew for every single read.
+_READ = memoryview(bytearray(256 * 1024))
+
+
+class TLSTransport(NativeTransport, asyncio.BufferedProtocol):
+    """A connection with TLS."""
+
+    __slots__ = ()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _READ
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(bytes(_READ[:nbytes]))
+
+
+class EncryptedTransport(TLSTransport):
     """A client's connection with TLS, which the loop can't half-close."""
 
     __slots__ = ()
@@ -432,10 +448,12 @@ def _connect_native(
     tls: ssl.SSLContext | None,
     server_name: str | None,
 ) -> defer.Deferred[Protocol]:
+    make = NativeTransport if tls is None else TLSTransport
+
     async def connecting() -> Protocol:
         async with asyncio.timeout(timeout):
             await loop.create_connection(
-                lambda: NativeTransport(protocol),
+                lambda: make(protocol),
                 host,
                 port,
                 ssl=tls,

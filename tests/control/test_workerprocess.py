@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from dynbalancer.control.snapshots import Snapshot
-from dynbalancer.control.workerprocess import Launch, WorkerProcess, worker_environment
+from dynbalancer.control.workerprocess import ALLOCATION, Launch, WorkerProcess, worker_environment
 from dynbalancer.core.frames import FrameDecoder, encode
 from dynbalancer.core.model import Configuration, Router, Service
 from dynbalancer.core.statistics import Report
@@ -320,4 +320,9 @@ class EnvironmentTests(SynchronousTestCase):
             b"PYTHONPATH": b"old",
         }
         found = worker_environment(environ, ["", "providers", "/lib"], "/here")
-        assert found == {b"PATH": b"/bin", b"PYTHONPATH": b"/here/:/here/providers:/lib"}
+        assert found == {b"PATH": b"/bin", b"PYTHONPATH": b"/here/:/here/providers:/lib", **ALLOCATION}
+
+    def test_what_somebody_set_for_the_allocator_stays(self) -> None:
+        found = worker_environment({b"MALLOC_MMAP_THRESHOLD_": b"4096"}, [], "/")
+        assert found[b"MALLOC_MMAP_THRESHOLD_"] == b"4096"
+        assert found[b"MALLOC_TRIM_THRESHOLD_"] == ALLOCATION[b"MALLOC_TRIM_THRESHOLD_"]

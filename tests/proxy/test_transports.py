@@ -28,8 +28,10 @@ from zope.interface.verify import verifyObject
 from dynbalancer.proxy import transports
 from dynbalancer.proxy.transports import (
     HIGH_WATER,
+    EncryptedTransport,
     Encryption,
     NativeTransport,
+    TLSTransport,
     connect,
     encryption_of,
     listen,
@@ -154,6 +156,21 @@ def test_encrypted_connections_say_how() -> None:
     cipher[0] = ("ECDHE-RSA-AES128-GCM-SHA256", "TLSv1.2", 128)
     assert encryption_of(transport) == ("1.2", "ECDHE-RSA-AES128-GCM-SHA256")
     assert encryption_of(StringTransport()) is None
+
+
+@pytest.mark.parametrize("kind", [TLSTransport, EncryptedTransport])
+def test_what_was_encrypted_is_read_to_one_place_and_kept_when_the_next_comes(
+    kind: type[TLSTransport],
+) -> None:
+    # The loops read like this only where it is one of theirs, and not of the other kind as well.
+    assert issubclass(kind, asyncio.BufferedProtocol)
+    assert not issubclass(kind, asyncio.Protocol)
+    protocols = Plain(), Plain()
+    for protocol, data in zip(protocols, (b"abc", b"de"), strict=True):
+        transport = kind(protocol)
+        transport.get_buffer(2)[: len(data)] = data
+        transport.buffer_updated(len(data))
+    assert [protocol.told for protocol in protocols] == [[b"abc"], [b"de"]]
 
 
 def test_octets_go_straight_to_the_native_transport() -> None:
