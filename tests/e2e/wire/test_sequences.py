@@ -1,4 +1,4 @@
-"""Ten thousand sequences on one connection: what comes again takes the short ways through the balancer, and stays apart."""
+"""Ten thousand sequences on one connection, so that most of it comes again and takes the short ways."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def check(client: Client, method: str, kind: str, number: int) -> None:
 
 
 def test_ten_thousand_sequences_on_one_connection_each_get_their_own_answers(wire: NewWire) -> None:
-    """One sequence is one request some times over, or a few sent ahead. The server counts, so each answer has its own."""
+    """One is a request, once or several times over, perhaps sent ahead. The server counts: no two bodies are alike."""
     target = wire()
     asked: list[tuple[bytes, str]] = []
     server = target.serve(counting(asked))
