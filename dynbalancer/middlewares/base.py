@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
 from typing import Any, ClassVar, TypeVar
 
 from zope.interface import implementer
@@ -28,6 +30,9 @@ FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 HOP_BY_HOP = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade", b"http2-settings")
 )
+
+#: Up to so many dashes in a name, all its spellings are laid out.
+_MOST_DASHES = 6
 
 _member = re.compile(r"(\w+)\[([0-9]{1,4})\]").fullmatch
 
@@ -265,18 +270,37 @@ class FieldEdits:
 
     names: frozenset[bytes]
     fields: tuple[Field, ...] = ()
+    #: All spellings of all names, so that one look is enough for each field of a message; none where they are too many.
+    spellings: frozenset[bytes] = frozenset()
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[bytes, bytes]]) -> FieldEdits:
         """Set each field of ``(name, value)`` pairs; an empty value removes it."""
         by_name = {folded(name): field_of(name, value) for name, value in pairs}
-        return cls(frozenset(by_name), tuple(field for field in by_name.values() if field[1]))
+        found = [_spellings(name) for name in by_name]
+        spellings = frozenset(chain.from_iterable(found)) if all(found) else frozenset()
+        return cls(frozenset(by_name), tuple(field for field in by_name.values() if field[1]), spellings)
 
     def apply(self, headers: Headers) -> None:
-        names = self.names
-        kept = [field for field in headers.fields if field[0].replace(b"_", b"-") not in names]
+        spellings = self.spellings
+        if spellings:
+            kept = [field for field in headers.fields if field[0] not in spellings]
+        else:
+            kept = [field for field in headers.fields if folded(field[0]) not in self.names]
         kept.extend(self.fields)
         headers.fields = kept
+
+
+@lru_cache(maxsize=256)
+def _spellings(name: bytes) -> tuple[bytes, ...]:
+    """The name with ``-`` and ``_`` in every place where it has one of them; none where these are too many."""
+    first, *others = name.split(b"-")
+    if len(others) > _MOST_DASHES:
+        return ()
+    found = [first]
+    for part in others:
+        found = [before + dash + part for before in found for dash in (b"-", b"_")]
+    return tuple(found)
 
 
 def dialect_of(settings: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

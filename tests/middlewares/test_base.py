@@ -205,3 +205,12 @@ def test_filters_are_added_in_order_and_leave_the_length_to_the_proxy() -> None:
     add_filter(made, head, one)
     add_filter(made, head, other)
     assert (made.filters, head.length) == ([one, other], CHUNKED)
+
+
+@pytest.mark.parametrize("name", [b"X-User", b"X-Real-Client-Address", b"A-B-C-D-E-F-G-H-I-J", b"Plain"])
+def test_every_spelling_of_a_name_is_replaced_and_no_other_field(name: bytes) -> None:
+    mixed = name.replace(b"-", b"_", 1).upper()
+    others = [(b"X-Other", b"1"), (name + b"-More", b"2"), (b"Cookie", b"3")]
+    headers = Headers.of((name, b"a"), (name.replace(b"-", b"_"), b"b"), (mixed, b"c"), *others)
+    FieldEdits.of([(name, b"ours")]).apply(headers)
+    assert list(headers) == [*others, (name, b"ours")]
