@@ -24,15 +24,20 @@ TAGS = "traefik.tags"
 
 _v1 = re.compile(r"\s*(?P<key>[^=!,()`\"]*?)\s*(?P<sign>==|!=)\s*(?P<glob>[^,]*?)\s*").fullmatch
 _like_v1 = re.compile(r"[^(`\"]*?[=!]=").match
+_keys = re.compile(r"Label(?:Regex)?\s*\(\s*(?:`([^`]*)`|\"([^\"]*)\")").findall
 _LONGEST = 16384
 
 
 @dataclass(frozen=True, slots=True)
 class Constraints:
-    """A condition on labels. :meth:`refusal` says why a container doesn't meet it. Equal texts are equal conditions."""
+    """A condition on labels. :meth:`refusal` says why a container doesn't meet it. Equal texts are equal conditions.
+
+    ``keys`` are the labels that an expression looks at, whatever they are called.
+    """
 
     text: str = ""
     fails: Callable[[Mapping[str, str]], str] = field(default=lambda labels: "", compare=False, repr=False)
+    keys: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, text: str) -> Constraints:
@@ -42,7 +47,9 @@ class Constraints:
             raise ConfigurationError("constraints", f"{len(written)} characters; {_LONGEST} are allowed")
         if not written:
             return cls()
-        return cls(written, _tags(written) if _like_v1(written) else _labels(written))
+        if _like_v1(written):
+            return cls(written, _tags(written))
+        return cls(written, _labels(written), frozenset(map("".join, _keys(written))))
 
     def refusal(self, container: Container) -> str:
         """Why this container is left out, or an empty string."""

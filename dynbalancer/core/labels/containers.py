@@ -73,7 +73,10 @@ class Container:
 
 
 class IsConstraint(Protocol):
-    """A condition that containers have to meet."""
+    """A condition that containers have to meet. ``keys`` are the labels it looks at."""
+
+    @property
+    def keys(self) -> frozenset[str]: ...
 
     def refusal(self, container: Container) -> str:
         """Why this container is left out, or an empty string."""

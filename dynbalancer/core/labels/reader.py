@@ -98,7 +98,7 @@ def _with_lender(
 
 def _look_at(container: Container, defaults: Defaults) -> _Look:
     findings = Findings(container.name)
-    look = _Look(container, sheet_of(container.labels, findings), findings, details=_details(container))
+    look = _Look(container, _sheet(container, defaults, findings), findings, details=_details(container))
     look.ignored = _why_not(look, defaults)
     if look.ignored:
         return look
@@ -196,6 +196,11 @@ def _item(look: _Look, whole: Assembly) -> Item:
         verdict = "refused" if refused and not any(name in whole.routers for name in gave) else "routed"
         why = "; ".join([*refused, *look.findings.notes])
     return Item(container.id, container.name, "container", verdict, why, gave, sheet.ours, look.details)
+
+
+def _sheet(container: Container, defaults: Defaults, findings: Findings) -> Sheet:
+    known = defaults.constraints.keys if defaults.constraints else frozenset()
+    return sheet_of(container.labels, findings, known)
 
 
 def _details(container: Container) -> dict[str, str]:

@@ -15,6 +15,8 @@ NOT_YET = "is understood, but not supported in this version"
 NOT_OPENED = "keeps requests out, which this version can't; the router is not opened without it"
 HIDDEN = "(hidden)"
 
+#: An entry of a list; with ten entries and more, order and spelling part, so that those are unknown.
+_INDEXED = re.compile(r"(?P<list>entrypoints|middlewares)\[[0-9]\]")
 _SEGMENT = re.compile(
     r"(?P<segment>.+?)\.(?P<property>port|portIndex|portName|weight|protocol|backend|frontend\.(?:.+))",
     re.IGNORECASE,
@@ -34,6 +36,7 @@ class Sheet:
 
     ``restricted_segments`` (the empty name: the whole container), ``restricted_routers`` and
     ``restricted_services`` name what must not be opened, each with the label because of which.
+    ``excused`` are keys that somebody else knows.
     """
 
     ours: dict[str, str] = field(default_factory=dict)
@@ -48,6 +51,7 @@ class Sheet:
     restricted_segments: dict[str, str] = field(default_factory=dict)
     restricted_routers: dict[str, str] = field(default_factory=dict)
     restricted_services: dict[str, str] = field(default_factory=dict)
+    excused: frozenset[str] = frozenset()
 
     @property
     def speaks_v1(self) -> bool:
@@ -72,9 +76,9 @@ class Sheet:
         return any("frontend.rule" in labels for labels in (self.v1, *self.segments.values()))
 
 
-def sheet_of(labels: Mapping[str, str], findings: Findings) -> Sheet:
-    """Sort the labels of a container; unknown keys and those for later versions are reported."""
-    sheet = Sheet()
+def sheet_of(labels: Mapping[str, str], findings: Findings, excused: frozenset[str] = frozenset()) -> Sheet:
+    """Sort the labels of a container; unknown keys but ``excused`` ones, and those for later versions, are reported."""
+    sheet = Sheet(excused=excused)
     for label in (Label(key, labels[key]) for key in sorted(labels)):
         root, dot, rest = label.key.partition(".")
         if root.lower() == "traefik" and dot and rest:
@@ -172,12 +176,19 @@ def _sort_http(sheet: Sheet, label: Label, parts: list[str], findings: Findings)
 
 
 def _sort_field(sheet: Sheet, label: Label, kind: str, name: str, key: str, findings: Findings) -> None:
+    indexed = _INDEXED.fullmatch(key)
+    key = indexed["list"] if indexed else key
     use = words.v3_field(kind, key)
     if not use:
         _unknown(sheet, label, findings)
         return
     table = sheet.routers if kind == "routers" else sheet.services
     fields = table.setdefault(_same_name(name, table), {})
+    if indexed:
+        # They come in order; a list with commas is the same.
+        before = fields.get(key)
+        fields[key] = Label(label.key, f"{before.value},{label.value}" if before else label.value)
+        return
     if use == words.RESTRICTS:
         if label.value.partition("@")[0].strip() not in ("", "default"):
             findings.label(label.key, NOT_OPENED)
@@ -189,6 +200,8 @@ def _sort_field(sheet: Sheet, label: Label, kind: str, name: str, key: str, find
 
 
 def _unknown(sheet: Sheet, label: Label, findings: Findings, *, root: bool = False) -> None:
+    if label.key in sheet.excused:
+        return
     right = words.nearest(label.key.strip())
     why = "this label is unknown and not used"
     if label.key != label.key.strip():

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from dynbalancer.core.labels.addresses import Place, server_at
 from dynbalancer.core.labels.containers import Container
 from dynbalancer.core.labels.findings import Findings, Label
+from dynbalancer.core.labels.naming import normalize, service_name
 from dynbalancer.core.model import Middleware
 from dynbalancer.core.schema import WrongValueError, describe, section, switch
 from dynbalancer.core.streamdocuments import StreamDocument
@@ -56,6 +57,8 @@ def read(place: Place, labels: Sequence[Label], findings: Findings) -> StreamRea
     """What a container's labels of TCP and UDP ask for; what can't be used is among the findings."""
     document = _nested(labels, findings)
     reader = _Labels(findings)
+    for below in document.values():
+        _with_service(below, place.container)
     servers = {
         root: _take_servers(below.get("services", {}), place, root, findings)
         for root, below in document.items()
@@ -155,6 +158,13 @@ def _port(written: object, container: Container, root: str, where: str, findings
     if lowest is None:
         findings.whole(f"no port exposed for {root.upper()}", f"add label {where}.port=…")
     return lowest
+
+
+def _with_service(below: dict[str, Any], container: Container) -> None:
+    """Where a router names no service and there is none, the container is one, as it is for HTTP."""
+    routers = [router for router in below.get("routers", {}).values() if isinstance(router, dict)]
+    if "services" not in below and any(not router.get(_same_key("service", router)) for router in routers):
+        below["services"] = {normalize(service_name(container)): {"loadBalancer": {}}}
 
 
 def _link(below: dict[str, Any]) -> None:

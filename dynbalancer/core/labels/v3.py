@@ -189,7 +189,8 @@ def _only(services: tuple[str, ...], router: str, place: Place, findings: Findin
     if len(services) == 1:
         return services[0]
     names = f"several services ({', '.join(services)})" if services else "no service"
-    hint = f"add label traefik.http.routers.{router}.service={services[0] if services else '…'}"
+    meant = next((name for name in services if name.lower() == router.lower()), *services[:1] or ("…",))
+    hint = f"add label traefik.http.routers.{router}.service={meant}"
     findings.whole(
         f"router {router} names no service, and the container declares {names}; it is left out", hint
     )

@@ -115,6 +115,9 @@ def _bad_host(written: str, name: str) -> ConfigurationError:
         return ConfigurationError(
             "rule", f"bad host {written}", "write the name itself: templates don't work here"
         )
+    if re.match(r"(?:path|host|method|headers|query|addprefix|replacepath)[a-z]*:", name):
+        why = f"bad host {written}: after a comma comes another host"
+        return ConfigurationError("rule", why, f"write a semicolon before {written}")
     bare = re.sub(r"^[a-z0-9+.-]+://|(:\d*)?(/.*)?$", "", name)
     if "*" in name:
         return ConfigurationError(

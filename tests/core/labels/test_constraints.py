@@ -111,3 +111,17 @@ def test_container_that_meets_them_is_routed() -> None:
     one = Container("id", "web-1", labels=labels, networks={"x": "192.0.2.1"}, ports=(80,))
     found = configuration_of([one], Defaults(constraints=Constraints.of("tag==api")))
     assert len(found.routers) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["Label(`traefik.constraint-label`, `public`)", 'LabelRegex("traefik.constraint-label", "^p")']
+)
+def test_label_that_a_constraint_looks_at_is_known_whatever_it_is_called(text: str) -> None:
+    labels = {
+        "traefik.constraint-label": "public",
+        "traefik.frontend.rule": "Host:a.example",
+        "traefik.prot": "80",
+    }
+    one = Container("id", "web-1", labels=labels, networks={"x": "192.0.2.1"}, ports=(80,))
+    found = configuration_of([one], Defaults(constraints=Constraints.of(text)))
+    assert [problem.where for problem in found.problems] == ["container web-1, label traefik.prot"]

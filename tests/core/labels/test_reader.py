@@ -112,7 +112,7 @@ def test_v1_and_v3_labels_in_one_run() -> None:
         ),
         ({"labels": {"traefik.enable": "no"}}, "not enabled: label traefik.enable=no"),
         (
-            {"labels": {"traefik.tcp.routers.db.rule": "HostSNI(`*`)"}},
+            {"labels": {"traefik.tls.stores.default.defaultgeneratedcert.resolver": "x"}},
             "its labels of TCP, UDP or TLS make no router",
         ),
         (

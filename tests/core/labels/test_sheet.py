@@ -221,3 +221,26 @@ def test_void_labels_are_mentioned() -> None:
     assert [(problem.severity, problem.why) for problem in findings.problems] == [
         ("info", "means nothing for Docker containers")
     ]
+
+
+def test_entries_of_lists_may_be_labels_of_their_own() -> None:
+    found, findings = read(
+        {
+            "traefik.http.routers.r.middlewares[0]": "a",
+            "traefik.http.routers.r.middlewares[1]": "b@file",
+            "traefik.http.routers.r.entryPoints[0]": "web",
+            "traefik.http.services.s.middlewares[0]": "c",
+        }
+    )
+    assert {key: label.value for key, label in found.routers["r"].items()} == {
+        "middlewares": "a,b@file",
+        "entrypoints": "web",
+    }
+    assert found.services["s"]["middlewares"].value == "c"
+    assert findings.problems == []
+
+
+def test_entry_of_a_list_that_is_too_long_for_order_closes_the_router() -> None:
+    found, findings = read({"traefik.http.routers.r.middlewares[10]": "a"})
+    assert list(found.restricted_routers) == ["r"]
+    assert len(findings.problems) == 1

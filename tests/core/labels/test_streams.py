@@ -46,6 +46,23 @@ def test_router_and_service_of_a_container() -> None:
     assert (found.items[0].verdict, found.items[0].gave) == ("routed", ("db",))
 
 
+def test_router_without_any_service_leads_to_its_container() -> None:
+    labels = {"traefik.tcp.routers.db.rule": "HostSNI(`*`)", "traefik.udp.routers.dns.entrypoints": "dns"}
+    found = read(container(labels, ports=(53,), bindings=(Binding(54, "0.0.0.0", 54, "udp"),)))
+    assert (found.tcp_routers["db"].service, found.udp_routers["dns"].service) == ("db-1", "db-1")
+    assert [server.address for server in found.tcp_services["db-1"].servers] == ["10.0.0.2:53"]
+    assert found.problems == ()
+
+
+def test_router_to_a_service_elsewhere_makes_none_of_its_container() -> None:
+    found = read(
+        container(
+            {"traefik.tcp.routers.db.rule": "HostSNI(`*`)", "traefik.tcp.routers.db.service": "db@file"}
+        )
+    )
+    assert (found.tcp_routers["db"].service, found.tcp_services) == ("db@file", {})
+
+
 def test_every_label_there_is() -> None:
     found = read(
         container(

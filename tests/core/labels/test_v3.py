@@ -130,7 +130,7 @@ def test_a_router_that_names_none_of_several_services_is_left_out() -> None:
     assert findings.problems[0].why == (
         "router web names no service, and the container declares several services (api, web); it is left out"
     )
-    assert findings.problems[0].hint == "add label traefik.http.routers.web.service=api"
+    assert findings.problems[0].hint == "add label traefik.http.routers.web.service=web"
 
 
 def test_the_default_rule_is_a_template() -> None:

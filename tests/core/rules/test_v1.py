@@ -68,6 +68,14 @@ def test_replacement_that_is_not_two_words_is_left_out_with_a_warning(text: str)
     assert rule.warnings == (f"{text}: ReplacePathRegex takes a pattern, one space and a replacement",)
 
 
+def test_matcher_after_a_comma_is_no_host_and_the_hint_says_how_to_write_it() -> None:
+    (warning,) = read("Host:a.example,PathPrefix:/x", "v1").warnings
+    assert warning == (
+        "bad host PathPrefix:/x: after a comma comes another host, so it is left out; "
+        "write a semicolon before PathPrefix:/x"
+    )
+
+
 def test_a_host_that_no_request_can_have_does_not_harm_the_others() -> None:
     rule = read("Host:a.example:8080, b.example, http://c.example/, c example; Path:/x", "v1")
     assert rule.node.hosts() == Hosts(frozenset([b"b.example"]))
