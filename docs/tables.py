@@ -71,6 +71,7 @@ KEYS: Mapping[str, tuple[schema.Key, ...]] = {
     "router": schema.ROUTER,
     "tls": schema.TLS,
     "certificate": schema.CERTIFICATE,
+    "service": schema.SERVICE,
     "loadBalancer": schema.LOAD_BALANCER,
     "server": schema.SERVER,
     "cookie": service_keys.COOKIE,

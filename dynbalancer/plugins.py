@@ -81,6 +81,10 @@ class MiddlewareMaker:
         except ConfigurationError as error:
             error.harmless = self._is_cosmetic(settings)
             raise
+        except Exception as error:
+            # A defect of one type must not cost everybody else the table.
+            why = f"its settings could not be read, which is a defect of the type {self.type}: {error!r}"
+            raise ConfigurationError(f"middleware {name}", why) from error
 
     def _is_cosmetic(self, settings: Mapping[str, Any]) -> bool:
         if isinstance(self.cosmetic, bool):

@@ -49,6 +49,23 @@ def test_middleware_gets_what_it_wants_and_no_more(wants: tuple[str, ...], named
     assert verifyObject(interfaces.IMiddlewareMaker, maker)
 
 
+class Defective:
+    """Something that does not expect what it gets."""
+
+    @classmethod
+    def from_settings(cls, name: str, settings: dict[str, int]) -> Defective:
+        raise ZeroDivisionError(1 // settings["none"])
+
+
+def test_defect_of_a_middleware_closes_its_routers_and_nobody_elses() -> None:
+    maker = MiddlewareMaker("m", "made_here.Defective", "A thing.", cosmetic=True)
+    with pytest.raises(ConfigurationError) as caught:
+        maker.make_middleware("m@x", {"none": 0}, {})
+    assert caught.value.where == "middleware m@x"
+    assert "a defect of the type m: ZeroDivisionError" in caught.value.why
+    assert not caught.value.harmless
+
+
 def test_balancer_is_made_over_servers() -> None:
     maker = BalancerMaker("b", "made_here.Made", "In turn.")
     made = maker.make_balancer(["s"], {}, int, float)

@@ -119,7 +119,8 @@ class _Reader(TableReader):
             raise self.refuse((*path, spelled), printable(error.why), printable(error.hint)) from error
 
     def _service(self, name: str, found: Mapping[str, Any], path: Path) -> Service:
-        return service_documents.service(self, name, found, path, self._only_type(found, path))
+        shared, typed = service_documents.split(found)
+        return service_documents.service(self, name, found, path, self._only_type(typed, path), shared)
 
     def _transport(self, name: str, found: Mapping[str, Any], path: Path) -> ServersTransport:
         read = service_documents.Transports(self, self.read_certificate, self.read_pem)

@@ -221,8 +221,10 @@ LOAD_BALANCER = (
         "responseForwarding", "section", "How often answers are flushed.", "flush_interval", 0.1, always=True
     ),
     Key("serversTransport", "text", "How servers are connected to.", "transport", "", restricts=True),
-    Key("middlewares", "list", "Middlewares of the service.", "middlewares", (), restricts=True),
 )
+
+#: What stands beside the type of a service, whichever that is (Traefik 3.6).
+SERVICE = (Key("middlewares", "list", "Middlewares of the service.", "middlewares", (), restricts=True),)
 
 SERVER = (
     Key("url", "url", "Scheme, host and port.", "url", required=True),

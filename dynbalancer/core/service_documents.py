@@ -10,10 +10,28 @@ from dynbalancer.core.model import Certificate, Member, ServersTransport, Servic
 from dynbalancer.core.tables import Path, TableReader, UnusableError, write
 from dynbalancer.errors import ConfigurationError, Problem, did_you_mean
 
+#: What stands beside the type, in lower case.
+_BESIDE = frozenset(key.name.lower() for key in schema.SERVICE)
+
 _SPELLING = {word.lower(): word for word in schema.SERVICE_TYPES}
 
 
-def service(reader: TableReader, name: str, found: Mapping[str, Any], path: Path, written: str) -> Service:
+def split(found: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What services of all types have, and the rest, which says the type."""
+    return (
+        {name: value for name, value in found.items() if name.lower() in _BESIDE},
+        {name: value for name, value in found.items() if name.lower() not in _BESIDE},
+    )
+
+
+def service(
+    reader: TableReader,
+    name: str,
+    found: Mapping[str, Any],
+    path: Path,
+    written: str,
+    shared: Mapping[str, Any],
+) -> Service:
     """A service whose type is ``written`` so. Raises UnusableError once all is noted."""
     kind = _SPELLING.get(written.lower())
     inner = (*path, written)
@@ -21,6 +39,10 @@ def service(reader: TableReader, name: str, found: Mapping[str, Any], path: Path
         why = f"expected one of {', '.join(schema.SERVICE_TYPES)}"
         raise reader.refuse(inner, why, did_you_mean(written, schema.SERVICE_TYPES))
     section = reader.mapping(found[written], inner)
+    for key in split(section)[0]:
+        # They may be what keeps somebody out.
+        why = f"{key} stand beside {written}, not below it; {name} is off"
+        raise reader.refuse((*inner, key), why, f"write http.services.{name}.{key}")
     given = reader.attributes(service_keys.BY_TYPE.get(kind, schema.LOAD_BALANCER), section, inner)
     given |= given.pop("errors", {})
     if "main" in given:
@@ -28,15 +50,17 @@ def service(reader: TableReader, name: str, found: Mapping[str, Any], path: Path
         if kind == "failover":
             others = (Member(given.pop("fallback")),)
         given["members"] = (Member(given.pop("main")), *others)
+    given |= reader.attributes(schema.SERVICE, shared, path)
     return Service(name=name, kind=kind, origin=reader.where, **given)
 
 
 def written(service: Service) -> dict[str, Any]:
     """A service under its type, JSON-able. What has its default is left out, but for what Traefik's API shows."""
+    shared = write(schema.SERVICE, service)
     if service.kind == "loadBalancer":
-        return {service.kind: write(schema.LOAD_BALANCER, service)}
+        return {service.kind: write(schema.LOAD_BALANCER, service), **shared}
     table = service_keys.BY_TYPE[service.kind]
-    return {service.kind: write(table, _Parts(service))}
+    return {service.kind: write(table, _Parts(service)), **shared}
 
 
 class _Parts:

@@ -188,8 +188,7 @@ class ForwardAuth(Middleware):
 
 def _asking(reader: SettingsReader, trusting: Callable[..., Any]) -> Asking:
     address = reader.text("address")
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not _is_url(address):
         raise reader.wrong("address", f": '{address}' is no URL of http or https", "http://auth:8080/check")
     trust = None
     tls = reader.below("tls")
@@ -210,6 +209,15 @@ def _asking(reader: SettingsReader, trusting: Callable[..., Any]) -> Asking:
         None if most < 0 else most,
         LARGEST if most_back < 0 else most_back,
     )
+
+
+def _is_url(written: str) -> bool:
+    try:
+        parts = urlsplit(written)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        # An address in brackets that is none, or a port beyond 65535.
+        return False
 
 
 def _telling(reader: SettingsReader) -> Telling:
@@ -266,7 +274,12 @@ def _is_told(telling: Telling, one: Field) -> bool:
     name = folded(one[0])
     if name in NEVER_COPIED:
         return False
-    return name in telling.fields or (telling.pattern is not None and telling.pattern(_canonical(one[0])))
+    if name in telling.fields:
+        return True
+    # Servers that take _ for - would read the one in place of the other.
+    return telling.pattern is not None and (
+        telling.pattern(_canonical(one[0])) or telling.pattern(_canonical(name))
+    )
 
 
 def _canonical(name: bytes) -> bytes:

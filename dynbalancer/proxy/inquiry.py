@@ -54,9 +54,11 @@ class Inquiry(Forwarding):
 
     def begin(self, seconds: float) -> Deferred[Response]:
         """Ask; it may take so long."""
+        # Where no server is up it fails at once, and then there is another in its place.
+        answered = self.answered
         self._late = self.resource.later(seconds, self._too_late)
         self.forward(self.service)
-        return self.answered
+        return answered
 
     def send_interim(self, head: ResponseHead) -> None:
         """Nobody waits for those."""

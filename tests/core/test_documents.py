@@ -255,9 +255,16 @@ def test_a_timeout_of_a_health_check_above_its_interval_is_a_warning() -> None:
 
 
 def test_middlewares_of_a_service_that_can_not_be_read_switch_it_off() -> None:
-    configuration = load_balancer(servers=[SERVER], middlewares={"auth": {}})
+    service = {"loadBalancer": {"servers": [SERVER]}, "middlewares": {"auth": {}}}
+    configuration = read({"http": {"services": {"web": service}}})
     assert configuration.services == {}
     assert only(configuration).why.startswith("expected a list of names")
+
+
+def test_middlewares_of_a_service_at_the_wrong_place_switch_it_off() -> None:
+    configuration = load_balancer(servers=[SERVER], middlewares=["auth"])
+    assert configuration.services == {}
+    assert only(configuration).why == "middlewares stand beside loadBalancer, not below it; web is off"
 
 
 def test_a_bad_server_leaves_the_others() -> None:

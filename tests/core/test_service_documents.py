@@ -42,7 +42,6 @@ BALANCED: dict[str, Any] = {
     "passiveHealthCheck": {"failureWindow": "3s", "maxFailedAttempts": 2},
     "responseForwarding": {"flushInterval": "-1s"},
     "serversTransport": "mutual",
-    "middlewares": ["auth"],
 }  # fmt: skip
 WEIGHTED: dict[str, Any] = {
     "services": [{"name": "one", "weight": 3}, {"name": "other@docker", "weight": 1}],
@@ -72,7 +71,6 @@ KINDS: list[tuple[str, dict[str, Any], Service]] = [
             passive_health=PassiveHealth(3.0, 2),
             flush_interval=-1.0,
             transport="mutual",
-            middlewares=("auth",),
             origin=WHERE,
         ),
     ),
@@ -250,6 +248,23 @@ def test_a_transport_that_can_not_say_whom_to_trust_is_off(keys: dict[str, Any],
     found = transports(**keys)
     assert found.transports == {}
     assert said in str(found.problems[0])
+
+
+@pytest.mark.parametrize(("kind", "section"), [("loadBalancer", BALANCED), ("weighted", WEIGHTED)])
+def test_middlewares_stand_beside_the_type(kind: str, section: dict[str, Any]) -> None:
+    found = service(**{kind: section, "Middlewares": ["auth", "strip"]})
+    assert found.problems == ()
+    assert found.services["web"].middlewares == ("auth", "strip")
+    written = to_document(found)["http"]["services"]["web"]
+    assert written["middlewares"] == ["auth", "strip"]
+    assert list(written) == [kind, "middlewares"]
+
+
+@pytest.mark.parametrize("keys", [{"middlewares": 7}, {"middlewares": ["a"], "Middlewares": ["b"]}])
+def test_service_whose_middlewares_can_not_be_read_is_off(keys: dict[str, Any]) -> None:
+    found = service(loadBalancer=BALANCED, **keys)
+    assert found.services == {}
+    assert found.problems
 
 
 @pytest.mark.parametrize("keys", [{"rootCAs": ["ca.pem"]}, {"certificates": [PAIR]}])

@@ -76,6 +76,8 @@ class TestForwardAuth(MiddlewareContract):
         {"address": "auth:8080"},
         {"address": "ftp://auth/"},
         {"address": "http:///x"},
+        {"address": "http://[::1"},
+        {"address": "http://auth.example:99999/"},
         {"address": ADDRESS, "tls": {"ca": "bad"}},
         {"address": ADDRESS, "tls": {"cafile": "x"}},
         {"address": ADDRESS, "authResponseHeaders": ["Content-Length"]},
@@ -249,7 +251,7 @@ def test_server_gets_what_the_authority_says_and_nothing_the_client_made_up() ->
 
 def test_fields_may_be_chosen_by_a_pattern() -> None:
     authority = Authority((b"x-auth-user", b"ann"), (b"X-Other", b"1"), (b"Content-Length", b"0"))
-    asked = exchange(headers={b"X-AUTH-ROLE": b"root", b"X-Other": b"mine"})
+    asked = exchange(headers={b"X-AUTH-ROLE": b"root", b"X_Auth_Role": b"root", b"X-Other": b"mine"})
     authority.decide(asked, authResponseHeadersRegex="^X-Auth-|^Content-")
     assert list(asked.head.headers) == [(b"X-Other", b"mine"), (b"x-auth-user", b"ann")]
 

@@ -25,8 +25,9 @@ BAD = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 3\r\n\r\nbad"
 
 
 def balancer(*hosts: str, **keys: Any) -> dict[str, Any]:
-    """A service with these servers; ``keys`` of its loadBalancer."""
-    return {"loadBalancer": {"servers": [{"url": f"http://{host}:80"} for host in hosts], **keys}}
+    """A service with these servers; ``keys`` of its loadBalancer, but for ``middlewares``, which stand beside it."""
+    beside = {"middlewares": keys.pop("middlewares")} if "middlewares" in keys else {}
+    return {"loadBalancer": {"servers": [{"url": f"http://{host}:80"} for host in hosts], **keys}, **beside}
 
 
 def weighted(sticky: bool = False, **weights: int) -> dict[str, Any]:

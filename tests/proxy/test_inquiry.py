@@ -18,6 +18,7 @@ from dynbalancer.errors import (
     AnswerTooLarge,
     BadResponse,
     ConnectError,
+    NoServer,
     ResponseTimeout,
     UpstreamClosed,
     UpstreamError,
@@ -197,6 +198,16 @@ class ServiceCase(ProxyCase):
         assert self.server.read() == b"GET /500 HTTP/1.1\r\nHost: two:8080\r\n\r\n"
         self.server.send(OK)
         assert self.successResultOf(found).body == b"ok"
+        self.assert_quiet()
+
+    def test_service_without_a_server_that_is_up_fails_at_once(self) -> None:
+        inquiring = Inquiring(
+            lambda _: self.connecting, clock=self.clock.seconds, later=self.clock.callLater, retries=2
+        )
+        for upstream in self.upstreams:
+            upstream.up = False
+        found = inquiring.ask(self.table.services["web"], RequestHead())
+        self.failureResultOf(found, NoServer)
         self.assert_quiet()
 
 

@@ -121,11 +121,10 @@ def _fields_of(table: Iterable[Key], prefix: str) -> Iterator[tuple[str, str]]:
 _SERVER = _words(
     "server.port server.scheme server.url server.weight server.preservepath sticky sticky.cookie"
 )
-_BALANCER = [key for key in LOAD_BALANCER if key.name != "middlewares"]
 
 V3_SERVICE: dict[str, str] = {
     **{f"loadbalancer.{key}": USED for key in _SERVER},
-    **dict(_fields_of(_BALANCER, "loadbalancer.")),
+    **dict(_fields_of(LOAD_BALANCER, "loadbalancer.")),
     "middlewares": USED,
 }
 #: Keys below which any name may follow.

@@ -92,15 +92,14 @@ def _service(service: Service, container: str) -> Iterator[tuple[str, str]]:
     prefix = f"traefik.http.services.{_name(service.name)}"
     balancer = dict(service_documents.written(service)["loadBalancer"])
     balancer.pop("servers", None)
-    middlewares = balancer.pop("middlewares", ())
     for server in (server for server in service.servers if server.instance == container):
         yield from _server(f"{prefix}.loadbalancer.server", server)
     for key, value in balancer.items():
         if value != _DEFAULTS.get(key):
             own = _differing(value, _BELOW[key]) if key in _BELOW else value
             yield from _flat(f"{prefix}.loadbalancer.{key.lower()}", own)
-    if middlewares:
-        yield from _flat(f"{prefix}.middlewares", middlewares)
+    if service.middlewares:
+        yield from _flat(f"{prefix}.middlewares", service.middlewares)
 
 
 def _differing(found: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

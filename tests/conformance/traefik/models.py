@@ -128,8 +128,8 @@ def view(model: Model) -> dict[str, Any]:
 
 
 def _service(service: Service, document: Mapping[str, Any]) -> dict[str, Any]:
-    [(kind, settings)] = document.items()
-    found = {**settings, "kind": kind}
+    kind = service.kind
+    found = {**document, **document[kind], "kind": kind}
     if kind == "loadBalancer":
         found["servers"] = [server.url for server in service.servers]
         found["weights"] = [server.weight for server in service.servers]

@@ -36,7 +36,7 @@ def test_everything_of_a_router_and_its_service() -> None:
         Server("https://192.0.2.1:8443", 3, instance="id"),
         Server("http://192.0.2.2:80", instance="other"),
     )
-    service = Service("s", servers, pass_host_header=False, flush_interval=-1.0)
+    service = Service("s", servers, pass_host_header=False, middlewares=("m", "n@file"), flush_interval=-1.0)
     middleware = Middleware("m", "headers", {"customRequestHeaders": {"X-Up": "a"}, "frameDeny": True})
     assert written(Configuration({"r": router}, {"s": service}, {"m": middleware})) == {
         "traefik.http.routers.r.rule": "Host(`a`)",
@@ -50,6 +50,7 @@ def test_everything_of_a_router_and_its_service() -> None:
         "traefik.http.services.s.loadbalancer.server.weight": "3",
         "traefik.http.services.s.loadbalancer.passhostheader": "false",
         "traefik.http.services.s.loadbalancer.responseforwarding.flushinterval": "-1s",
+        "traefik.http.services.s.middlewares": "m,n@file",
         "traefik.http.middlewares.m.headers.customrequestheaders.X-Up": "a",
         "traefik.http.middlewares.m.headers.framedeny": "true",
     }
