@@ -409,11 +409,18 @@ def _become(privileges: Mapping[str, Any]) -> None:
     become_worker(privileges)
 
 
+def _raise_limit() -> None:
+    from dynbalancer.proxy.descriptors import raise_limit
+
+    raise_limit()
+
+
 def main() -> int:
     """Run a worker on the descriptors this process inherited. Gives its exit code."""
     ignore_signals_of_the_group()
     loop = new_loop()
     reactor = install_reactor(loop)
+    _raise_limit()
     log = begin_logging(sys.stderr)
     worker = Worker(
         reactor,

@@ -32,6 +32,7 @@ from dynbalancer.proxy.accesslog import AccessLog
 from dynbalancer.proxy.admission import admission_of
 from dynbalancer.proxy.datagrams import DatagramEntrance
 from dynbalancer.proxy.deadlines import Deadlines
+from dynbalancer.proxy.descriptors import Descriptors, allowed
 from dynbalancer.proxy.entrances import Entrance
 from dynbalancer.proxy.http1 import LINGER_TIME
 from dynbalancer.proxy.inquiry import Inquiring
@@ -100,6 +101,7 @@ class DataPlane:
             refusals=self._refusals,
             later=reactor.callLater,
         )
+        self.resource.descriptors = Descriptors(allowed(), self._refusals, clock_of(reactor))
 
     def _offered(self, settings: Settings) -> dict[str, Any]:
         """What middlewares may use; see IMiddlewareMaker."""

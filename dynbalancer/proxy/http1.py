@@ -97,6 +97,10 @@ class ServerConnection(RequestReader, Protocol):
     # What the transport calls.
 
     def connectionMade(self) -> None:
+        descriptors = self.site.resource.descriptors
+        if descriptors is not None and not descriptors.admits(self.transport):
+            self.abort()
+            return
         peer = self.transport.getPeer()
         host = getattr(peer, "host", "") or ""
         self.client = host[7:] if host.startswith("::ffff:") else host

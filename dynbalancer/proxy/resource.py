@@ -19,6 +19,7 @@ from dynbalancer.core.http1 import write_request_head
 from dynbalancer.core.repeats import Repeats
 from dynbalancer.errors import NoServer, RequestError, UpstreamError
 from dynbalancer.proxy.answering import Answering, awaited, plain_response
+from dynbalancer.proxy.descriptors import Descriptors
 from dynbalancer.proxy.forwarding import Forwarding
 from dynbalancer.proxy.upstream import Upstream
 
@@ -62,6 +63,8 @@ class ReverseProxyResource:
     """Answers every request with what the router's table says, through the servers it names. It is an IResource."""
 
     isLeaf = True
+    #: Whether there is room for one more client, where somebody minds.
+    descriptors: Descriptors | None = None
     __providedBy__ = _ResourceByNeed()
 
     def __init__(

@@ -209,6 +209,10 @@ class NativeTransport(asyncio.BaseProtocol):
     def _socket(self) -> Any:
         return self._native.get_extra_info("socket")
 
+    def fileno(self) -> int:
+        """The number of the file descriptor; -1 where it is closed."""
+        return int(self._socket().fileno())
+
     def getTcpNoDelay(self) -> bool:
         """Is Nagle's algorithm off? The loop switches it off for every connection."""
         return bool(self._socket().getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
@@ -270,6 +274,14 @@ def unsent(transport: Any) -> int:
     if isinstance(transport, NativeTransport):
         return transport.unsent()
     return len(getattr(transport, "dataBuffer", b"")) + getattr(transport, "_tempDataLen", 0)
+
+
+def descriptor(transport: Any) -> int:
+    """The number of the file descriptor of either kind of transport; -1 where it is closed, or has none."""
+    if isinstance(transport, NativeTransport):
+        return transport.fileno()
+    fileno = getattr(transport, "fileno", None)
+    return -1 if fileno is None else int(fileno())
 
 
 def encryption_of(transport: Any) -> tuple[str, str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
 from collections.abc import Callable, Iterator
 from copy import copy
@@ -33,6 +34,10 @@ FIRST_AVOIDANCE, LONGEST_AVOIDANCE = 1.0, 30.0
 #: A request that may not be repeated goes on a kept connection only if that was in use this short a time ago, in
 #: seconds, until the server has shown that it closes idle ones sooner (RFC 9112 section 9.3.1).
 FIRST_TRUST = 0.5
+
+
+#: Errors that say nothing of the server: there is no descriptor, no port or no memory left here.
+OURS = frozenset((errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM))
 
 
 class Connecting:
@@ -259,7 +264,8 @@ class Upstream:
         def refused(failure: Failure) -> None:
             if cancelled:
                 return
-            self.failed()
+            if getattr(failure.value, "errno", None) not in OURS:
+                self.failed()
             why = f"{self.host}:{self.port}: {failure.getErrorMessage() or type(failure.value).__name__}"
             failed(ConnectTimeout(why) if failure.check(TimeoutError) else ConnectError(why))
 

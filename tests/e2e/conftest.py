@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import pytest
 from balancer import Balancer, Serve, Start, free_port
@@ -93,7 +94,7 @@ def start(workdir: Path) -> Iterator[Start]:
     """
     started: list[Balancer] = []
 
-    def begin(*flags: str, **more: str) -> Balancer:
+    def begin(*flags: str, **more: Any) -> Balancer:
         balancer = Balancer(workdir, *flags, **more)
         started.append(balancer)
         return balancer.wait_until_ready()
@@ -110,7 +111,7 @@ def start(workdir: Path) -> Iterator[Start]:
 def on_docker(start: Start, engine: Engine) -> Start:
     """``on_docker(*flags)``: a balancer as the article starts it, on our engine."""
 
-    def begin(*flags: str, **more: str) -> Balancer:
+    def begin(*flags: str, **more: Any) -> Balancer:
         docker = ("--docker", "--docker.exposedbydefault=false", f"--docker.endpoint={engine.endpoint}")
         return start(*docker, *flags, **more)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -37,7 +38,15 @@ def environment(**more: str) -> dict[str, str]:
 class Balancer:
     """A running ``dynbalancer``: its two ports, its log, and how to end it."""
 
-    def __init__(self, directory: Path, *flags: str, command: str = "twistd", **env: str) -> None:
+    def __init__(
+        self, directory: Path, *flags: str, command: str = "twistd", descriptors: int = 0, **env: str
+    ) -> None:
+        """``descriptors`` is how many each of its processes may have, 0: as many as this one."""
+
+        def limit() -> None:
+            if descriptors:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+
         self.port, self.api_port = free_port(), free_port()
         self.log = directory / f"balancer-{self.port}.log"
         program = [str(BIN / "dynbalancer"), command]
@@ -47,7 +56,12 @@ class Balancer:
         own += ["--api", f"--api.address=127.0.0.1:{self.api_port}"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*program, *own, *flags], cwd=directory, stdout=log, stderr=log, env=environment(**env)
+                [*program, *own, *flags],
+                cwd=directory,
+                stdout=log,
+                stderr=log,
+                env=environment(**env),
+                preexec_fn=limit,
             )
 
     def wait_until_ready(self) -> Balancer:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from balancer import Balancer, Start
 from eventually import eventually
-from hosts import NewWire, Wire
-from rawclient import Client, request
-from rawserver import Peer
+from hosts import NewWire, Wire, bound, routes
+from rawclient import Client, Closed, request
+from rawserver import Peer, RawServer, answer
 from test_faults import load, named, statuses
 from test_times import resident
 
@@ -97,4 +100,84 @@ def test_clients_that_leave_leave_nothing(wire: NewWire, reset: bool) -> None:
     for peer in server.peers:
         assert peer.finished.wait(5)
     assert time.monotonic() - left < (1 if reset else 4)
+    eventually(lambda: target.balancer.api("/api/statistics")["inFlight"] == 0)
+
+
+def test_crowd_that_takes_all_descriptors_leaves_some_for_servers(start: Start, workdir: Path) -> None:
+    """F38: who is connected is served, over fresh connections to the server; when the crowd leaves, all are."""
+
+    def once(peer: Peer) -> None:
+        if (asked := peer.request()) is not None:
+            peer.send(answer(asked.path.encode(), b"Connection: close"))
+
+    server = RawServer(bound(), once).start()
+    file = workdir / "routes.yml"
+    file.write_text(routes({"few.test": [server.port]}))
+    balancer = start(f"--file.filename={file}", "--workers=1", descriptors=256)
+    [worker] = balancer.worker_pids()
+    with contextlib.ExitStack() as stack:
+        good = [stack.enter_context(Client(balancer.port)) for _ in range(20)]
+        assert [client.ask("few.test").status for client in good] == [200] * 20
+        crowd = [stack.enter_context(Client(balancer.port)) for _ in range(400)]
+        eventually(lambda: refused_for_descriptors(balancer) > 150)
+        used, begun = cpu(worker), time.monotonic()
+        time.sleep(1)
+        assert cpu(worker) - used < 0.2 * (time.monotonic() - begun), "it does not rest"
+        assert len(list(Path(f"/proc/{worker}/fd").iterdir())) < 0.85 * 256
+        for number in range(10):
+            assert [client.ask("few.test", f"/{number}").status for client in good] == [200] * 20
+        assert crowd[-1].is_closed()
+        left = time.monotonic()
+        for client in crowd:
+            client.sock.close()
+        eventually(lambda: is_served(balancer), every=0.02)
+        assert time.monotonic() - left < 1
+    server.stop()
+    assert server.problems == []
+
+
+def is_served(balancer: Balancer) -> bool:
+    """Whether who connects now is."""
+    try:
+        with Client(balancer.port) as client:
+            return client.ask("few.test").status == 200
+    except Closed:
+        return False
+
+
+def refused_for_descriptors(balancer: Balancer) -> int:
+    """How many connections were."""
+    counted: int = balancer.api("/api/statistics")["refusals"].get("descriptors", 0)
+    return counted
+
+
+def cpu(pid: int) -> float:
+    """Seconds that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_many_slow_readers_cost_little_each(wire: NewWire) -> None:
+    """F39: what they don't take stays with the server, and what was held is given back."""
+    target = wire()
+    size = 10 * 1024 * 1024
+
+    def plenty(peer: Peer) -> None:
+        if peer.request() is not None:
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+            with contextlib.suppress(OSError):
+                while True:
+                    peer.send(bytes(65536))
+
+    target.serve(plenty)
+    before = resident(target.worker)
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(target.client(receive_buffer=4096)) for _ in range(100)]
+        for client in clients:
+            client.send(request(target.host))
+        for _ in range(10):
+            for client in clients:
+                assert client.sock.recv(1000)
+            time.sleep(0.1)
+        assert (resident(target.worker) - before) / len(clients) < 256 * 1024
     eventually(lambda: target.balancer.api("/api/statistics")["inFlight"] == 0)
