@@ -282,7 +282,8 @@ async def _as_coroutine(found: Awaitable[Response | None]) -> Response | None:
 def own_head(response: Response) -> ResponseHead:
     """The head of an answer of ours. Its framing is ours to say, whatever a middleware copied from elsewhere."""
     head = ResponseHead(response.status, headers=response.headers.copy(), length=len(response.body))
-    head.headers.remove(b"content-length", b"transfer-encoding", b"connection")
+    # Trailers are not among what is kept of an answer, so none may be announced (RFC 9110 section 6.6.2).
+    head.headers.remove(b"content-length", b"transfer-encoding", b"connection", b"trailer")
     if response.status < 200 or response.status in (204, 304):
         head.length = None
     return head

@@ -185,6 +185,17 @@ class Pages(AnswerCase):
         assert self.ended.exchanges[0].origin == (503, ())
         self.assert_quiet()
 
+    def test_page_announces_no_trailers_since_it_has_none(self) -> None:
+        self.configure(("errors", {"status": "500-599", "service": "web"}))
+        client, first = self.asking()
+        first.send(BUSY)
+        self.server.send(
+            b"HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"2\r\nhi\r\n0\r\nX-Sum: 1\r\n\r\n"
+        )
+        assert client.read() == b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\nhi"
+        self.assert_quiet()
+
     def test_good_answer_goes_its_way(self) -> None:
         self.configure(("errors", {"status": "500-599", "service": "web"}))
         client, server = self.asking()
