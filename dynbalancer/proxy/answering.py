@@ -27,6 +27,8 @@ class Answering(Exchange):
     # Defaults stand on the class: what a request doesn't need isn't set.
     resource: ReverseProxyResource
     pending: bytes = b""
+    #: Whether all of the request has come.
+    request_complete: bool = True
     over: bool = False
     connection: UpstreamConnection | None = None
     #: What the answer has to pass between the server and the client, where a middleware wants that.

@@ -28,7 +28,6 @@ class Receiving(Answering):
 
     # Defaults stand on the class: what a request doesn't need isn't set.
     tunnelling: bool = False
-    request_complete: bool = True
     #: The request's body where that is kept as a whole.
     kept: KeptBody | None = None
     #: The pieces of the body so far, while they may have to be sent (again); None once they are gone.

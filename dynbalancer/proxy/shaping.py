@@ -42,7 +42,7 @@ class Waiting:
         """The answer goes its way: with it goes what was held back."""
         exchange = self._exchange
         for piece in self._pieces:
-            if exchange.over or exchange.connection is None:
+            if exchange.over or (exchange.connection is None and self._ended is None):
                 return
             exchange.body_received(piece)
         if exchange.over:
@@ -62,6 +62,9 @@ class Waiting:
     def ended(self, trailers: Sequence[Field]) -> bool:
         """The answer is complete: that comes after what is held."""
         self._ended = trailers
+        if self._exchange.request_complete:
+            # Whatever becomes of the answer, others can have its connection.
+            self._exchange.keep_connection()
         return True
 
     def failed(self, error: UpstreamError) -> bool:

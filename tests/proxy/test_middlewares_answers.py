@@ -185,6 +185,18 @@ class Pages(AnswerCase):
         assert self.ended.exchanges[0].origin == (503, ())
         self.assert_quiet()
 
+    def test_connection_of_an_error_that_came_whole_is_kept(self) -> None:
+        self.configure(("errors", {"status": "500-599", "service": "web"}))
+        client, server = self.asking()
+        server.send(BUSY)
+        self.clock.advance(0)
+        for wire in self.servers.wires:
+            if wire.state == "open" and wire is not server:
+                wire.send(OK)
+        assert client.read().endswith(b"ok")
+        assert server.state == "open"
+        self.assert_quiet()
+
     def test_page_announces_no_trailers_since_it_has_none(self) -> None:
         self.configure(("errors", {"status": "500-599", "service": "web"}))
         client, first = self.asking()
