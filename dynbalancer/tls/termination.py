@@ -66,6 +66,8 @@ class Termination:
         if self._first is None:
             self._first = first = new_answer()
             first.sni_callback = self._asked
+            # As Go's: each is signed and sent before the first answer, and a resumed connection brings the next one.
+            first.num_tickets = 1
             self._set_ticket_key(first)
             _ignore_odd_names()
         return self._first

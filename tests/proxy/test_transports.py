@@ -210,6 +210,33 @@ def test_closed_connection_is_freed_without_the_collector() -> None:
         gc.enable()
 
 
+class Watched(TLSTransport):
+    """One that can be referred to weakly."""
+
+
+class FakeTLS(FakeNative):
+    """A native transport with TLS: it keeps the methods of its protocol, as uvloop's do."""
+
+    def set_protocol(self, protocol: Any) -> None:
+        self.kept = protocol.get_buffer, protocol.buffer_updated
+
+
+def test_closed_connection_with_tls_is_freed_without_the_collector() -> None:
+    gc.disable()
+    try:
+        protocol, native = Plain(), FakeTLS()
+        transport = Watched(protocol)
+        native.set_protocol(transport)
+        transport.connection_made(native)
+        transport.connection_lost(None)
+        assert protocol.told == ["made", error.ConnectionDone]
+        freed = weakref.ref(transport)
+        del protocol, transport, native
+        assert freed() is None
+    finally:
+        gc.enable()
+
+
 def test_half_close_where_it_can_be_done() -> None:
     transport, native = connected(Plain())
     transport.loseWriteConnection()

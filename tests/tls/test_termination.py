@@ -46,9 +46,9 @@ class Client:
             context.minimum_version = context.maximum_version = about["version"]
         if protocols := about.get("protocols", ()):
             context.set_alpn_protocols(protocols)
-        to_client, self.to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.near = context.wrap_bio(to_client, self.to_server, server_hostname=name)
-        self.far = termination.first_answer().wrap_bio(self.to_server, to_client, server_side=True)
+        self.to_client, self.to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.near = context.wrap_bio(self.to_client, self.to_server, server_hostname=name)
+        self.far = termination.first_answer().wrap_bio(self.to_server, self.to_client, server_side=True)
         self.damage: Iterable[tuple[bytes, bytes]] = about.get("damage", ())
 
     def shake(self) -> Client:
@@ -189,6 +189,16 @@ def test_odd_names_are_refused_in_silence(
     other: Any = SimpleNamespace(exc_value=ZeroDivisionError(), object=None)
     sys.unraisablehook(other)
     assert told == [other]
+
+
+def test_a_client_gets_one_ticket(termination: Termination) -> None:
+    client = Client(termination, version=ssl.TLSVersion.TLSv1_3).shake()
+    # After the handshake there is nothing else on its way, each in a record of its own: type, version, length.
+    octets, records = client.to_client.read(), 0
+    while octets:
+        records += 1
+        octets = octets[5 + int.from_bytes(octets[3:5], "big") :]
+    assert records == 1
 
 
 @pytest.mark.parametrize("early", [True, False])
