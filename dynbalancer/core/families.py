@@ -118,7 +118,8 @@ class FamilyDraft(Generic[D]):
             return
         self._lose(name)
         self.live[name] = made
-        if hasattr(made, "members"):
+        # Of chains: a service that is made of others may have members too, which are no names.
+        if self.kind == "middleware" and hasattr(made, "members"):
             self.members[name] = made.members
 
     def fail(self, name: str, error: ConfigurationError) -> None:

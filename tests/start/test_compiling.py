@@ -259,3 +259,19 @@ def test_chain_goes_on_without_its_broken_cosmetic_member() -> None:
     }
     table = COMPILE(Configuration({WEB.name: WEB}, {SERVICE.name: SERVICE}, members), 1, None)
     assert [type(one).__name__ for one in table.routes[0].middlewares] == ["AddPrefix"]
+
+
+def test_a_table_with_a_weighted_service_can_follow_another_one() -> None:
+    """Services stand for themselves here, and have members as chains have: they are no chains."""
+    blue, green = replace(SERVICE, name="blue@x"), replace(SERVICE, name="green@x")
+    both = Service("web@x", kind="weighted", members=(Member("blue", 3), Member("green", 1)))
+    services = {each.name: each for each in (blue, green, both)}
+    router = replace(WEB, middlewares=())
+    table = None
+    for number, weight in enumerate((1, 0, 5), 1):
+        services["web@x"] = replace(both, members=(Member("blue", weight), Member("green", 1)))
+        services["blue@x"] = replace(blue, servers=(Server(f"http://192.0.2.{number}:80"),))
+        table = COMPILE(Configuration({router.name: router}, dict(services)), number, table)
+        (route,) = table.routes
+        assert [member.weight for member in route.service.members] == [weight, 1]
+        assert table.problems == ()
