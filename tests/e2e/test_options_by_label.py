@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 from pathlib import Path
 
 import pytest
@@ -199,3 +200,180 @@ def test_a_container_that_begins_to_answer_500_is_left_out_until_it_is_well(
     assert failing["health"]["why"] == "status 500 from /health"
     ask(ports["ill"], path="/health", method="POST", body=b"200")
     eventually(lambda: hosts(balancer) == {"well", "ill"})
+
+
+@pytest.mark.parametrize("manner", ["v1", "v3"])
+def test_a_cookie_keeps_a_client_with_one_of_four_containers_until_it_is_gone(
+    on_docker: Start, engine: Engine, manner: str
+) -> None:
+    labels = {
+        "v1": {
+            **V1,
+            "traefik.backend": "shop",
+            "traefik.backend.loadbalancer.stickiness": "true",
+            "traefik.backend.loadbalancer.stickiness.cookieName": "kept",
+        },
+        "v3": {
+            **V3,
+            "traefik.http.services.web.loadbalancer.sticky.cookie.name": "kept",
+            "traefik.http.services.web.loadbalancer.sticky.cookie.httponly": "true",
+        },
+    }[manner]
+    balancer = on_docker("--workers=2")
+    everybody = {"one", "two", "three", "four"}
+    for name in everybody:
+        engine.run(IMAGE, name=name, hostname=name, labels=labels)
+    eventually(lambda: hosts(balancer, 12) == everybody)
+
+    clients = {}
+    for answer in [balancer.ask(HOST) for _ in range(4)]:
+        cookie = answer.fields["set-cookie"]
+        assert cookie.startswith("kept=") and ("HttpOnly" in cookie) == (manner == "v3")
+        clients[answer.hostname] = {"Cookie": cookie.partition(";")[0]}
+    # Without a cookie each is another's client; with it each stays, whichever worker takes the connection.
+    assert set(clients) == everybody
+    for name, fields in clients.items():
+        answers = [balancer.ask(HOST, fields=fields) for _ in range(4)]
+        assert {answer.hostname for answer in answers} == {name}
+        assert not any("set-cookie" in answer.fields for answer in answers)
+
+    engine.docker("stop", "two")
+    moved = balancer.ask(HOST, fields=clients["two"])
+    assert moved.hostname in everybody - {"two"}
+    assert moved.fields["set-cookie"].startswith("kept=")
+
+
+def test_a_file_weighs_blue_and_green_containers(on_docker: Start, engine: Engine, workdir: Path) -> None:
+    routes = workdir / "routes.yml"
+
+    def weigh(blue: int, green: int) -> None:
+        routes.write_text(f"""\
+http:
+  routers:
+    shop: {{rule: "Host(`{HOST}`)", service: shop}}
+  services:
+    shop:
+      weighted:
+        services: [{{name: blue@docker, weight: {blue}}}, {{name: green@docker, weight: {green}}}]
+""")
+
+    weigh(3, 1)
+    for name in ("blue", "green"):
+        named = {**ENABLE, f"traefik.http.services.{name}.loadbalancer.server.port": "80"}
+        own = {f"traefik.http.routers.{name}.rule": f"Host(`{name}.example`)"}
+        engine.run(IMAGE, hostname=name, labels={**named, **own})
+    balancer = on_docker("--workers=2", f"--file.filename={routes}")
+
+    def shares() -> tuple[int, int]:
+        seen = [balancer.ask(HOST).hostname for _ in range(12)]
+        return seen.count("blue"), seen.count("green")
+
+    eventually(lambda: shares() == (9, 3))
+    weigh(0, 1)
+    eventually(lambda: shares() == (0, 12))
+
+
+def test_error_pages_come_from_another_container(on_docker: Start, engine: Engine) -> None:
+    balancer = on_docker("--workers=1")
+    three = {
+        **router("web", "pages", "Host(`three.example`)"),
+        "traefik.http.middlewares.pages.errors.status": "500-599",
+        "traefik.http.middlewares.pages.errors.service": "pages",
+        "traefik.http.middlewares.pages.errors.query": "/page/{status}",
+    }
+    one = {
+        **ENABLE,
+        "traefik.frontend.rule": "Host:one.example",
+        "traefik.frontend.errors.down.status": "500-599",
+        "traefik.frontend.errors.down.backend": "errorpages",
+        "traefik.frontend.errors.down.query": "/page/{status}",
+    }
+    engine.run(IMAGE, hostname="three", labels=three)
+    engine.run(IMAGE, hostname="one", labels=one)
+    pages = {
+        **router("pages", "", "Host(`pages.example`)"),
+        "traefik.http.services.pages.loadbalancer.server.port": "80",
+    }
+    del pages["traefik.http.routers.pages.middlewares"]
+    engine.run(IMAGE, hostname="pages", labels=pages)
+    old = {**ENABLE, "traefik.backend": "errorpages", "traefik.frontend.rule": "Host:old-pages.example"}
+    engine.run(IMAGE, hostname="old-pages", labels=old)
+    for host, page in (("three.example", "pages"), ("one.example", "old-pages")):
+
+        def shown(host: str = host, page: str = page) -> bool:
+            answer = balancer.ask(host, "/status?code=503")
+            assert (answer.status, answer.hostname) == (503, page)
+            return "GET /page/503 HTTP/1.1" in answer.body
+
+        eventually(shown)
+        well = balancer.ask(host, "/status?code=404")
+        assert (well.status, well.hostname) == (404, host.partition(".")[0])
+
+
+def test_what_one_container_answers_badly_is_asked_of_the_next(on_docker: Start, engine: Engine) -> None:
+    balancer = on_docker("--workers=1")
+    again = {
+        **router("web", "again"),
+        "traefik.http.routers.once.rule": "Host(`once.example`)",
+        "traefik.http.middlewares.again.retry.attempts": "2",
+        "traefik.http.middlewares.again.retry.status": "500-599",
+    }
+    ports = {name: free_port() for name in ("well", "ill")}
+    for name, port in ports.items():
+        engine.run(IMAGE, hostname=name, publish=f"127.0.0.1:{port}:80", labels=again)
+    eventually(lambda: hosts(balancer) == {"well", "ill"})
+    ask(ports["ill"], path="/health", method="POST", body=b"500")
+    assert {balancer.ask("once.example", "/health").status for _ in range(4)} == {200, 500}
+    assert [balancer.ask(HOST, "/health").status for _ in range(6)] == [200] * 6
+
+
+def test_answers_are_compressed_for_who_can_read_it(on_docker: Start, engine: Engine) -> None:
+    balancer = on_docker("--workers=1")
+    engine.run(IMAGE, labels={**router("web", "small"), "traefik.http.middlewares.small.compress": "true"})
+    eventually(lambda: balancer.ask(HOST).status == 200)
+    plain = balancer.curl(HOST, "/bytes?n=5000")
+    assert len(plain) == 5000
+    head = balancer.curl(HOST, "/bytes?n=5000", "--compressed", "-D", "-", "-o", "/dev/null").lower()
+    assert "\ncontent-encoding: " in head and "\nvary: accept-encoding\n" in head
+    assert balancer.curl(HOST, "/bytes?n=5000", "--compressed") == plain
+    for coding in ("gzip", "br", "zstd"):
+        asked = (
+            "-H",
+            f"Accept-Encoding: {coding}",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{size_download} %header{content-encoding}",
+        )
+        size, said = balancer.curl(HOST, "/bytes?n=5000", *asked).split()
+        assert said == coding and int(size) < 1000
+
+
+def test_a_tcp_router_takes_every_connection_of_its_entry_point(on_docker: Start, engine: Engine) -> None:
+    """Whatever is said on it: here HTTP, which nobody reads on the way."""
+    db, closed = free_port(), free_port()
+    balancer = on_docker(
+        "--workers=2",
+        f"--entrypoints.db.address=127.0.0.1:{db}",
+        f"--entrypoints.closed.address=127.0.0.1:{closed}",
+    )
+    labels = {
+        **ENABLE,
+        "traefik.tcp.routers.db.rule": "HostSNI(`*`)",
+        "traefik.tcp.routers.db.entrypoints": "db",
+        "traefik.tcp.routers.db.service": "db",
+        "traefik.tcp.routers.closed.rule": "HostSNI(`*`)",
+        "traefik.tcp.routers.closed.entrypoints": "closed",
+        "traefik.tcp.routers.closed.service": "db",
+        "traefik.tcp.routers.closed.middlewares": "elsewhere",
+        "traefik.tcp.middlewares.elsewhere.ipallowlist.sourcerange": "192.0.2.0/24",
+        "traefik.tcp.services.db.loadbalancer.server.port": "8123",
+    }
+    for name in ("one", "two"):
+        engine.run(IMAGE, "8123", hostname=name, labels=labels)
+    eventually(lambda: {ask(db).hostname for _ in range(6)} == {"one", "two"})
+    text = ask(db, "anything.example", "/x").body
+    assert "Host: anything.example" in text and "X-Forwarded" not in text
+    with pytest.raises((ConnectionError, http.client.RemoteDisconnected)):
+        ask(closed)
+    assert balancer.ask("anything.example").status == 404
