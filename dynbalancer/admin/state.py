@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dynbalancer.admin import streams, traefik3
 from dynbalancer.admin.secrets import redacted
 from dynbalancer.core.health import Standing
-from dynbalancer.core.model import Change, EntryPoint, Item, ProviderStatus, Server, Service, WorkerStatus
+from dynbalancer.core.model import (
+    Change,
+    Configuration,
+    EntryPoint,
+    Item,
+    Middleware,
+    ProviderStatus,
+    Server,
+    Service,
+    WorkerStatus,
+)
 from dynbalancer.core.statistics import Totals
 from dynbalancer.core.table import Route, RoutingTable
 from dynbalancer.core.verdicts import by_container, verdicts
@@ -55,6 +65,7 @@ def whole(sources: Sources) -> Json:
     routes = {route.name: route for route in table.routes}
     services = table.configuration.services
     names = traefik3.Names(services)
+    users = users_of(table.configuration, sources.entry_points)
     return {
         "version": version(),
         "started": sources.started,
@@ -62,8 +73,11 @@ def whole(sources: Sources) -> Json:
         "table": in_force(router),
         "entryPoints": [traefik3.entry_point(point) for point in sources.entry_points],
         "routers": [_with_tree(entry, routes.get(entry["name"]), table, names) for entry in runtime.routers],
-        "services": [entry | _made_of(services[entry["name"]], sources, names) for entry in runtime.services],
-        "middlewares": runtime.middlewares,
+        "services": [
+            entry | _made_of(services[entry["name"]], sources, names) | users("services", entry["name"])
+            for entry in runtime.services
+        ],
+        "middlewares": [entry | users("middlewares", entry["name"]) for entry in runtime.middlewares],
         "streams": streams.rows(runtime.streams),
         "providers": [provider(status) for status in statuses if status.name != "internal"],
         "problems": problems(router),
@@ -71,6 +85,45 @@ def whole(sources: Sources) -> Json:
         "history": history(router.history),
         "workers": workers(sources.workforce.workers),
     }
+
+
+def users_of(
+    configuration: Configuration, entry_points: Sequence[EntryPoint]
+) -> Callable[[str, str], dict[str, list[dict[str, str]]]]:
+    """A function that gives ``users`` of one of a family: sections of the dashboard, and who is meant there.
+
+    Beside routers these are chains, services made of others or with middlewares of their own, and entry points.
+    """
+    services, middlewares = traefik3.Names(configuration.services), traefik3.Names(configuration.middlewares)
+    found: dict[tuple[str, str], list[dict[str, str]]] = {}
+
+    def add(family: str, used: Iterable[str], section: str, user: str) -> None:
+        names = services if family == "services" else middlewares
+        for name in dict.fromkeys(used):
+            entry = {"section": section, "name": user}
+            found.setdefault((family, names.meant(name, user)), []).append(entry)
+
+    for router in configuration.routers.values():
+        add("services", [router.service], "routers", router.name)
+        add("middlewares", router.middlewares, "routers", router.name)
+    for service in configuration.services.values():
+        add("services", [member.name for member in service.members], "services", service.name)
+        add("middlewares", service.middlewares, "services", service.name)
+    for middleware in configuration.middlewares.values():
+        if middleware.type.lower() == "chain":
+            add("middlewares", _linked(middleware), "middlewares", middleware.name)
+    for point in entry_points:
+        add("middlewares", point.middlewares, "overview", point.name)
+    return lambda family, name: {"users": found.get((family, name), [])}
+
+
+def _linked(chain: Middleware) -> list[str]:
+    """The names in a chain; none where it says something else, which is its own problem."""
+    for key, value in chain.settings.items():
+        if key.lower() == "middlewares":
+            words = value.split(",") if isinstance(value, str) else value
+            return [str(word).strip() for word in words] if isinstance(words, list | tuple) else []
+    return []
 
 
 def in_force(router: IRouter) -> Json:

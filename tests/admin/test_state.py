@@ -11,7 +11,7 @@ import pytest
 from zope.interface.verify import verifyObject
 
 from dynbalancer.admin import state
-from dynbalancer.core.model import Item, Member, Service
+from dynbalancer.core.model import Configuration, EntryPoint, Item, Member, Middleware, Router, Service
 from dynbalancer.core.statistics import Tally
 from dynbalancer.errors import Problem
 from dynbalancer.interfaces import IHealth, IRouter, IStatistics, IWorkforce
@@ -173,3 +173,33 @@ def test_a_service_made_of_others_says_what_each_does() -> None:
     assert roles("weighted", *two) == ["weight 3", "weight 1"]
     assert roles("mirroring", *two) == ["answers", "gets copies of 10%"]
     assert roles("failover", *two) == ["answers", "answers while the other can't"]
+
+
+def test_users_are_routers_chains_services_and_entry_points_with_the_section_they_are_in() -> None:
+    middlewares = (
+        Middleware("all@x", "chain", {"middlewares": ["cut", "mark@y"]}),
+        Middleware("short@x", "Chain", {"Middlewares": "cut, lost"}),
+        Middleware("wrong@x", "chain", {"middlewares": 5}),
+        Middleware("cut@x", "stripPrefix", {}),
+        Middleware("mark@y", "headers", {}),
+    )
+    services = (
+        Service("web@x", kind="weighted", members=(Member("blue"), Member("blue"))),
+        Service("blue@x", middlewares=("cut",)),
+    )
+    configuration = Configuration(
+        {"web@x": Router("web@x", "Path(`/`)", "web@x", middlewares=("all",))},
+        {service.name: service for service in services},
+        {middleware.name: middleware for middleware in middlewares},
+    )
+    users = state.users_of(configuration, (EntryPoint("web", 80, middlewares=("mark@y",)),))
+
+    def shown(family: str, name: str) -> list[str]:
+        return [f"{entry['section']} {entry['name']}" for entry in users(family, name)["users"]]
+
+    assert shown("services", "web@x") == ["routers web@x"]
+    assert shown("services", "blue@x") == ["services web@x"]
+    assert shown("middlewares", "all@x") == ["routers web@x"]
+    assert shown("middlewares", "cut@x") == ["services blue@x", "middlewares all@x", "middlewares short@x"]
+    assert shown("middlewares", "mark@y") == ["middlewares all@x", "overview web"]
+    assert shown("middlewares", "wrong@x") == []

@@ -37,6 +37,13 @@ function listed(nodes, nothing = "–") {
   return nodes.length ? nodes.flatMap((node, at) => (at ? [", ", node] : [node])) : nothing;
 }
 
+/** Who uses it: routers, and others than routers by what they are too. */
+function users(entry) {
+  const kinds = { services: "service ", middlewares: "chain ", overview: "entry point " };
+  return listed(entry.users.map((user) => el("span", {}, kinds[user.section] || "",
+    user.section === "overview" ? user.name : link(user.section, user.name))), "nobody");
+}
+
 /** A rule, or a trace of one, as a tree. */
 export function tree(node) {
   const verdict = node.matched === undefined ? null : String(node.matched);
@@ -115,13 +122,12 @@ function composed(entry) {
       el("thead", {}, el("tr", {}, ["Service", "Role"].map((text) => el("th", { scope: "col" }, text)))),
       el("tbody", {}, entry.members.map(member))),
     el("p", { class: "sub faint" }, `${entry.type} · `, sticky ? "sticky · " : "", "used by ",
-      listed((entry.usedBy || []).map((name) => link("routers", name)), "no router")));
+      users(entry)));
 }
 
 function service(entry) {
   if (entry.members.length) return composed(entry);
   const ready = entry.servers.filter((found) => found.state === "ready").length;
-  const usedBy = entry.usedBy || [];
   const check = entry.loadBalancer && entry.loadBalancer.healthCheck;
   return el("article", { class: "card" },
     el("header", {},
@@ -137,13 +143,13 @@ function service(entry) {
       entry.loadBalancer.passHostHeader ? "keeps the Host field · " : "sends the server's own name · ",
       entry.loadBalancer.sticky ? "sticky · " : "",
       check ? `asks servers for ${check.path} every ${check.interval} · ` : "", "used by ",
-      listed(usedBy.map((name) => link("routers", name)), "no router")));
+      users(entry)));
 }
 
 function settings(entry) {
-  const known = ["status", "error", "usedBy", "name", "provider", "type"];
+  const known = ["status", "error", "usedBy", "users", "name", "provider", "type"];
   const key = Object.keys(entry).find((name) => !known.includes(name));
-  return Object.entries(entry[key] || {}).map(([name, value]) =>
+  return Object.entries(entry[key] || {}).filter(([, value]) => value !== "").map(([name, value]) =>
     el("div", {}, el("span", { class: "faint" }, `${name} `), el("code", {}, typeof value === "string" ? value : JSON.stringify(value))));
 }
 
@@ -153,7 +159,7 @@ function middleware(entry) {
     el("th", { scope: "row", data: { label: "Name" } }, entry.name, errors(entry)),
     el("td", { data: { label: "Type" } }, entry.type),
     el("td", { data: { label: "Settings" } }, settings(entry)),
-    el("td", { data: { label: "Used by" } }, listed((entry.usedBy || []).map((name) => link("routers", name)), "no router"))));
+    el("td", { data: { label: "Used by" } }, users(entry))));
 }
 
 /** A router of TCP or UDP. */
