@@ -27,6 +27,10 @@ ABOUT_ANOTHER = frozenset(
     )
 )
 
+#: Fields of the page that say something of a resource at its own address, or of a part of it: with another status and
+#: under the client's URL they don't hold. A cache that kept them could be told that the page is still good.
+NOT_OF_THIS = (b"content-range", b"accept-ranges", b"etag", b"last-modified")
+
 _ALLOWED = "%/:?#[]@!$&'()*+,;=~"
 
 
@@ -101,6 +105,7 @@ class Errors(Middleware):
             self._complain(error.why)
             return None
         page.status = status
+        page.headers.remove(*NOT_OF_THIS)
         return page
 
     def _question(self, exchange: Exchange, original: int, status: int) -> RequestHead:

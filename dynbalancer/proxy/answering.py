@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from dynbalancer.core.exchange import Exchange, Field, Response, ResponseHead
 from dynbalancer.core.http1 import REASONS
@@ -172,7 +172,8 @@ class Answering(Exchange):
         position: int,
     ) -> None:
         """Let nothing through until a middleware has made up its mind."""
-        waiting = self.between = Waiting(self)
+        verdict = awaited(found)
+        waiting = self.between = Waiting(self, verdict)
         assert self.route is not None
         middleware = self.route.middlewares[position]
 
@@ -190,13 +191,15 @@ class Answering(Exchange):
                 waiting.release()
 
         def broke(failure: Any) -> None:
-            if self.between is None or self.between is waiting:
+            if waiting.dropped and failure.check(CancelledError) is not None:
+                return
+            if not waiting.dropped and (self.between is None or self.between is waiting):
                 self.middleware_broke(middleware, failure)
             else:
                 # There is another answer by now, which is none of its business.
                 self.resource.note_defect(middleware, failure)
 
-        awaited(found).addCallback(go_on).addErrback(broke)
+        verdict.addCallback(go_on).addErrback(broke)
 
     def _replaced(self, response: Response) -> tuple[ResponseHead, Response]:
         """A middleware gives this answer instead: what was to be done to the other one's body is off."""

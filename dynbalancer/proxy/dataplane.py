@@ -336,9 +336,13 @@ class DataPlane:
         )
 
     def _in_thread(self, function: Callable[..., Any], *arguments: object) -> Deferred[Any]:
-        return self._threads.run(
+        running = self._threads.run(
             deferToThreadPool, self._reactor, self._reactor.getThreadPool(), function, *arguments
         )
+        # Who waits may leave, and the thread goes on: its place is taken until it has ended.
+        waiting: Deferred[Any] = Deferred()
+        running.chainDeferred(waiting)
+        return waiting
 
     def _later(self, seconds: float) -> Deferred[None]:
         return deferLater(self._reactor, seconds, lambda: None)

@@ -35,7 +35,8 @@ class Forwarding(Receiving):
     _upstream: Upstream | None = None
     _candidates: Iterator[Upstream] | None = None
     _avoided: Sequence[Upstream] = ()
-    _cancel: Callable[[], None] | None = None
+    #: Ends what it waits for: a connection, a pause, or a middleware.
+    cancel: Callable[[], None] | None = None
     _half_closed: bool = False
     #: Those who want to hear how it goes with servers, see :mod:`dynbalancer.proxy.attending`.
     attendants: tuple[Attendant, ...] = ()
@@ -108,7 +109,7 @@ class Forwarding(Receiving):
         if connection is not None:
             self._connected(connection)
         else:
-            self._cancel = upstream.connect(self._connected, self.upstream_failed)
+            self.cancel = upstream.connect(self._connected, self.upstream_failed)
 
     def _may_try(self, error: UpstreamError | None) -> bool:
         """As often as the settings say. Being refused costs next to nothing and is not counted."""
@@ -120,7 +121,7 @@ class Forwarding(Receiving):
         """Ask the same one once more, over a fresh connection."""
         self._upstream = upstream
         upstream.in_flight += 1
-        self._cancel = upstream.connect(self._connected, self.upstream_failed)
+        self.cancel = upstream.connect(self._connected, self.upstream_failed)
 
     def _next_candidate(self) -> Upstream | None:
         """The next one of the balancer's choices that is up; those that could not be reached lately come last."""
@@ -138,7 +139,7 @@ class Forwarding(Receiving):
         return None
 
     def _connected(self, connection: UpstreamConnection) -> None:
-        self._cancel = None
+        self.cancel = None
         self.connection = connection
         head = self.head
         connection.begin(self, head)
@@ -285,13 +286,13 @@ class Forwarding(Receiving):
             return False
         self.leave()
         if pause > 0:
-            self._cancel = self.resource.later(pause, self._ask_again).cancel
+            self.cancel = self.resource.later(pause, self._ask_again).cancel
         else:
             self._ask_again()
         return True
 
     def _ask_again(self) -> None:
-        self._cancel = None
+        self.cancel = None
         upstream = self._next_candidate()
         if upstream is None and self.route is not None:
             # Each was asked once: they may be asked once more.
@@ -369,9 +370,10 @@ class Forwarding(Receiving):
 
     def leave_server(self) -> None:
         """Whatever goes on with a server, stop it."""
-        if self._cancel is not None:
-            self._cancel()
-            self._cancel = None
+        if self.cancel is not None:
+            # Whoever is cancelled sees that he was.
+            cancel, self.cancel = self.cancel, None
+            cancel()
         self._unsent = b""
         if self._pump is not None:
             self._pump.stop()

@@ -16,11 +16,13 @@ from dynbalancer.core.model import EntryPoint, Server, Service
 from dynbalancer.core.repeats import Repeats
 from dynbalancer.errors import (
     AnswerTooLarge,
+    BadResponse,
     DynbalancerError,
     ResponseTimeout,
     UpstreamError,
 )
 from dynbalancer.proxy.forwarding import Forwarding
+from dynbalancer.proxy.unattended import Unattended
 from dynbalancer.proxy.upstream import Connecting, LiveService, Upstream
 
 #: Of an answer, so many octets are taken, and so many seconds it may take, unless somebody says otherwise.
@@ -34,43 +36,38 @@ NOWHERE = EntryPoint("", 0)
 _ALLOWED = "/:@!$&'()*+,;=%-._~"
 
 
-class Inquiry(Forwarding):
-    """One request of our own. ``answered`` fires with the Response, or fails with an UpstreamError."""
+class Inquiry(Unattended):
+    """One request of our own. ``answered`` fires with the Response, or fails with an UpstreamError.
+
+    Whoever cancels it leaves as a client would: the server is told at once.
+    """
 
     def __init__(
         self, resource: Any, service: LiveService, head: RequestHead, body: bytes, most: int | None
     ) -> None:
         head.length = len(body) or None
-        Forwarding.__init__(self, resource, head, NOWHERE, "", 0, trusted=False)
+        super().__init__(resource, head, NOWHERE, "", 0, trusted=False)
+        self.have(body)
         self.service = service
-        self.answered: Deferred[Response] = Deferred()
+        self.answered: Deferred[Response] = Deferred(lambda _: self.client_gone())
         self._most = most
         self._pieces: list[bytes] = []
         self._answer: ResponseHead | None = None
         self._late: Any = None
-        if body:
-            self._body = [body]
-            self.request_complete = True
 
     def begin(self, seconds: float) -> Deferred[Response]:
         """Ask; it may take so long."""
-        # Where no server is up it fails at once, and then there is another in its place.
-        answered = self.answered
         self._late = self.resource.later(seconds, self._too_late)
         self.forward(self.service)
-        return answered
-
-    def send_interim(self, head: ResponseHead) -> None:
-        """Nobody waits for those."""
+        return self.answered
 
     def send_head(self, head: ResponseHead) -> None:
-        self.status = head.status
+        super().send_head(head)
         self._answer = head
 
     def send_body(self, data: bytes) -> None:
         self.bytes_out += len(data)
         if self._most is not None and self.bytes_out > self._most:
-            self.leave()
             self.fail(AnswerTooLarge(f"the answer has more than {self._most} octets"))
             return
         self._pieces.append(data)
@@ -79,38 +76,26 @@ class Inquiry(Forwarding):
         assert self._answer is not None
         found = Response(self._answer.status, b"".join(self._pieces))
         found.headers = self._answer.headers.copy()
-        self._settle(found)
+        self.answered.callback(found)
+
+    def start_tunnel(self, head: ResponseHead) -> bytes:
+        self.fail(BadResponse("an upgrade that nobody asked for"))
+        return b""
 
     def fail(self, error: UpstreamError) -> None:
-        if self.over:
-            return
-        self.outcome = error.reason
-        self.leave()
-        self.finish()
-        self._settle(error)
+        if not self.over:
+            super().fail(error)
+            self.answered.errback(error)
 
-    def flush(self) -> None:
-        """Nothing waits."""
-
-    def pause_request(self) -> None:
-        """The body is here already."""
-
-    def resume_request(self) -> None:
-        """The body is here already."""
+    def finish(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+        super().finish()
 
     def _too_late(self) -> None:
         self._late = None
         self.fail(ResponseTimeout("no answer in time"))
-
-    def _settle(self, found: Response | UpstreamError) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
-        answered, self.answered = self.answered, Deferred()
-        if isinstance(found, Response):
-            answered.callback(found)
-        else:
-            answered.errback(found)
 
 
 class _Only:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dynbalancer.core.exchange import Field, RequestHead, Response, ResponseHead
+from dynbalancer.core.exchange import RequestHead
 from dynbalancer.core.model import Service
-from dynbalancer.errors import UpstreamError
 from dynbalancer.proxy.attending import Attendant
 from dynbalancer.proxy.bodies import Copied
 from dynbalancer.proxy.forwarding import Forwarding
+from dynbalancer.proxy.unattended import Unattended
 from dynbalancer.proxy.upstream import LiveService, Upstream
 
 if TYPE_CHECKING:
@@ -114,57 +114,21 @@ class Silence:
         exchange.finished = self.clock()
 
 
-class Copy(Forwarding):
+class Copy(Unattended):
     """A request that nobody waits for the answer of."""
 
     def __init__(self, mirroring: Mirroring, exchange: Forwarding, head: RequestHead, body: bytes) -> None:
+        silence: Any = Silence(exchange.resource)
+        super().__init__(
+            silence,
+            head,
+            exchange.entry_point,
+            exchange.client,
+            exchange.client_port,
+            exchange.trusted,
+        )
         self._mirroring = mirroring
-        self.head = head
-        self.entry_point = exchange.entry_point
-        self.client = exchange.client
-        self.client_port = exchange.client_port
-        self.trusted = exchange.trusted
-        self.resource: Any = Silence(exchange.resource)
-        self.started = self.resource.clock()
-        if body:
-            self._body = [body]
-
-    def send_interim(self, head: ResponseHead) -> None:
-        """Not passed on."""
-
-    def send_head(self, head: ResponseHead) -> None:
-        self.status = head.status
-
-    def send_body(self, data: bytes) -> None:
-        """Thrown away."""
-
-    def send_end(self, trailers: Sequence[Field]) -> None:
-        """It is over."""
-
-    def cut(self) -> None:
-        """Nobody is there to see it."""
-
-    def flush(self) -> None:
-        """There is nothing to write."""
-
-    def pause_request(self) -> None:
-        """The body is here already."""
-
-    def resume_request(self) -> None:
-        """The body is here already."""
-
-    def start_tunnel(self, head: ResponseHead) -> bytes:
-        self.client_gone()
-        return b""
-
-    def answer(self, response: Response) -> None:
-        self.leave()
-        self.finish()
-
-    def fail(self, error: UpstreamError) -> None:
-        self.outcome = error.reason
-        self.leave()
-        self.finish()
+        self.have(body)
 
     def finish(self) -> None:
         super().finish()

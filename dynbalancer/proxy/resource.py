@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
+from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from zope.interface import classImplements, providedBy
 
@@ -160,19 +161,26 @@ class ReverseProxyResource:
         index: int,
         found: Awaitable[Response | None],
     ) -> None:
+        waiting = awaited(found)
+        cancel = exchange.cancel = waiting.cancel
+
         def go_on(response: Response | None) -> None:
             # It may have been refused meanwhile, in the middle of its body.
             if exchange.over or exchange.between is not None:
                 return
+            exchange.cancel = None
             if response is not None:
                 exchange.answer(response)
             else:
                 exchange.reached = None
                 self._run(exchange, middlewares, index + 1)
 
-        waiting = awaited(found)
+        def broke(failure: Any) -> None:
+            if failure.check(CancelledError) is None or exchange.cancel is cancel:
+                self._middleware_broke(exchange, middlewares[index], failure)
+
         waiting.addCallback(go_on)
-        waiting.addErrback(lambda failure: self._middleware_broke(exchange, middlewares[index], failure))
+        waiting.addErrback(broke)
 
     def _middleware_broke(self, exchange: Forwarding, middleware: Any, failure: Any = None) -> None:
         """A defect in a middleware must not open what it guards: the answer is 500."""

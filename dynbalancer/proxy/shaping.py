@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.defer import Deferred
+
 from dynbalancer.core.exchange import CHUNKED, Field, ResponseHead
 from dynbalancer.errors import UpstreamError
 from dynbalancer.proxy.bodies import KeptBody, Pump
@@ -26,10 +28,12 @@ def filtered(filters: Iterable[Any], body: bytes) -> bytes:
 class Waiting:
     """Holds back what comes of an answer while a middleware makes up its mind."""
 
-    __slots__ = ("_ended", "_exchange", "_pieces", "_stalled", "failure")
+    __slots__ = ("_ended", "_exchange", "_pieces", "_stalled", "_verdict", "dropped", "failure")
 
-    def __init__(self, exchange: Answering) -> None:
+    def __init__(self, exchange: Answering, verdict: Deferred[Any]) -> None:
         self._exchange = exchange
+        self._verdict = verdict
+        self.dropped = False
         self._pieces: list[bytes] = []
         self._ended: Sequence[Field] | None = None
         #: Why the rest of the answer will not come, if it will not.
@@ -83,6 +87,9 @@ class Waiting:
     def drop(self) -> None:
         """Nothing of it is wanted any more."""
         self._pieces.clear()
+        # Nor does anybody wait for the middleware.
+        self.dropped = True
+        self._verdict.cancel()
 
 
 class Shaping:

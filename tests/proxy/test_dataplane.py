@@ -504,6 +504,17 @@ class Threads(PlaneCase):
             self.pool.waiting[number]()
         assert results == [0, 3, 6]
 
+    def test_thread_that_nobody_waits_for_any_more_keeps_its_place(self) -> None:
+        in_thread: Any = self.plane._offers["in_thread"]
+        for found in [in_thread(divmod, 1, 1) for _ in range(2)]:
+            found.addErrback(lambda _: None)
+            found.cancel()
+        last = in_thread(divmod, 7, 2)
+        assert len(self.pool.waiting) == 2
+        for number in range(3):
+            self.pool.waiting[number]()
+        assert self.successResultOf(last) == (3, 1)
+
     def test_secret_is_that_of_the_settings_or_drawn(self) -> None:
         told = Settings(entry_points=(WEB,), secret="c0ffee")
         assert DataPlane(told, self.clock, LocalCounters())._offers["secret"] == b"\xc0\xff\xee"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionRefusedError as Refused
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -154,6 +154,19 @@ class Fetching(InquiryCase):
         self.clock.pump([0.5] * 6)
         self.failureResultOf(found, ResponseTimeout)
         assert server.state == "aborted"
+
+    def test_who_cancels_leaves_the_server_at_once(self) -> None:
+        found, server = self.asked()
+        found.cancel()
+        self.failureResultOf(found, CancelledError)
+        assert server.state == "aborted"
+        self.assert_quiet()
+
+    def test_upgrade_nobody_asked_for_fails(self) -> None:
+        found, server = self.asked()
+        server.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n")
+        self.failureResultOf(found, BadResponse)
+        self.assert_quiet()
 
     def test_server_that_can_not_be_reached_is_a_connect_error(self) -> None:
         self.servers.broken["auth.example"] = Refused()

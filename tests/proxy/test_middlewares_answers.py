@@ -197,6 +197,34 @@ class Pages(AnswerCase):
         assert server.state == "open"
         self.assert_quiet()
 
+    def test_page_keeps_nothing_that_holds_at_its_own_address_only(self) -> None:
+        self.configure(("errors", {"status": "404,500-599", "service": "web"}))
+        client, first = self.asking()
+        first.send(BUSY)
+        self.server.send(
+            b'HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-4/9\r\nAccept-Ranges: bytes\r\nETag: "a"\r\n'
+            b"Last-Modified: Mon, 01 Jan 2024 00:00:00 GMT\r\nContent-Encoding: x-rot13\r\nContent-Language: en\r\n"
+            b"Content-Length: 5\r\n\r\nfbeel"
+        )
+        assert client.read() == (
+            b"HTTP/1.1 503 Service Unavailable\r\nContent-Encoding: x-rot13\r\nContent-Language: en\r\n"
+            b"Content-Length: 5\r\n\r\nfbeel"
+        )
+
+    def test_page_is_asked_for_no_longer_when_the_client_is_gone(self) -> None:
+        self.configure(("errors", {"status": "500-599", "service": "web"}))
+        client, first = self.asking()
+        first.send(BUSY)
+        page = self.server
+        assert page.read().startswith(b"GET / HTTP/1.1\r\n")
+        client.reset()
+        self.clock.advance(0)
+        assert page.state == "aborted"
+        assert self.ended.outcomes == [(499, "client-gone")]
+        assert self.upstream.in_flight == 0
+        self.assert_quiet()
+        assert not self.flushLoggedErrors()
+
     def test_page_announces_no_trailers_since_it_has_none(self) -> None:
         self.configure(("errors", {"status": "500-599", "service": "web"}))
         client, first = self.asking()
@@ -383,6 +411,20 @@ class Admitted(AnswerCase):
         self.clock.advance(0)
         assert client.read().startswith(b"HTTP/1.1 500 ")
         assert self.servers.hosts == ["auth.example"]
+
+    def test_authority_is_asked_no_longer_when_the_client_is_gone(self) -> None:
+        self.configure(("forwardAuth", self.settings))
+        client = self.client()
+        client.send(GET)
+        self.clock.advance(0)
+        authority = self.server
+        assert authority.read().startswith(b"GET /check ")
+        client.reset()
+        self.clock.advance(0)
+        assert authority.state == "aborted"
+        assert self.ended.outcomes == [(499, "client-gone")]
+        self.assert_quiet()
+        assert not self.flushLoggedErrors()
 
     def test_body_reaches_both(self) -> None:
         self.configure(("forwardAuth", {**self.settings, "forwardBody": True, "preserveRequestMethod": True}))
