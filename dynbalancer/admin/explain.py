@@ -9,7 +9,7 @@ from urllib.parse import quote
 from dynbalancer.core.exchange import Exchange, Headers, RequestHead
 from dynbalancer.core.model import EntryPoint
 from dynbalancer.core.table import RoutingTable
-from dynbalancer.core.targets import normal_host, split_target
+from dynbalancer.core.targets import read_authority, split_target
 from dynbalancer.errors import RequestError
 
 Arguments = Mapping[str, Sequence[str]]
@@ -35,10 +35,10 @@ def exchange_of(arguments: Arguments, entry_points: Sequence[EntryPoint]) -> Exc
     if scheme not in _DEFAULT_PORTS:
         raise RequestError(400, "bad-url", f"{scheme[:20]}: not http or https")
     cut = min((at for at in map(rest.find, "/?") if at >= 0), default=len(rest))
-    authority, target = rest[:cut], rest[cut:].partition("#")[0]
+    site, target = rest[:cut], rest[cut:].partition("#")[0]
     headers = [_field(line) for line in arguments.get("header", ())]
-    named = next((value for name, value in headers if name.lower() == b"host"), authority.encode())
-    host, port = normal_host(named)
+    named = next((value for name, value in headers if name.lower() == b"host"), site.encode())
+    host, port, authority = read_authority(named)
     # As a browser would send it: what is not ASCII goes as escapes.
     escaped = quote(
         target if target.startswith("/") else f"/{target}", safe="/?#[]@!$&'()*+,;=:%~\"<>\\^`{|}"
@@ -49,7 +49,7 @@ def exchange_of(arguments: Arguments, entry_points: Sequence[EntryPoint]) -> Exc
         path,
         query,
         host=host,
-        authority=named,
+        authority=authority,
         port=port,
         scheme=scheme.encode("ascii"),
         headers=Headers.of(*(field for field in headers if field[0].lower() != b"host")),

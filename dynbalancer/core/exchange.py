@@ -91,7 +91,7 @@ class RequestHead:
     """A request but its body, in the one normal form that routing, middlewares, logs and the server all use.
 
     ``host`` is lower case, without port and trailing dot (empty for an HTTP/1.0 request without Host); ``authority`` is
-    what the Host field said. ``path`` begins with ``/`` and is normalised (dot segments resolved, unreserved octets
+    the Host the server gets. ``path`` begins with ``/`` and is normalised (dot segments resolved, unreserved octets
     decoded); ``query`` is what followed ``?``, or None. ``version`` is 10 or 11 (HTTP/2: 20). ``length`` is None for no
     body, :data:`CHUNKED`, or the Content-Length. ``headers`` holds neither Host nor framing fields.
     """

@@ -157,8 +157,8 @@ def is_forwarded(lower: bytes) -> bool:
 
 
 def is_protected(lower: bytes) -> bool:
-    """May this field neither be named by Connection nor come in a trailer?"""
-    return lower in PROTECTED or is_forwarded(lower)
+    """May this field neither be named by Connection nor come in a trailer, in this spelling or with ``_`` for ``-``?"""
+    return lower.replace(b"_", b"-") in PROTECTED or is_forwarded(lower)
 
 
 def _kind_of(lower: bytes) -> Kind:

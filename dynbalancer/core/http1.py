@@ -23,7 +23,7 @@ from dynbalancer.core.fields import (
 )
 from dynbalancer.core.fields import lines as field_lines
 from dynbalancer.core.settings import Limits
-from dynbalancer.core.targets import normal_host, split_target
+from dynbalancer.core.targets import read_authority, split_target
 from dynbalancer.errors import BadResponse, RequestError
 
 _VERSIONS = {b"HTTP/1.1": 11, b"HTTP/1.0": 10}
@@ -220,7 +220,7 @@ def _set_target(head: RequestHead, target: bytes, hosts: list[bytes] | None) -> 
     if head.method == b"CONNECT":
         if target.startswith(b"/"):
             raise RequestError(400, "bad-target", "CONNECT wants host and port")
-        normal_host(target)
+        read_authority(target)
         raise RequestError(405, "connect", "CONNECT is not for a gateway")
     if hosts is None:
         if head.version == 11:
@@ -228,8 +228,7 @@ def _set_target(head: RequestHead, target: bytes, hosts: list[bytes] | None) -> 
     elif len(hosts) > 1:
         raise RequestError(400, "bad-host", "several Host fields")
     else:
-        head.authority = authority = hosts[0]
-        head.host, head.port = normal_host(authority)
+        head.host, head.port, head.authority = read_authority(hosts[0])
     if target.startswith(b"/"):
         head.path, head.query = split_target(target)
     elif target == b"*" and head.method == b"OPTIONS":
@@ -245,7 +244,7 @@ def _set_absolute(head: RequestHead, target: bytes) -> None:
         raise RequestError(400, "bad-target", "not a path, and not a URL of this scheme")
     end = next((i for i, octet in enumerate(rest) if octet in b"/?#"), len(rest))
     authority, tail = rest[:end], rest[end:]
-    host, port = normal_host(authority)
+    host, port, authority = read_authority(authority)
     default = 443 if head.scheme == b"https" else 80
     if head.authority and (host, port or default) != (head.host, head.port or default):
         raise RequestError(400, "host-mismatch", "the target names another host than Host does")

@@ -19,12 +19,12 @@ _plain_target = re.compile(
 ).fullmatch
 _escape = re.compile(rb"%([0-9A-Fa-f]{2})")
 _unreserved = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-_hostname = re.compile(rb"[a-z0-9_](?:[a-z0-9_-]|\.(?!\.))*\Z").match
+_hostname = re.compile(rb"[a-z0-9_](?:[a-z0-9_-]|\.(?!\.|\Z))*\Z").match
 _authority = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::([0-9]{0,5}))?\Z").match
 #: All that RFC 3986 knows only escaped. Controls but HTAB never come here, since they are refused in the whole head.
 _unfit = bytes((*range(0x21), *range(0x7F, 0x100)))
 
-_hosts: dict[bytes, tuple[bytes, int | None]] = {}
+_hosts: dict[bytes, tuple[bytes, int | None, bytes]] = {}
 _REMEMBERED = 16384
 
 
@@ -33,11 +33,17 @@ def normal_host(authority: bytes) -> tuple[bytes, int | None]:
 
     Raises RequestError 400 where it is not a name, an IPv4 or a bracketed IPv6 address (RFC 9110 section 7.2).
     """
+    return read_authority(authority)[:2]
+
+
+def read_authority(authority: bytes) -> tuple[bytes, int | None, bytes]:
+    """The same, and the Host field that a server gets: those two, whatever the client's spelling of them."""
     found = _hosts.get(authority)
     if found is None:
         if len(_hosts) >= _REMEMBERED:
             _hosts.clear()
-        found = _hosts[authority] = _parse_authority(authority)
+        host, port = _parse_authority(authority)
+        found = _hosts[authority] = (host, port, host if port is None else b"%b:%d" % (host, port))
     return found
 
 
@@ -109,9 +115,12 @@ def _decode_unreserved(match: re.Match[bytes]) -> bytes:
 
 
 def _refuse_hidden_dots(segment: bytes) -> None:
-    """Some servers cut a segment at ``;`` or take %2F and %5C for slashes, and only then see the dots."""
+    """Some servers cut a segment at ``;`` or take %2F and %5C for slashes, and only then see the dots.
+
+    Where they decode before they cut, %3B is such a ``;`` too.
+    """
     if b"." not in segment:
         return
-    parts = re.split(rb"%2[fF]|%5[cC]|;", segment)
+    parts = re.split(rb"%2[fF]|%5[cC]|%3[bB]|;", segment)
     if len(parts) > 1 and any(part in (b".", b"..") for part in parts):
         raise RequestError(400, "bad-target", "dot segment beside an escaped slash or a parameter")

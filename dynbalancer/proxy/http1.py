@@ -265,7 +265,9 @@ class ServerConnection(RequestReader, Protocol):
         # In the rest of a body whose request has its answer, a second one would be taken for that to the next.
         if self._decoder is None:
             head = ResponseHead(response.status, headers=response.headers, length=len(response.body))
-            self.transport.write(write_response_head(head, b"Connection: close\r\n") + response.body)
+            # RFC 9110 section 9.3.2: nothing follows the head of an answer to HEAD, whatever else was wrong with that.
+            body = b"" if self.refused_sample.lstrip().startswith(b"HEAD ") else response.body
+            self.transport.write(write_response_head(head, b"Connection: close\r\n") + body)
         self._linger()
 
     def held_too_much(self) -> None:

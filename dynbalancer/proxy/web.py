@@ -16,7 +16,7 @@ from dynbalancer.core.exchange import (
 )
 from dynbalancer.core.fields import Kind, learn
 from dynbalancer.core.model import EntryPoint
-from dynbalancer.core.targets import normal_host, split_target
+from dynbalancer.core.targets import read_authority, split_target
 from dynbalancer.errors import RequestError
 from dynbalancer.proxy.answering import plain_response
 from dynbalancer.proxy.forwarding import Forwarding
@@ -135,11 +135,10 @@ def _head_of(request: Any, size: int) -> RequestHead:
         path,
         query,
         scheme=b"https" if request.isSecure() else b"http",
-        authority=values[0],
         headers=Headers(),
         length=size or None,
     )
-    head.host, head.port = normal_host(values[0])
+    head.host, head.port, head.authority = read_authority(values[0])
     for name, values in request.requestHeaders.getAllRawHeaders():
         _, kind = learn(name)
         if kind == Kind.ORDINARY:

@@ -252,4 +252,9 @@ CASES: tuple[tuple[str, str, str], ...] = (
     ("CN67", r"GET / HTTP/1.0\r\n{H}Connection: keep-alive\r\n\r\n", "200"),
     ("CN68", r"{G}{H}\r\n\r\n{G}{H}\r\n", "200 200"),
     ("CN69", r"{G}{H}\r\n\r\n\r\n{G}{H}\r\n", "200 400"),
+    ("HO80", r"{G}Host: a.test..\r\n\r\n", "400"),
+    ("HO81", r"{G}Host: a.test..:80\r\n\r\n", "400"),
+    ("TG90", r"GET /a/..%3b/admin HTTP/1.1\r\n{H}\r\n", "400"),
+    ("TG91", r"GET /a/%2E.%3Bx=1/admin HTTP/1.1\r\n{H}\r\n", "400"),
+    ("TG92", r"GET /a%3Bb/v1.2 HTTP/1.1\r\n{H}\r\n", "200"),
 )

@@ -79,7 +79,7 @@ def test_lists_are_read_over_several_lines() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [b"host", b"content-length", b"authorization", b"cookie", b"x-forwarded-for"]
+    "name", [b"host", b"content-length", b"content_length", b"authorization", b"cookie", b"x-forwarded-for"]
 )
 def test_what_steers_the_proxy_is_protected(name: bytes) -> None:
     assert is_protected(name)

@@ -41,7 +41,7 @@ def test_request_in_normal_form() -> None:
         first=b"GET /a/../b%2E?x=%2E HTTP/1.1",
     )
     assert (head.method, head.path, head.query, head.version) == (b"GET", b"/b.", b"x=%2E", 11)
-    assert (head.host, head.port, head.authority) == (b"a.test", 8080, b"A.Test:8080")
+    assert (head.host, head.port, head.authority) == (b"a.test", 8080, b"a.test:8080")
     assert list(head.headers) == [(b"Accept", b"text/html"), (b"X-A", b"1"), (b"X-A", b"2")]
     assert (head.length, head.keep_alive, head.upgrade, head.expect_continue) == (None, True, None, False)
 
@@ -136,6 +136,15 @@ def test_te_is_kept_only_for_trailers() -> None:
 def test_announced_trailers_are_remembered_with_a_chunked_body() -> None:
     assert request(b"Host: a", b"Trailer: X", b"Transfer-Encoding: chunked").headers.get(b"trailer") == b"X"
     assert request(b"Host: a", b"Trailer: X").headers.get(b"trailer") is None
+
+
+@pytest.mark.parametrize("said", [b"a.test", b"A.TEST", b"a.test.", b"a.Test.:"])
+def test_server_gets_the_host_that_routing_saw(said: bytes) -> None:
+    for first in (b"GET / HTTP/1.1", b"GET http://%b/ HTTP/1.1" % said):
+        assert (
+            write_request_head(request(b"Host: " + said, first=first))
+            == b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
+        )
 
 
 @pytest.mark.parametrize(
@@ -278,7 +287,12 @@ def test_response_is_written_afresh(length: int | None, line: bytes) -> None:
 
 def test_trailers_that_steer_are_left_out() -> None:
     fields = Headers.of(
-        (b"X-Sum", b"1"), (b"Host", b"evil"), (b"Content-Length", b"9"), (b"X-Forwarded-For", b"x")
+        (b"X-Sum", b"1"),
+        (b"Host", b"evil"),
+        (b"Content-Length", b"9"),
+        (b"X-Forwarded-For", b"x"),
+        (b"Transfer_Encoding", b"chunked"),
+        (b"Set_Cookie", b"a=b"),
     ).fields
     assert write_trailers(allowed_trailers(fields)) == b"0\r\nX-Sum: 1\r\n\r\n"
 

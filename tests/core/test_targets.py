@@ -36,6 +36,8 @@ def test_host_in_normal_form(authority: bytes, host: bytes, port: int | None) ->
             b".",
             b"..",
             b"a..b",
+            b"a..",
+            b"a..:80",
             b".a",
             b"-",
             b"a b",

@@ -186,6 +186,13 @@ class Refusing(ProxyCase):
         assert self.ended.outcomes == [(200, "refused")]
         self.assert_quiet()
 
+    def test_refusal_of_a_head_request_has_no_body(self) -> None:
+        client = self.client()
+        client.send(b"HEAD * HTTP/1.1\r\nHost: a.example\r\n\r\n")
+        assert client.read() == BAD_REQUEST.removesuffix(b"Bad Request")
+        assert client.state == "half"
+        assert self.resource.refusals == {"bad-target": 1}
+
     def test_client_that_ends_in_the_middle_of_a_head_is_told(self) -> None:
         client = self.client()
         client.send(GET[:-2])
