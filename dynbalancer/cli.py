@@ -11,7 +11,7 @@ from typing import Any
 from dynbalancer import version as package
 from dynbalancer.errors import ConfigurationError
 from dynbalancer.lint import command, translate_command
-from dynbalancer.start import commandline, health
+from dynbalancer.start import commandline, health, logs
 from dynbalancer.start.options import Options, read, read_text
 
 HELP = """Usage: dynbalancer COMMAND
@@ -82,12 +82,12 @@ def until_the_end(
     options: Options,
     make_service: Callable[[Any], Any],
     reactor: Any,
-    begin_logging: Callable[[Any, str], None],
+    begin_logging: Callable[[Any], None],
 ) -> int:
     """Start as twistd would, and run the reactor; the exit code. ``reactor`` None: the one of this process."""
     service = make_service(options)
     reactor = _reactor() if reactor is None else reactor
-    begin_logging(sys.stdout, options.settings.log_level)
+    begin_logging(service.observer or logs.observer(options.settings.log_level, sys.stdout))
     try:
         service.privilegedStartService()
     except ConfigurationError as error:
@@ -106,12 +106,10 @@ def _reactor() -> Any:
     return reactor
 
 
-def _begin_logging(stream: Any, level: str) -> None:
+def _begin_logging(observer: Any) -> None:
     from twisted.logger import globalLogBeginner
 
-    from dynbalancer.start import logs
-
-    globalLogBeginner.beginLoggingTo([logs.observer(level, stream)], redirectStandardIO=False)
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
 
 
 def version(argv: list[str]) -> int:

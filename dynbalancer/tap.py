@@ -23,7 +23,7 @@ from zope.interface import implementer
 from dynbalancer import pem, plugins
 from dynbalancer.control import privileges
 from dynbalancer.core.model import Configuration, EntryPoint
-from dynbalancer.core.settings import Settings
+from dynbalancer.core.settings import ApiSettings, Settings
 from dynbalancer.errors import ConfigurationError, DynbalancerError, Problem
 from dynbalancer.interfaces import IWorkforce
 from dynbalancer.start import banner, logs, sockets
@@ -71,11 +71,13 @@ def _give_up(error: DynbalancerError, code: int) -> None:
 
 
 def chosen_observer(options: Options) -> ILogObserver | None:
-    """Our own lines, where twistd was told to write; None where it writes itself, or is not there.
+    """Our own lines, where we or twistd were told to write; None where it writes itself, or is not there.
 
     Raises ConfigurationError where a file can't be written.
     """
-    told = getattr(options, "parent", None)
+    told, settings = getattr(options, "parent", None), options.settings
+    if settings.log_file and not (told or {}).get("logfile"):
+        return logs.with_directory(settings.log_level, settings.log_file, "--log.filepath")
     return None if told is None else logs.under_twistd(told, options.settings.log_level)
 
 
@@ -98,6 +100,7 @@ def assemble(
         settings = replace(
             settings,
             entry_points=bound.entry_points(settings.entry_points),
+            api=bound.admin(settings.api),
             default_certificate=pem.make_own(),
             secret=token_hex(32),
         )
@@ -108,7 +111,7 @@ def assemble(
             compile_table,
             reactor,
             throttle=settings.throttle,
-            own=bound.with_internals(settings),
+            own=replace(bound.with_internals(settings), problems=notes),
             complete=users,
         )
         providers = [_provider(name, settings, router, reactor) for name in settings.providers]
@@ -172,9 +175,17 @@ class Bound:
             for point in wanted
         )
 
+    def admin(self, wanted: ApiSettings | None) -> ApiSettings | None:
+        """The same with the port that the system chose where port 0 was asked for."""
+        if wanted is None or wanted.port or self.api is None:
+            return wanted
+        return replace(wanted, port=self.api.getsockname()[1])
+
     def with_internals(self, settings: Settings) -> Configuration:
         """What entry points ask for, and the services that a router may name for the API and the dashboard."""
-        return with_internals(settings.routing, self.api.getsockname()[:2] if self.api else None)
+        place = self.api.getsockname()[:2] if self.api else None
+        ping_only = settings.api is not None and settings.api.ping_only
+        return with_internals(settings.routing, place, ping_only=ping_only)
 
     def close(self) -> None:
         """Give all ports back."""
@@ -330,7 +341,7 @@ class Balancer(MultiService):
         self.admin: Any = None
         self._notes = notes
         self._plan = plan
-        self._observer = observer
+        self.observer = observer
         self._become = become
         self.watchdog = watchdog
         self._signals = Signals(reactor, self.reload, self.reopen_logs) if signals is None else signals
@@ -339,8 +350,8 @@ class Balancer(MultiService):
 
     def setServiceParent(self, parent: Any) -> None:
         """Under twistd this is the application, which also says how lines are logged."""
-        if self._observer is not None and isinstance(parent, Componentized):
-            parent.setComponent(ILogObserver, self._observer)
+        if self.observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self.observer)
         super().setServiceParent(parent)
 
     def privilegedStartService(self) -> None:
@@ -394,8 +405,8 @@ class Balancer(MultiService):
     def reopen_logs(self) -> None:
         """Log files were moved away: go on in new ones (SIGUSR1)."""
         self.forwarding.reopen_logs()
-        if isinstance(self._observer, logs.LogFile):
-            self._observer.reopen()
+        if isinstance(self.observer, logs.LogFile):
+            self.observer.reopen()
 
     def stalls(self) -> int:
         """How often the event loop of this process stood still too long."""

@@ -26,6 +26,7 @@ class Balancer:
     def __init__(self, problem: ConfigurationError | None = None) -> None:
         self.done: list[str] = []
         self.problem = problem
+        self.observer = object()
 
     def privilegedStartService(self) -> None:
         if self.problem is not None:
@@ -88,12 +89,12 @@ def test_a_wrong_flag_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
 def test_run_starts_in_the_order_of_twistd_and_stops_with_the_reactor() -> None:
     balancer, reactor, begun = Balancer(), Reactor(), []
     options = cli.RunOptions()
-    code = cli.until_the_end(options, lambda found: balancer, reactor, lambda *log: begun.append(log[1]))
+    code = cli.until_the_end(options, lambda found: balancer, reactor, begun.append)
     assert code == 0
     assert balancer.done == ["privileged", "start"]
     assert reactor.triggers == [("before", "shutdown", balancer.stopService)]
     assert reactor.ran
-    assert begun == ["info"]
+    assert begun == [balancer.observer]
 
 
 def test_root_that_can_not_be_given_up_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,7 +107,7 @@ def test_run_uses_what_twistd_uses(monkeypatch: pytest.MonkeyPatch) -> None:
     balancer, reactor = Balancer(), Reactor()
     monkeypatch.setattr(tap, "makeService", lambda options: balancer)
     monkeypatch.setattr(cli, "_reactor", lambda: reactor)
-    monkeypatch.setattr(cli, "_begin_logging", lambda stream, level: None)
+    monkeypatch.setattr(cli, "_begin_logging", lambda observer: None)
     assert cli.main(["run", "--workers=1"]) == 0
     assert reactor.ran
 

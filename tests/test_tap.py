@@ -415,3 +415,17 @@ class MakeServiceTests(SynchronousTestCase):
         assert tap.chosen_observer(options) is not None
         options.parent = {"nodaemon": True, "syslog": True}
         assert tap.chosen_observer(options) is None
+
+    def test_our_lines_go_to_the_file_that_the_settings_name(self) -> None:
+        options: Any = Options()
+        options.settings = Settings(log_file=f"{self.mktemp()}/logs/a.log")
+        found = tap.chosen_observer(options)
+        assert isinstance(found, logs.LogFile)
+        found.close()
+        assert Path(options.settings.log_file).exists()
+        # Whoever starts twistd with a file means that one.
+        options.parent = {"nodaemon": True, "logfile": self.mktemp()}
+        other = tap.chosen_observer(options)
+        assert isinstance(other, logs.LogFile)
+        other.close()
+        assert Path(options.parent["logfile"]).exists()

@@ -86,6 +86,8 @@ def refusal(
     # A browser always sends Host, so its absence is no attack through one; a simple health check may lack it.
     if hosts and not host_allowed(hosts[0], settings.host):
         return Refusal(421, "this listener serves localhost only; ask for it by that name or address")
+    if settings.ping_only and path != "/ping":
+        return Refusal(404, "only /ping is here; --api adds the rest")
     # What is free is listed, and all else is not: a path spelled in an odd way needs the token.
     if settings.token and _free_page(path) is None and not token_matches(authorization, settings.token):
         return Refusal(401, "a token is needed: Authorization: Bearer …")

@@ -109,7 +109,8 @@ class RouterService(Service):
             self._statuses[PROVIDER] = ProviderStatus(PROVIDER, "fresh", now, now, "", complete(own))
         self.configuration = self._merged()
         self.table = compile_table(self.configuration, 0, None)
-        self.problems: tuple[Problem, ...] = tuple(self.table.problems)
+        found = [*self.configuration.problems, *self.table.problems]
+        self.problems: tuple[Problem, ...] = tuple(dict.fromkeys(found))
 
     @property
     def providers(self) -> tuple[ProviderStatus, ...]:

@@ -35,14 +35,17 @@ def from_document(
     line_of: Callable[[Path], int | None] | None = None,
     read_certificate: ReadCertificate | None = None,
     read_pem: ReadPem | None = None,
+    dialect: str = "v3",
 ) -> Configuration:
     """All that can be used of a document, and a Problem for each thing that can't.
 
     ``where`` names it (``file dyn.yml``); ``line_of`` gives the line of a path, where it is known. Without
     ``read_certificate`` its certificates are left out, and serversTransports that show some; without ``read_pem`` those
-    that name whom to trust.
+    that name whom to trust. ``dialect`` is that of rules that don't say theirs.
     """
-    return _Reader(where, line_of, read_certificate, read_pem).read(document)
+    reader = _Reader(where, line_of, read_certificate, read_pem)
+    reader.dialect = dialect
+    return reader.read(document)
 
 
 def to_document(configuration: Configuration) -> dict[str, Any]:
@@ -103,7 +106,7 @@ class _Reader(TableReader):
     # The families
 
     def _router(self, name: str, found: Mapping[str, Any], path: Path) -> Router:
-        attributes = self.attributes(schema.ROUTER, found, path)
+        attributes = {"dialect": self.dialect, **self.attributes(schema.ROUTER, found, path)}
         for key, value in found.items():
             if key.lower() == "tls" and isinstance(value, Mapping):
                 self.attributes(schema.TLS, _without_default_options(value), (*path, key))
@@ -113,7 +116,7 @@ class _Reader(TableReader):
     def _check_rule(self, attributes: Mapping[str, Any], found: Mapping[str, Any], path: Path) -> None:
         """The table would find it too, but not its line; and a file with an error does not replace a good one."""
         try:
-            read(attributes["rule"], attributes.get("dialect", "v3"))
+            read(attributes["rule"], attributes["dialect"])
         except ConfigurationError as error:
             spelled = next(key for key in found if key.lower() == "rule")
             raise self.refuse((*path, spelled), printable(error.why), printable(error.hint)) from error

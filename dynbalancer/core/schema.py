@@ -198,6 +198,12 @@ TLS = (
     Key("domains", "sections", "The names its certificates are for."),
 )
 
+#: What is done without a key that has no effect yet.
+MEANWHILE: Mapping[str, str] = dict.fromkeys(
+    ("certresolver", "domains"),
+    "it answers over TLS, with a certificate that a file gives for its name, or else with a generated one",
+)
+
 CERTIFICATE = (
     Key(
         "certFile",

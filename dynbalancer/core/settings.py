@@ -39,12 +39,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """The listener of the API and the dashboard. ``token`` empty: read-only for whoever reaches it."""
+    """The listener of the API and the dashboard. ``token`` empty: read-only for whoever reaches it.
+
+    ``port`` 0: the system chooses. ``ping_only``: nothing but ``/ping`` is there.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8080
     dashboard: bool = True
     token: str = ""
+    ping_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,8 @@ class Settings:
     ``secret`` is drawn at start, in hexadecimal: what workers sign and know again by it counts in all of them.
     ``certificates`` are pairs of files (or PEM texts), the certificate and its key; ``default_certificate`` is made at
     start, for names that no other certificate has. ``routing`` is what entry points ask for, redirections and
-    middlewares of their own; whoever routes knows it as provider ``internal``.
+    middlewares of their own; whoever routes knows it as provider ``internal``. ``log_file`` is where our own lines go;
+    empty: standard output.
     """
 
     entry_points: tuple[EntryPoint, ...] = (EntryPoint("http", 80),)
@@ -104,6 +109,7 @@ class Settings:
     verify_upstream_tls: bool = True
     upstream_ca: str = ""
     log_level: str = "info"
+    log_file: str = ""
     user: str = ""
     worker_user: str = ""
     secret: str = field(default="", repr=False)

@@ -103,12 +103,12 @@ class StreamDocument:
         reader, where = self._reader, self._reader.where
         if path[0] == "udp":
             return StreamRouter(name=name, origin=where, **reader.attributes(UDP_ROUTER, found, path))
-        given = reader.attributes(ROUTER, found, path)
+        given = {"dialect": reader.dialect, **reader.attributes(ROUTER, found, path)}
         for key, value in found.items():
             if key.lower() == "tls" and isinstance(value, Mapping):
                 given |= reader.attributes(TLS, _without_default_options(value), (*path, key))
         try:
-            read_stream_rule(given["rule"], given.get("dialect", "v3"))
+            read_stream_rule(given["rule"], given["dialect"])
         except ConfigurationError as error:
             spelled = next(key for key in found if key.lower() == "rule")
             raise reader.refuse((*path, spelled), printable(error.why), printable(error.hint)) from error

@@ -12,7 +12,7 @@ from typing import Any
 
 from dynbalancer.core import schema
 from dynbalancer.core.durations import go_duration
-from dynbalancer.core.schema import Key, WrongValueError, describe
+from dynbalancer.core.schema import MEANWHILE, Key, WrongValueError, describe
 from dynbalancer.core.sections import BELOW, LISTED, READERS, Section, below
 from dynbalancer.errors import Problem, did_you_mean
 
@@ -114,6 +114,8 @@ class TableReader:
         self.where = where
         self.line_of = line_of
         self.problems: list[Problem] = []
+        #: The language of rules that don't say theirs.
+        self.dialect = "v3"
 
     # What is said about a place
 
@@ -235,7 +237,7 @@ class TableReader:
             if key.restricts:
                 self.note(path, f"{NOT_YET}; {path[2]} is off, since this restricts it")
             else:
-                self.note(path, NOT_YET, severity="warning")
+                self.note(path, NOT_YET, MEANWHILE.get(key.name.lower(), ""), "warning")
             return not key.restricts
         section = below(key)
         if section is not None:

@@ -218,7 +218,11 @@ def _look(
     containers = [container for _, composed in sources.projects for container in composed.containers]
     labelled = configuration_of(containers, static.defaults)
     given = [("docker", labelled)] if sources.projects else []
-    given += [("file", _routes(sources.routes or {}))] if sources.routes else []
+    given += (
+        [("file", _routes(sources.routes or {}, static.defaults.default_rule_syntax))]
+        if sources.routes
+        else []
+    )
     ours = static.routing if static.entry_points and not wishes.entry_points else Configuration()
     given += [("internal", with_internals(ours, ("127.0.0.1", 8080) if static.api else None))]
     merged, notes = with_stand_ins(merge(given))
@@ -252,11 +256,13 @@ def _checked(
     return Checked(path, ordered, counts, kind, tuple(sorted(labels, key=lambda label: label.line)))
 
 
-def _routes(documents: Mapping[str, Document]) -> Configuration:
+def _routes(documents: Mapping[str, Document], dialect: str) -> Configuration:
     readings = []
     for path, document in documents.items():
         certificates = CertificateFiles(os.path.dirname(path))
-        found = from_document(document.value, path, document.line_of, certificates.read, certificates.pem)
+        found = from_document(
+            document.value, path, document.line_of, certificates.read, certificates.pem, dialect
+        )
         readings.append(Reading(path, replace(found, problems=()), found.problems))
     return together(readings)
 

@@ -43,7 +43,8 @@ class Static:
         self.entry_points = settings.entry_points
         self.routing = settings.routing
         self.api = settings.api is not None
-        self.defaults = defaults_of(settings.providers.get("docker", {}))
+        # Those of files are the same but for what Docker alone has.
+        self.defaults = defaults_of(settings.providers.get("docker", settings.providers.get("file", {})))
 
 
 def is_static(document: object) -> bool:

@@ -10,14 +10,14 @@ from typing import Any
 
 from dynbalancer.core.labels.v3 import DEFAULT_RULE
 from dynbalancer.core.model import EntryPoint
-from dynbalancer.core.settings import ApiSettings, Limits, Settings
+from dynbalancer.core.settings import Limits, Settings
 from dynbalancer.errors import ConfigurationError, Problem, did_you_mean
 from dynbalancer.start.accesslog import access_log
 from dynbalancer.start.entrypoints import with_routing
 from dynbalancer.start.flags import Flag, Given, Vocabulary
+from dynbalancer.start.listener import TRAEFIK, Asked
 
 DEFAULTS = Settings()
-API = ApiSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +49,24 @@ class Assembly:
     def settings(self) -> Settings:
         """All of them. Raises ConfigurationError where two contradict each other."""
         workers = self._get("workers", -1)
-        entry_points, routing = with_routing(self._entry_points(), self._chosen)
+        asked = Asked(self._chosen, self._notes)
+        points = self._entry_points(asked)
+        entry_points, routing = with_routing(points, self._chosen)
         return Settings(
             entry_points=entry_points,
-            routing=routing,
-            api=self._api(),
+            routing=asked.with_routers(routing, points),
+            api=asked.settings(points, self._token()),
             providers=self._providers(),
             workers=self._cpus if workers < 0 else workers,
             access_log=access_log(self._chosen),
             limits=self._limits(),
-            grace=self._get("gracetimeout", DEFAULTS.grace),
+            grace=self._get("gracetimeout", self._longest_grace()),
             throttle=self._get("providersthrottleduration", DEFAULTS.throttle),
             stall=self._get("watchdog.stall", DEFAULTS.stall),
             retries=self._retries(),
             verify_upstream_tls=not self._get("serverstransport.insecureskipverify", False),
             upstream_ca=self._get("serverstransport.rootcas", ""),
+            log_file=self._get("log.filepath", ""),
             log_level="debug" if self._get("debug", False) else self._get("loglevel", "info"),
             user=self._get("user", ""),
             worker_user=self._get("workeruser", ""),
@@ -73,28 +76,17 @@ class Assembly:
     def _get(self, key: str, default: Any) -> Any:
         return self._chosen[key].value if key in self._chosen else default
 
+    def _longest_grace(self) -> float:
+        times = [
+            chosen.value
+            for key, chosen in self._chosen.items()
+            if key.startswith("entrypoints.") and key.endswith(".transport.lifecycle.gracetimeout")
+        ]
+        return max(times, default=DEFAULTS.grace)
+
     def _retries(self) -> int:
         attempts: int = self._get("retry.attempts", DEFAULTS.retries + 1)
         return attempts - 1 if self._get("retry", True) else 0
-
-    def _api(self) -> ApiSettings | None:
-        if not self._get("api", self._api_implied()):
-            if self._get("ping", False):
-                why = "/ping is served together with the API"
-                self._notes.append(Problem(self._chosen["ping"].where, why, "add --api", "warning"))
-            return None
-        host, port = API.host, API.port
-        if self._get("api.insecure", False):
-            host = ""
-        for key in ("entrypoints.traefik.address", "api.address"):
-            host, port = self._get(key, (host, port))[:2]
-        return ApiSettings(host, port, self._get("api.dashboard", True), self._token())
-
-    def _api_implied(self) -> bool:
-        # An address in the environment or a file says where, not whether: the image sets one for everybody.
-        where = self._chosen["api.address"].where if "api.address" in self._chosen else ""
-        asking = ("api.insecure", "api.dashboard", "api.token", "api.tokenfile")
-        return where.startswith("--") or any(self._get(key, False) for key in asking)
 
     def _token(self) -> str:
         found = self._chosen.get("api.tokenfile")
@@ -129,6 +121,11 @@ class Assembly:
             options["constraints"] = ",".join(filter(None, (constraints, options["constraints"])))
         if "keeptrailingslash" in options:
             options["keeptrailingslash"] |= self._get("keeptrailingslash", False)
+        if options.get("defaultrulesyntax") == "":
+            options["defaultrulesyntax"] = self._get("core.defaultrulesyntax", "v3")
+        if options.get("defaultrulesyntax", "v3") not in ("v2", "v3"):
+            where = self._chosen[f"{name}.defaultrulesyntax"].where
+            raise ConfigurationError(where, f"{options['defaultrulesyntax']!r} is neither v2 nor v3")
         if options.get("defaultrule") == "" and not options.get("domain") and self._speaks_v3(name):
             options["defaultrule"] = DEFAULT_RULE
         return options
@@ -149,7 +146,7 @@ class Assembly:
         known = {key: flag for key, flag in self._vocabulary.flags.items() if key.startswith(prefix)}
         return {key.removeprefix(prefix): _default(flag) for key, flag in known.items()}
 
-    def _entry_points(self) -> tuple[EntryPoint, ...]:
+    def _entry_points(self, asked: Asked) -> tuple[EntryPoint, ...]:
         named: dict[str, str] = {}
         for key, chosen in self._chosen.items():
             first, _, rest = key.partition(".")
@@ -158,10 +155,12 @@ class Assembly:
                 # Flags and variables say nothing about letter case; a file and Traefik 1's form do.
                 spelled = chosen.spelled[len("entrypoints.") :][: len(name)]
                 named[name] = spelled or named.get(name, name)
-        # Traefik's name for the listener of the API; see _api.
-        named.pop("traefik", None)
+        if not asked.has_own_entry_point:
+            named.pop(TRAEFIK, None)
         found = [self._entry_point(name, spelled) for name, spelled in named.items()]
-        return self._with_defaults(_without_clash(found) or DEFAULTS.entry_points)
+        if [*named] == [TRAEFIK]:
+            found += DEFAULTS.entry_points
+        return _apart(self._with_defaults(_without_clash(found) or DEFAULTS.entry_points))
 
     def _entry_point(self, name: str, spelled: str) -> EntryPoint:
         prefix = f"entrypoints.{name}"
@@ -177,7 +176,7 @@ class Assembly:
             self._get(f"{prefix}.asdefault", False),
             self._get(f"{prefix}.forwardedheaders.trustedips", ()),
             self._get(f"{prefix}.forwardedheaders.insecure", False),
-            self._get(f"{prefix}.http.tls", False) or self._get(f"{prefix}.tls", None) is not None,
+            self._speaks_tls(prefix),
             self._get(f"{prefix}.proxyprotocol.trustedips", ()),
             self._get(f"{prefix}.proxyprotocol.insecure", False),
             max_connections=self._get(f"{prefix}.maxconnections", 0),
@@ -186,13 +185,29 @@ class Assembly:
             udp_timeout=self._get(f"{prefix}.udp.timeout", 3.0),
         )
 
+    def _speaks_tls(self, prefix: str) -> bool:
+        given = self._get(f"{prefix}.tls", None) is not None
+        return bool(given or self._get(f"{prefix}.http.tls", False) or self._pairs(prefix))
+
+    def _pairs(self, prefix: str) -> tuple[tuple[str, str], ...]:
+        """Certificates and keys as files of Traefik 1 have them, in order."""
+        key = f"{prefix}.tls.certificates"
+        chains, keys = self._get(f"{key}.certfile", ()), self._get(f"{key}.keyfile", ())
+        if len(chains) != len(keys):
+            where = next(chosen.where for name, chosen in self._chosen.items() if name.startswith(key))
+            raise ConfigurationError(where, "each certificate needs a certFile and a keyFile")
+        return tuple(zip(chains, keys, strict=True))
+
     def _certificates(self) -> tuple[tuple[str, str], ...]:
-        given = (
-            chosen.value or ()
-            for key, chosen in self._chosen.items()
-            if key.startswith("entrypoints.") and key.endswith(".tls") and not key.endswith(".http.tls")
-        )
-        return tuple(dict.fromkeys(pair for pairs in given for pair in pairs))
+        found: list[tuple[str, str]] = []
+        for key, chosen in self._chosen.items():
+            if not key.startswith("entrypoints."):
+                continue
+            if key.endswith(".tls") and not key.endswith(".http.tls"):
+                found += chosen.value or ()
+            elif key.endswith(".tls.certificates.certfile"):
+                found += self._pairs(key.removesuffix(".tls.certificates.certfile"))
+        return tuple(dict.fromkeys(found))
 
     def _with_defaults(self, found: Sequence[EntryPoint]) -> tuple[EntryPoint, ...]:
         chosen = self._chosen.get("defaultentrypoints")
@@ -207,6 +222,13 @@ class Assembly:
         return tuple(
             replace(point, as_default=point.as_default or point.name.lower() in wanted) for point in found
         )
+
+
+def _apart(found: tuple[EntryPoint, ...]) -> tuple[EntryPoint, ...]:
+    """The same, where routers that name no entry point have all but the one of the API."""
+    if any(point.as_default for point in found) or not any(point.name.lower() == TRAEFIK for point in found):
+        return found
+    return tuple(replace(point, as_default=point.name.lower() != TRAEFIK) for point in found)
 
 
 def _without_clash(found: list[EntryPoint]) -> list[EntryPoint]:

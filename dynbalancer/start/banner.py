@@ -22,8 +22,9 @@ def lines(settings: Settings) -> list[str]:
         f"Entry points: {points}",
     ]
     if settings.api is not None:
-        shown = "Dashboard" if settings.api.dashboard else "API"
-        path = "/dashboard/" if settings.api.dashboard else "/api/overview"
+        shown, path = ("Dashboard", "/dashboard/") if settings.api.dashboard else ("API", "/api/overview")
+        if settings.api.ping_only:
+            shown, path = "Ping", "/ping"
         said.append(f"{shown}: {url(settings.api.host, settings.api.port)}{path}")
     if "demo" in settings.providers:
         place = url(settings.entry_points[0].host, settings.entry_points[0].port)

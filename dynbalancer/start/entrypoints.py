@@ -15,6 +15,7 @@ from dynbalancer.core.entrypoints import meant_by_v1
 from dynbalancer.core.labels.naming import normalize
 from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Router, Service
 from dynbalancer.errors import ConfigurationError, did_you_mean
+from dynbalancer.middlewares.encodings import CHARACTERS
 
 #: As which provider the router knows what is made here.
 PROVIDER = "internal"
@@ -109,7 +110,7 @@ class _Reader:
     def middlewares(self) -> tuple[str, ...]:
         """References to the middlewares of this entry point, in order. Redirections are defined on the way."""
         self._redirect_all()
-        own = (self._redirect(), self._auth(), self._compress(), self._white_list())
+        own = (self._encoded(), self._redirect(), self._auth(), self._compress(), self._white_list())
         return (*filter(None, own), *self._get("http.middlewares", ()))
 
     def _target(self, key: str, name: str) -> str:
@@ -144,6 +145,16 @@ class _Reader:
         middleware = self._routing.add(f"redirect-{name}", "redirectScheme", settings, where)
         priority = self._get(f"{_V3}.priority", _HIGHEST)
         self._routing.redirect(name, self.point.name, (middleware,), priority, where)
+
+    def _encoded(self) -> str:
+        """Traefik 3's ``http.encodedCharacters``: all are let pass but those that are not."""
+        settings = {
+            name: self._get(f"http.encodedcharacters.{name.lower()}", default=True) for name in CHARACTERS
+        }
+        if all(settings.values()):
+            return ""
+        where = f"entry point {self.point.name}"
+        return self._routing.add(f"encodedcharacters-{self._name}", "encodedCharacters", settings, where)
 
     def _redirect(self) -> str:
         """Traefik 1's ``Redirect.…``."""

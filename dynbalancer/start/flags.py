@@ -15,9 +15,10 @@ from typing import Any
 from dynbalancer.core.durations import seconds_of
 from dynbalancer.core.settings import Limits
 from dynbalancer.errors import ConfigurationError, did_you_mean
+from dynbalancer.middlewares.encodings import CHARACTERS
 from dynbalancer.start import accesslog
 from dynbalancer.start.accesslog import field_mode, header_mode, log_format, statuses
-from dynbalancer.start.traefik_flags import instead_of
+from dynbalancer.start.traefik_flags import unnumbered, verdict
 
 _TRUE = frozenset({"1", "t", "true", "yes", "on", "enable"})
 _FALSE = frozenset({"0", "f", "false", "no", "off", "disable"})
@@ -173,6 +174,13 @@ def redirect_scheme(text: str) -> str:
     return text.strip().lower()
 
 
+def syntax(text: str) -> str:
+    """Which of Traefik's languages a rule is in."""
+    if text.strip().lower() not in ("v2", "v3"):
+        raise ValueError(f"{text!r} is neither v2 nor v3")
+    return text.strip().lower()
+
+
 def whole(text: str) -> int:
     """A whole number, negative ones too."""
     if not re.fullmatch(r"[+-]?\d{1,19}", text.strip()):
@@ -195,9 +203,12 @@ FIXED = (
     Flag("api.address", address, "127.0.0.1:8080", "Where, e.g. :8080 for every address.", API),
     Flag("api.dashboard", boolean, "true", "Serve the dashboard too.", API),
     Flag("api.insecure", boolean, "false", "As in Traefik: the API on :8080 of every address.", API),
+    Flag("api.entrypoint", plain, "", "As in Traefik 1: entry point that has the API too.", API),
     Flag("api.token", plain, "", "Token that requests must carry; empty: none, and read-only.", API),
     Flag("api.tokenfile", plain, "", "File that holds the token.", API),
-    Flag("ping", boolean, "false", "Accepted; /ping is always there where the API is.", API),
+    Flag("ping", boolean, "false", "Serve /ping; without the API on :8080 of every address.", API),
+    Flag("ping.entrypoint", plain, "", "Entry point that has /ping too.", API),
+    Flag("ping.manualrouting", boolean, "false", "Serve /ping for routers alone (ping@internal).", API),
     Flag("entrypoints", plain, "", "As in Traefik 1: 'Name:http Address::80 …'. Repeatable.", ENTRY),
     Flag("defaultentrypoints", plain, "", "Entry points of routers that name none (all).", ENTRY, many=True),
     Flag("workers", workers, "auto", "Processes that forward; auto: one for each CPU; 0: this one.", PROCESS),
@@ -216,6 +227,7 @@ FIXED = (
     Flag("workeruser", plain, "", "User of the workers (<user>-worker where there is one).", PROCESS),
     Flag("loglevel", level, "info", "debug, info, warn, error or critical.", LOGS),
     Flag("debug", boolean, "false", "The same as --loglevel=debug.", LOGS),
+    Flag("log.filepath", plain, "", "File for our own log; empty: standard output.", LOGS),
     Flag("accesslog", boolean, "false", "Write a line for each request.", LOGS),
     Flag("accesslog.filepath", plain, "", "File for them; empty: standard output.", LOGS),
     Flag("accesslog.format", log_format, "common", "common, genericCLF or json.", LOGS),
@@ -243,12 +255,19 @@ FIXED = (
         SERVERS,
         repeats=True,
     ),
+    Flag("core.defaultrulesyntax", syntax, "v3", "How rules are read that don't say: v2 or v3.", SERVERS),
     Flag("configfile", plain, "", "A YAML or TOML file of these settings, nested.", FILES),
 )
 
 #: Settings of an entry point that do something to all requests there: Traefik 3's, then Traefik 1's.
 OWN_ROUTING = (
     Flag("http.middlewares", plain, "", "Middlewares before those of its routers.", ENTRY, many=True),
+    *(
+        Flag(
+            f"http.encodedcharacters.{name.lower()}", boolean, "true", f"Let {meaning} in a path pass.", ENTRY
+        )
+        for name, (_, meaning) in CHARACTERS.items()
+    ),
     Flag("http.redirections.entrypoint.to", plain, "", "Redirect all to this entry point, or :PORT.", ENTRY),
     Flag("http.redirections.entrypoint.scheme", redirect_scheme, "https", "Scheme there.", ENTRY),
     Flag("http.redirections.entrypoint.permanent", boolean, "true", "With 301 and 308.", ENTRY),
@@ -290,12 +309,19 @@ ENTRY_POINT = (
     Flag("address", entry_address, "", "Where it listens; :53/udp is for datagrams.", ENTRY),
     Flag("asdefault", boolean, "false", "Routers that name no entry point use this one.", ENTRY),
     Flag("http.tls", boolean, "false", "Speak only TLS here; its routers answer over it.", ENTRY),
+    Flag(
+        "tls.certificates.certfile", plain, "", "Certificates, as in files of Traefik 1 …", ENTRY, many=True
+    ),
+    Flag("tls.certificates.keyfile", plain, "", "… and their keys.", ENTRY, many=True),
     Flag("tls", certificates, "false", "The same; or CERTIFICATE,KEY files, pairs with ; between.", ENTRY),
     *OWN_ROUTING,
     Flag("forwardedheaders.trustedips", network, "", "Peers that may set X-Forwarded-*.", ENTRY, many=True),
     Flag("forwardedheaders.insecure", boolean, "false", "Every peer may set X-Forwarded-*.", ENTRY),
     Flag(
         "proxyprotocol.trustedips", network, "", "Peers that may begin with a PROXY header.", ENTRY, many=True
+    ),
+    Flag(
+        "transport.lifecycle.gracetimeout", seconds_of, "10s", "As --gracetimeout; the longest counts.", ENTRY
     ),
     Flag("udp.timeout", seconds_of, "3s", "How long a silent UDP client keeps its server.", ENTRY),
     Flag("proxyprotocol.insecure", boolean, "false", "Every peer may begin with a PROXY header.", ENTRY),
@@ -315,6 +341,8 @@ ALIASES = {
     "web.address": "api.address",
     "log.level": "loglevel",
     "accesslogsfile": "accesslog.filepath",
+    "traefiklog.filepath": "log.filepath",
+    "traefiklogsfile": "log.filepath",
     "lifecycle.gracetimeout": "gracetimeout",
     "providers.providersthrottleduration": "providersthrottleduration",
     "insecureskipverify": "serverstransport.insecureskipverify",
@@ -406,6 +434,8 @@ class Vocabulary:
         first, _, rest = key.partition(".")
         if first == "providers" and rest.partition(".")[0] in self.providers:
             return rest
+        if first == "entrypoints":
+            return unnumbered(key)
         return ALIASES.get(key, key)
 
     def find(self, key: str) -> Flag | None:
@@ -423,11 +453,9 @@ class Vocabulary:
     def refuse(self, given: Given) -> ConfigurationError:
         """Why a setting that :meth:`find` doesn't know can't be used, in one sentence."""
         key = self.canonical(given.key)
-        instead = instead_of(key)
-        if instead is not None:
-            return ConfigurationError(
-                given.where, "Traefik has it, this version of dynbalancer has not", instead
-            )
+        found = verdict(key, given.text)
+        if found is not None:
+            return ConfigurationError(given.where, found.why, found.hint)
         known = list(self.flags)
         if key.startswith("entrypoints."):
             name = key.split(".")[1]

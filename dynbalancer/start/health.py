@@ -14,7 +14,8 @@ PATIENCE = 2.0
 
 def ask(settings: Settings) -> str:
     """``OK``, or a sentence that says why not."""
-    if settings.api is not None:
+    # Nobody outside knows a port that the system chose.
+    if settings.api is not None and settings.api.port:
         return ask_api(settings.api)
     streaming = [point for point in settings.entry_points if not point.udp]
     return ask_entry_point(streaming[0]) if streaming else "OK"

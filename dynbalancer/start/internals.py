@@ -18,8 +18,13 @@ _PING = "ping-path"
 _DASHBOARD = "dashboard-path"
 
 
-def with_internals(own: Configuration, admin: tuple[str, int] | None) -> Configuration:
-    """The same, with the services that are always there. ``admin`` is where the admin listener is, if there is one."""
+def with_internals(
+    own: Configuration, admin: tuple[str, int] | None, *, ping_only: bool = False
+) -> Configuration:
+    """The same, with the services that are always there. ``admin`` is where the admin listener is, if there is one.
+
+    ``ping_only``: nothing else is there.
+    """
     services = {NOBODY: Service(NOBODY)}
     middlewares: dict[str, Middleware] = {}
     if admin is not None:
@@ -33,8 +38,9 @@ def with_internals(own: Configuration, admin: tuple[str, int] | None) -> Configu
                 {"regex": r"(?s)^(/(?:dashboard(?:/.*)?)?).*$", "replacement": "$1"},
             ),
         }
-        services["api"] = _service("api", servers)
-        services["dashboard"] = _service("dashboard", servers, f"{_DASHBOARD}@{PROVIDER}")
+        if not ping_only:
+            services["api"] = _service("api", servers)
+            services["dashboard"] = _service("dashboard", servers, f"{_DASHBOARD}@{PROVIDER}")
         services["ping"] = _service("ping", servers, f"{_PING}@{PROVIDER}")
     return replace(own, services={**services, **own.services}, middlewares={**middlewares, **own.middlewares})
 

@@ -33,13 +33,25 @@ def under_twistd(told: Mapping[str, Any], level: str) -> ILogObserver | None:
         return None
     if path == "-" or not (path or daemon):
         return observer(level, sys.stdout)
+    return to_file(level, path or "twistd.log", "--logfile")
+
+
+def to_file(level: str, path: str, flag: str) -> LogFile:
+    """Our own lines in a file. Raises ConfigurationError, which names ``flag``, where it can't be written."""
     try:
         # From here on the working directory may change.
-        return LogFile(level, os.path.abspath(path or "twistd.log"))
+        return LogFile(level, os.path.abspath(path))
     except OSError as error:
-        raise ConfigurationError(
-            "--logfile", f"{error.filename} can't be written: {error.strerror}"
-        ) from None
+        raise ConfigurationError(flag, f"{error.filename} can't be written: {error.strerror}") from None
+
+
+def with_directory(level: str, path: str, flag: str) -> LogFile:
+    """The same, where the directory is made if it isn't there, as Traefik does."""
+    try:
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(flag, f"{error.filename} can't be made: {error.strerror}") from None
+    return to_file(level, path, flag)
 
 
 @implementer(ILogObserver)

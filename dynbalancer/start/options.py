@@ -22,8 +22,13 @@ from dynbalancer.errors import ConfigurationError, Problem, did_you_mean
 from dynbalancer.start import flags, staticfile, traefik_flags
 from dynbalancer.start.assembly import Assembly, Chosen, content
 from dynbalancer.start.flags import Flag, Given, Vocabulary
+from dynbalancer.start.traefik_flags import Verdict, verdict
 
 ENVIRONMENT = "DYNBALANCER_"
+#: Traefik's own variables count too, after ours.
+TRAEFIKS = "TRAEFIK_"
+#: What Traefik 1 calls by one letter.
+SHORT = {"c": "configfile", "d": "debug", "g": "gracetimeout", "l": "loglevel"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +55,38 @@ def read(
     """Settings and notes. ``makers``: the providers there are (default: all); ``cpus``: what auto means."""
     vocabulary = Vocabulary(plugins.provider_makers() if makers is None else makers)
     notes: list[Problem] = []
+    passed_over = PassedOver()
     from_flags = list(in_arguments(argv, vocabulary))
     from_variables = list(in_environment(environ, vocabulary, notes))
     path = _last("configfile", from_flags) or _last("configfile", from_variables)
     from_file = staticfile.settings_in(content(read_file, path), path.text or "") if path else []
     chosen: dict[str, Chosen] = {}
     for layer in (from_file, from_variables, from_flags):
-        for key, one in _converted(_expanded(layer), vocabulary, notes):
+        for key, one in _converted(_expanded(layer), vocabulary, passed_over):
             # A flag in small letters does not rename what the file calls Web.
             before = chosen.get(key, one)
             chosen[key] = one if one.spelled else replace(one, spelled=before.spelled)
     settings = Assembly(chosen, vocabulary, read_file, cpus or usable_cpus(), notes).settings()
-    return Reading(settings, tuple(notes))
+    return Reading(settings, (*passed_over.notes(), *notes))
+
+
+class PassedOver:
+    """Settings that have no effect here. Those of one family are one note, which names the first of them."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[Verdict, list[str]]] = {}
+
+    def add(self, verdict: Verdict, where: str) -> None:
+        """One more of them."""
+        places = self._found.setdefault(verdict.family + verdict.why + verdict.severity, (verdict, []))[1]
+        if where not in places:
+            places.append(where)
+
+    def notes(self) -> Iterator[Problem]:
+        """What there is to say of them."""
+        for one, (first, *others) in self._found.values():
+            also = f" (and {len(others)} more of {one.family})" if others else ""
+            yield Problem(first + also, one.why, one.hint, one.severity)
 
 
 def _nearest_flag(word: str, vocabulary: Vocabulary) -> str:
@@ -71,13 +96,20 @@ def _nearest_flag(word: str, vocabulary: Vocabulary) -> str:
 
 
 def in_arguments(argv: Sequence[str], vocabulary: Vocabulary) -> Iterator[Given]:
-    """What the command line says: ``--a.b=c``, ``--a.b c``, and ``--a.b`` alone for a switch."""
+    """What the command line says: ``--a.b=c``, ``--a.b c``, and ``--a.b`` alone for a switch.
+
+    As with Traefik one dash does, and the name of the program may come first.
+    """
     rest = list(argv)
+    if rest[:1] == ["traefik"]:
+        rest.pop(0)
     while rest:
         argument = rest.pop(0)
-        if not argument.startswith("--") or len(argument) < 3:
+        name, equals, text = argument.lstrip("-").partition("=")
+        dashes = len(argument) - len(argument.lstrip("-"))
+        name = SHORT.get(name, name) if dashes == 1 else name
+        if not 1 <= dashes <= 2 or len(name) < 2:
             raise ConfigurationError(argument, "not a flag", _nearest_flag(argument, vocabulary))
-        name, equals, text = argument[2:].partition("=")
         given = Given(name.lower(), text if equals else None, f"--{name}")
         if given.text is None and rest and _takes_next(given, rest[0], vocabulary):
             given = Given(given.key, rest.pop(0), given.where)
@@ -88,25 +120,37 @@ def _takes_next(given: Given, following: str, vocabulary: Vocabulary) -> bool:
     flag = vocabulary.find(vocabulary.canonical(given.key))
     if flag is not None and flag.is_bool:
         return flags.is_boolean_word(following)
-    return not following.startswith("--")
+    return not following.startswith("-")
 
 
 def in_environment(
     environ: Mapping[str, str], vocabulary: Vocabulary, notes: list[Problem]
 ) -> Iterator[Given]:
-    """What the environment says. An unknown variable is a note only: others set some for us too."""
+    """What the environment says, Traefik's variables first.
+
+    An unknown one is a note only: others set some for us too.
+    """
     compact = {key.replace(".", ""): key for key in (*flags.ALIASES, *vocabulary.flags)}
     compact |= {"providers" + word: key for word, key in compact.items() if _provided(key, vocabulary)}
-    for variable, text in sorted(environ.items()):
-        if not variable.startswith(ENVIRONMENT) or not text.strip():
-            continue
-        words = variable.removeprefix(ENVIRONMENT).lower()
-        key = compact.get(words.replace("_", "")) or _key_with_a_name(words, vocabulary)
-        if key:
-            yield Given(key, text, variable)
-        else:
-            known = [ENVIRONMENT + name.replace(".", "_").upper() for name in vocabulary.flags]
-            notes.append(Problem(variable, "unknown, ignored", did_you_mean(variable, known), "warning"))
+    for prefix in (TRAEFIKS, ENVIRONMENT):
+        for variable, text in sorted(environ.items()):
+            if not variable.startswith(prefix) or not text.strip():
+                continue
+            words = variable.removeprefix(prefix).lower()
+            key = compact.get(words.replace("_", "")) or _key_with_a_name(words, vocabulary)
+            if key:
+                yield Given(key, text, variable)
+            elif prefix == TRAEFIKS and verdict(_dotted(words)) is not None:
+                yield Given(_dotted(words), text, variable)
+            else:
+                known = [prefix + name.replace(".", "_").upper() for name in vocabulary.flags]
+                severity = "warning" if prefix == ENVIRONMENT else "info"
+                notes.append(Problem(variable, "unknown, ignored", did_you_mean(variable, known), severity))
+
+
+def _dotted(words: str) -> str:
+    """The key that a variable of Traefik stands for; it has no name with an underscore in it."""
+    return words.replace("_", ".")
 
 
 def _provided(key: str, vocabulary: Vocabulary) -> bool:
@@ -141,10 +185,14 @@ def _expanded(layer: Sequence[Given]) -> Iterator[Given]:
 
 
 def _traefik1_entry_point(given: Given) -> Iterator[Given]:
+    text = (given.text or "").strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        # In a list of YAML the quotes of a shell belong to the text.
+        text = text[1:-1]
     try:
-        words = shlex.split(given.text or "")
+        words = shlex.split(text)
     except ValueError:
-        words = (given.text or "").split()
+        words = text.split()
     pairs = [(key, value) for key, _, value in (word.partition(":") for word in words)]
     name = next((value for key, value in pairs if key.lower() == "name"), "")
     if not name:
@@ -157,7 +205,7 @@ def _traefik1_entry_point(given: Given) -> Iterator[Given]:
 
 
 def _converted(
-    layer: Iterator[Given], vocabulary: Vocabulary, notes: list[Problem]
+    layer: Iterator[Given], vocabulary: Vocabulary, passed_over: PassedOver
 ) -> Iterator[tuple[str, Chosen]]:
     texts: dict[str, list[str]] = {}
     for given in layer:
@@ -167,10 +215,13 @@ def _converted(
             texts.setdefault(key, []).append(_text_of(given, flag))
             several = texts[key] if flag.many or flag.repeats else texts[key][-1:]
             yield key, Chosen(_value(flag, several, given.where), given.where, given.spelled)
-        elif severity := traefik_flags.tolerated(key):
-            notes.append(Problem(given.where, "understood, but has no effect here", "", severity))
-        else:
+            continue
+        found = verdict(key, given.text)
+        if found is None or found.refuses:
             raise vocabulary.refuse(given)
+        passed_over.add(found, given.where)
+        if other := traefik_flags.implied(key):
+            yield other, Chosen(True, given.where, given.spelled)
 
 
 def _text_of(given: Given, flag: Flag) -> str:

@@ -1,6 +1,7 @@
 """The settings file: nested YAML or TOML, flattened to the keys that flags have.
 
-Every value is taken as the text that was written, so that ``on``, ``22:22`` or ``017`` mean what they say.
+Every value is taken as the text that was written, so that ``on``, ``22:22`` or ``017`` mean what they say. A section
+in a list has its number in its key: ``domains[0].main``.
 """
 
 from __future__ import annotations
@@ -58,7 +59,10 @@ def _from_node(node: Any, keys: tuple[str, ...], path: str) -> Iterator[Given]:
     elif not keys:
         raise ConfigurationError(where, "expected settings as KEY: VALUE")
     elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
+        for number, item in enumerate(node.value):
+            if isinstance(item, yaml.MappingNode) and keys:
+                yield from _from_node(item, (*keys[:-1], f"{keys[-1]}[{number}]"), path)
+                continue
             if not isinstance(item, yaml.ScalarNode):
                 raise ConfigurationError(where, "expected a list of plain values")
             yield _given(keys, item.value, where)
@@ -97,10 +101,13 @@ def _from_value(value: Any, keys: tuple[str, ...], path: str) -> Iterator[Given]
         for key, inner in value.items():
             yield from _from_value(inner, (*keys, key), path)
     elif isinstance(value, list):
-        for item in value:
-            if isinstance(item, dict | list):
+        for number, item in enumerate(value):
+            if isinstance(item, list):
                 raise ConfigurationError(where, "expected a list of plain values")
-            yield _given(keys, _text(item), where)
+            if isinstance(item, dict):
+                yield from _from_value(item, (*keys[:-1], f"{keys[-1]}[{number}]"), path)
+            else:
+                yield _given(keys, _text(item), where)
     else:
         yield _given(keys, _text(value), where)
 

@@ -1,170 +1,251 @@
-"""What Traefik's static configuration has and ours has not: harmless, missing, or unsafe to pass over."""
+"""What Traefik's static configuration has and ours has not: what becomes of each such setting, and what is said of it.
+
+A setting is passed over, with a word about it, where that changes neither who is served nor who is kept out. One that
+does is refused, with what to do instead: a balancer that starts without it would be taken for one that has it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 
-#: Change nothing that a client could notice. A service without servers is never left out (``allowemptyservices``).
-HARMLESS = frozenset(
-    {
-        "accesslog.addinternals",
-        "api.dashboardname",
-        "api.debug",
-        "api.disabledashboardad",
-        "api.entrypoint",
-        "api.statistics",
-        "api.statistics.recenterrors",
-        "checknewversion",
-        "docker.allowemptyservices",
-        "docker.debugloggeneratedtemplate",
-        "docker.swarmmoderefreshseconds",
-        "docker.templateversion",
-        "docker.trace",
-        "file.debugloggeneratedtemplate",
-        "file.templateversion",
-        "file.trace",
-        "global",
-        "global.checknewversion",
-        "global.sendanonymoususage",
-        "log",
-        "log.format",
-        "log.nocolor",
-        "ping.entrypoint",
-        "ping.manualrouting",
-        "ping.terminatingstatuscode",
-        "providers",
-        "sendanonymoususage",
-        "storeconfig",
-        "traefiklog",
-        "traefiklog.format",
-    }
+NO_EFFECT = "understood, but has no effect here"
+ABSENT = "Traefik has it, this version of dynbalancer has not"
+
+_NO_ACME = "no certificates are ordered by ACME yet"
+_INSTEAD_OF_ACME = (
+    "give certificates in a file of routes; without one for its name a router answers with a generated one"
+)
+_NO_METRICS = "figures are not handed to Prometheus or others yet"
+_NO_TRACES = "traces are not sent"
+_NO_PLUGINS = "plugins of Traefik can't run here"
+_NO_SOURCE = "write its routes into files for --file.directory, or a provider of your own"
+_HTTP1 = "only HTTP/1.1 is spoken here so far; clients go on with that"
+_ONE_LIMIT = "limits hold for all entry points together"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a setting: ``severity`` is ``info``, ``warning`` (both: passed over) or ``error`` (refused).
+
+    Settings of one ``family`` are spoken of once.
+    """
+
+    family: str
+    severity: str
+    why: str = NO_EFFECT
+    hint: str = ""
+
+    @property
+    def refuses(self) -> bool:
+        """Whether nothing starts with this setting."""
+        return self.severity == "error"
+
+
+def _table(*groups: tuple[str, str, str, str]) -> Mapping[str, Verdict]:
+    """One verdict for each word of each group: words, severity, why, hint."""
+    return MappingProxyType(
+        {
+            word: Verdict(word, severity, why, hint)
+            for words, severity, why, hint in groups
+            for word in words.split()
+        }
+    )
+
+
+#: Settings and first words of settings; the longest that fits counts.
+_STATIC = _table(
+    # Change nothing that a client could notice. A service without servers is never left out (``allowemptyservices``).
+    (
+        """accesslog.addinternals api.dashboardname api.disabledashboardad api.statistics checknewversion
+        docker.allowemptyservices docker.debugloggeneratedtemplate docker.swarmmoderefreshseconds docker.templateversion
+        docker.trace file.debugloggeneratedtemplate file.templateversion file.trace global log log.format log.nocolor
+        ping.terminatingstatuscode providers sendanonymoususage storeconfig traefiklog traefiklog.format web.readonly
+        web.statistics serverstransport.disablehttp2 serverstransport.forwardingtimeouts.readidletimeout
+        serverstransport.forwardingtimeouts.pingtimeout lifecycle""",
+        "info",
+        NO_EFFECT,
+        "",
+    ),
+    ("lifecycle.requestacceptgracetimeout", "warning", NO_EFFECT, "--gracetimeout exists"),
+    (
+        "api.basepath",
+        "warning",
+        "the API and the dashboard stay at /api and /dashboard",
+        "a router with service api@internal and a stripPrefix serves them below a path",
+    ),
+    ("api.debug", "info", "there is no /debug here", ""),
+    ("docker.filename", "warning", NO_EFFECT, "docker.defaultrule is the template that there is"),
+    (
+        "log.maxsize log.maxage log.maxbackups log.compress",
+        "warning",
+        "log files are not turned over by themselves",
+        "move them away and send SIGUSR1, as logrotate does",
+    ),
+    (
+        "log.otlp accesslog.otlp accesslog.dualoutput",
+        "warning",
+        "lines are written to one place, not sent",
+        "",
+    ),
+    ("certificatesresolvers acme", "warning", _NO_ACME, _INSTEAD_OF_ACME),
+    ("metrics web.metrics", "warning", _NO_METRICS, "the API and the dashboard have them (--api)"),
+    ("tracing", "warning", _NO_TRACES, ""),
+    ("experimental", "info", NO_EFFECT, ""),
+    ("experimental.http3", "warning", _HTTP1, ""),
+    (
+        "experimental.plugins experimental.localplugins experimental.devplugin hub pilot",
+        "warning",
+        _NO_PLUGINS,
+        "routers with a middleware of type plugin are closed",
+    ),
+    ("ocsp", "warning", "answers of OCSP are not stapled", ""),
+    ("cluster", "warning", "there is one balancer, without a cluster", ""),
+    ("allowminweightzero", "warning", "a weight of 0 is none at all", ""),
+    ("healthcheck", "warning", "intervals of health checks belong to each service", ""),
+    (
+        "respondingtimeouts",
+        "warning",
+        NO_EFFECT,
+        "see --limits.bodytime, --limits.writetime and --limits.idletime",
+    ),
+    (
+        "tcpserverstransport.dialtimeout tcpserverstransport.dialkeepalive tcpserverstransport.terminationdelay",
+        "warning",
+        NO_EFFECT,
+        "--limits.connecttime exists",
+    ),
+    ("docker.tls.caoptional", "warning", "the certificate of the engine is always checked", ""),
+    ("providers.precedence", "warning", "of two equal rules the longer name's provider does not count", ""),
+    ("global.notappendxforwardedfor", "warning", "X-Forwarded-For always tells the server the client", ""),
+    ("api.tls", "error", ABSENT, "give the dashboard a router with TLS and service api@internal"),
+    ("web", "error", ABSENT, "see --api and --api.token"),
+    ("core spiffe tcpserverstransport", "error", ABSENT, ""),
+    ("hostresolver", "error", ABSENT, "name the aliases in rules"),
+    (
+        "serverstransport",
+        "error",
+        ABSENT,
+        "--serverstransport.insecureskipverify and --serverstransport.rootcas exist, and serversTransports in files",
+    ),
+    ("docker.tls", "error", ABSENT, "docker.tls.ca, docker.tls.cert and docker.tls.key exist"),
+    (
+        "providers.swarm",
+        "error",
+        "Swarm services are not supported in this version yet",
+        "with --docker the containers of one engine are routed",
+    ),
+    (
+        """boltdb consul consulcatalog dynamodb ecs etcd etcdv3 eureka kubernetes marathon mesos rancher rest
+        servicefabric zookeeper providers.consul providers.consulcatalog providers.ecs providers.etcd providers.http
+        providers.knative providers.kubernetescrd providers.kubernetesgateway providers.kubernetesingress
+        providers.kubernetesingressnginx providers.marathon providers.nomad providers.plugin providers.rancher
+        providers.redis providers.rest providers.zookeeper""",
+        "error",
+        ABSENT,
+        _NO_SOURCE,
+    ),
+    (
+        "frontends backends",
+        "error",
+        "routes can't stand among these settings",
+        "write them in the format of Traefik 2 and 3, into a file of their own for --file.filename",
+    ),
+    (
+        "http tcp udp tls",
+        "error",
+        "routes can't stand among these settings",
+        "move them into a file of their own, for --file.filename",
+    ),
 )
 
-#: Change what is routed, but not who gets in.
-_WITHOUT_EFFECT = frozenset({"docker.filename"})
-
-#: Settings, and first words of settings, that this version has not.
-_ABSENT = (
-    "accesslog.dualoutput",
-    "accesslog.otlp",
-    "acme",
-    "allowminweightzero",
-    "api.basepath",
-    "api.tls",
-    "boltdb",
-    "certificatesresolvers",
-    "cluster",
-    "consul",
-    "consulcatalog",
-    "core",
-    "docker.tls",
-    "dynamodb",
-    "ecs",
-    "etcd",
-    "etcdv3",
-    "eureka",
-    "experimental",
-    "global",
-    "healthcheck",
-    "hostresolver",
-    "hub",
-    "kubernetes",
-    "marathon",
-    "mesos",
-    "metrics",
-    "ocsp",
-    "pilot",
-    "providers.consul",
-    "providers.consulcatalog",
-    "providers.ecs",
-    "providers.etcd",
-    "providers.http",
-    "providers.knative",
-    "providers.kubernetescrd",
-    "providers.kubernetesgateway",
-    "providers.kubernetesingress",
-    "providers.kubernetesingressnginx",
-    "providers.marathon",
-    "providers.nomad",
-    "providers.plugin",
-    "providers.precedence",
-    "providers.rancher",
-    "providers.redis",
-    "providers.rest",
-    "providers.swarm",
-    "providers.zookeeper",
-    "rancher",
-    "rest",
-    "servicefabric",
-    "spiffe",
-    "tcpserverstransport",
-    "tls",
-    "tracing",
-    "web",
-    "zookeeper",
+#: The same for settings of an entry point. Whatever restricts, protects or changes the protocol is refused.
+_OF_ENTRY_POINTS = _table(
+    ("allowacmebypass", "info", NO_EFFECT, ""),
+    ("reuseport", "warning", "workers share one socket here", ""),
+    ("http2 http3 enablehttp3", "warning", _HTTP1, ""),
+    ("transport", "warning", _ONE_LIMIT, "see --limits.bodytime, --limits.writetime and --limits.idletime"),
+    ("observability", "warning", "each is counted as all others are", ""),
+    ("forwardedheaders.connection", "warning", NO_EFFECT, ""),
+    (
+        "forwardedheaders.notappendxforwardedfor",
+        "warning",
+        "X-Forwarded-For always tells the server the client",
+        "",
+    ),
+    ("http.encodequerysemicolons", "warning", "semicolons in queries are passed on as they are", ""),
+    ("http.maxheaderbytes", "warning", _ONE_LIMIT, "see --limits.head"),
+    ("http.sanitizepath", "warning", "paths are always brought into one form", ""),
+    ("http.tls.certresolver http.tls.domains", "warning", _NO_ACME, _INSTEAD_OF_ACME),
+    (
+        "auth ca clientca http proxyprotocol redirect tls udp whitelist whitelistsourcerange",
+        "error",
+        ABSENT,
+        "it can't be passed over: it decides who gets in, and how",
+    ),
 )
 
-#: The same, with what to do instead.
-_INSTEAD: Mapping[str, str] = {
-    **dict.fromkeys(_ABSENT, ""),
-    "lifecycle": "--gracetimeout exists",
-    "log.filepath": "redirect standard output, or use twistd --logfile",
-    "respondingtimeouts": "see --limits.bodytime, --limits.writetime and --limits.idletime",
-    "serverstransport": "--serverstransport.insecureskipverify and --serverstransport.rootcas exist",
-    "traefiklog.filepath": "redirect standard output, or use twistd --logfile",
+#: What is known by its whole name alone: what is below has a right spelling.
+_WHOLE = frozenset({"log", "providers", "traefiklog", "lifecycle"})
+
+#: What these are in Traefik where nobody says anything: to say it changes nothing.
+_USUAL: Mapping[str, tuple[str, ...]] = {
+    "http.sanitizepath": ("true", "1", "t", ""),
+    "http.encodequerysemicolons": ("false", "0", "f"),
+    "http.underscoreheadersstrategy": ("keep",),
+    "reuseport": ("false", "0", "f"),
+    "metrics": ("false", "0", "f"),
+    "tracing": ("false", "0", "f"),
 }
 
-#: Settings of an entry point that restrict, protect or change the protocol.
-_PROTECTING = (
-    "auth",
-    "ca",
-    "clientca",
-    "http",
-    "proxyprotocol",
-    "redirect",
-    "tls",
-    "udp",
-    "whitelist",
-    "whitelistsourcerange",
-)
-
-#: Settings of an entry point without which requests are served all the same.
-_TOLERABLE = (
-    "allowacmebypass",
-    "forwardedheaders.connection",
-    "forwardedheaders.notappendxforwardedfor",
-    "http.encodequerysemicolons",
-    "http.maxheaderbytes",
-    "http.sanitizepath",
-    "http2",
-    "http3",
-    "observability",
-    "reuseport",
-    "transport",
-)
+_OFF = ("false", "0", "f", "no", "off")
 
 
-def instead_of(key: str) -> str | None:
-    """What to do instead of a setting that only Traefik has; None where Traefik has none either."""
+def verdict(key: str, text: str | None = None) -> Verdict | None:
+    """What becomes of a setting that only Traefik has; None where Traefik has none either.
+
+    ``key`` is canonical; ``text`` is what it was given, None where that is nothing.
+    """
     if key.startswith("entrypoints."):
-        it_matters = _begins(_field(key), _PROTECTING)
-        return "it can't be passed over: it decides who gets in, and how" if it_matters else None
-    found = [prefix for prefix in _INSTEAD if _begins(key, (prefix,))]
-    return _INSTEAD[max(found, key=len)] if found else None
+        point, _, field = key.removeprefix("entrypoints.").partition(".")
+        found, within = _longest(field, _OF_ENTRY_POINTS), f"entrypoints.{point}."
+    else:
+        field, found, within = key, _longest(key, _STATIC), ""
+    if found is None:
+        return None
+    written = (text if text is not None else "").strip().lower()
+    if written in _USUAL.get(field, ()) and (text is not None or field == "http.sanitizepath"):
+        return Verdict(within + found.family, "info")
+    if found.refuses and not within and field == found.family and written in _OFF:
+        # Whoever switches off what isn't there has what he wants.
+        return Verdict(found.family, "info")
+    return Verdict(within + found.family, found.severity, found.why, found.hint)
 
 
-def tolerated(key: str) -> str:
-    """Severity of the note about a setting that has no effect here; empty where it can't be passed over."""
-    if key in HARMLESS:
-        return "info"
-    if key in _WITHOUT_EFFECT:
-        return "warning"
-    return "warning" if key.startswith("entrypoints.") and _begins(_field(key), _TOLERABLE) else ""
+def _longest(key: str, table: Mapping[str, Verdict]) -> Verdict | None:
+    words = unnumbered(key).split(".")
+    prefixes = (".".join(words[:count]) for count in range(len(words), 0, -1))
+    found = next((prefix for prefix in prefixes if prefix in table), "")
+    if not found or (found in _WHOLE and len(words) > 1):
+        return None
+    return table[found]
 
 
-def _field(key: str) -> str:
-    return key.removeprefix("entrypoints.").partition(".")[2]
+def implied(key: str) -> str:
+    """What a setting of ours a setting of Traefik's switches on; empty where none.
+
+    Who orders certificates for an entry point speaks TLS there, whether they come or not.
+    """
+    point, _, field = key.removeprefix("entrypoints.").partition(".")
+    return (
+        f"entrypoints.{point}.http.tls"
+        if field.startswith(("http.tls.certresolver", "http.tls.domains"))
+        else ""
+    )
 
 
-def _begins(key: str, prefixes: Iterable[str]) -> bool:
-    return any(key == prefix or key.startswith(prefix + ".") for prefix in prefixes)
+def unnumbered(key: str) -> str:
+    """The same without numbers of members: ``domains[0].main`` is ``domains.main``."""
+    kept = key.split("[")
+    return kept[0] + "".join(part.partition("]")[2] for part in kept[1:])

@@ -95,6 +95,7 @@ def make_provider(settings: Mapping[str, Any], sink: Any, reactor: Any) -> Docke
         use_bind_port_ip=bool(settings.get("usebindportip", False)),
         keep_trailing_slash=bool(settings.get("keeptrailingslash", False)),
         one_offs=bool(settings.get("oneoffs", False)),
+        default_rule_syntax=settings.get("defaultrulesyntax", "") or "v3",
         constraints=_constraints(settings.get("constraints", "")),
     )
     watch = bool(settings.get("watch", True))

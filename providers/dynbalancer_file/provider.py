@@ -34,7 +34,10 @@ GONE = b""
 
 def make_provider(settings: Mapping[str, Any], sink: Any, reactor: Any) -> FileProvider:
     """What the list of plugins names. Raises ConfigurationError where the settings can't work; starts nothing."""
-    return FileProvider(place_of(settings), sink, reactor, watch=bool(settings.get("watch", True)))
+    dialect = settings.get("defaultrulesyntax", "") or "v3"
+    return FileProvider(
+        place_of(settings), sink, reactor, watch=bool(settings.get("watch", True)), dialect=dialect
+    )
 
 
 @implementer(IProvider)
@@ -43,7 +46,10 @@ class FileProvider(Service):
 
     name = "file"
 
-    def __init__(self, place: Place, sink: Any, reactor: Any, *, watch: bool = True) -> None:
+    def __init__(
+        self, place: Place, sink: Any, reactor: Any, *, watch: bool = True, dialect: str = "v3"
+    ) -> None:
+        self._dialect = dialect
         self.place = place
         self.sink = sink
         self.watch = watch
@@ -112,7 +118,7 @@ class FileProvider(Service):
         certificates = self._certificates.setdefault(name, CertificateFiles(self.place.directory_of(name)))
         certificates.begin()
         self._readings[name] = reading.read(
-            name, readable, self._readings.get(name), certificates.read, certificates.pem
+            name, readable, self._readings.get(name), certificates.read, certificates.pem, self._dialect
         )
         self._digests[name] = _digest(content) + certificates.signature_when_read()
         if certificates.paths and self.watch:

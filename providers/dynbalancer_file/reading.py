@@ -42,17 +42,19 @@ def read(
     before: Reading | None,
     read_certificate: ReadCertificate | None = None,
     read_pem: ReadPem | None = None,
+    dialect: str = "v3",
 ) -> Reading:
     """What is in force once ``content`` was read; a str says why it could not be.
 
-    ``read_certificate`` gives the certificates that it names, ``read_pem`` what a file of them says.
+    ``read_certificate`` gives the certificates that it names, ``read_pem`` what a file of them says. ``dialect`` is
+    that of rules that don't say theirs.
     """
     where = f"file {name}"
     try:
         if isinstance(content, str):
             raise ConfigurationError(where, f"can't be read: {content}")
         document = parse(where, name, content)
-        found = from_document(document.value, where, document.line_of, read_certificate, read_pem)
+        found = from_document(document.value, where, document.line_of, read_certificate, read_pem, dialect)
     except ConfigurationError as error:
         found = Configuration(problems=(error.as_problem(),))
         return _keep(before, found) or Reading(name, problems=found.problems)

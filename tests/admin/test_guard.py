@@ -46,6 +46,14 @@ FOREIGN = [
 ]
 
 
+@pytest.mark.parametrize(
+    "path, status", [("/ping", None), ("/", 404), ("/api/overview", 404), ("/dashboard/", 404)]
+)
+def test_where_only_ping_is_nothing_else_is_there(path: str, status: int | None) -> None:
+    found = refusal("GET", ["localhost"], path, "", ApiSettings(ping_only=True, token="t"))
+    assert (found and found.status) == status
+
+
 @pytest.mark.parametrize("host", OURS)
 def test_names_of_this_machine_are_allowed_on_loopback(host: str) -> None:
     assert host_allowed(host, "127.0.0.1")

@@ -203,7 +203,8 @@ def test_tls_with_options_is_tls_and_says_what_it_lacks() -> None:
     assert first == Problem(
         "file dyn.yml: http.routers.web.tls.certResolver",
         "understood, but not supported in this version",
-        severity="warning",
+        "it answers over TLS, with a certificate that a file gives for its name, or else with a generated one",
+        "warning",
     )
     assert second.hint == "did you mean domains?"
 
@@ -545,3 +546,13 @@ _anything: st.SearchStrategy[Any] = st.recursive(
 def test_no_document_makes_it_fail(document: object) -> None:
     configuration = from_document(document, WHERE, read_certificate=read_pair)
     assert all(problem.where.startswith(WHERE) and problem.why for problem in configuration.problems)
+
+
+def test_rules_that_don_t_say_their_language_have_the_usual_one() -> None:
+    two = {"rule": "Host(`a.example`, `b.example`)", "service": "web"}
+    tcp = {"rule": "HostSNI(`a.example`, `b.example`)", "service": "db", "tls": {}}
+    document = {"http": {"routers": {"web": two}}, "tcp": {"routers": {"db": tcp}}}
+    found = from_document(document, WHERE, dialect="v2")
+    assert not found.problems
+    assert (found.routers["web"].dialect, found.tcp_routers["db"].dialect) == ("v2", "v2")
+    assert not from_document(document, WHERE).routers

@@ -69,8 +69,8 @@ def test_a_wrong_setting_has_its_line() -> None:
 
 def test_each_flag_that_can_not_be_used_is_found_and_the_others_count() -> None:
     static = Static()
-    read_flags(static, ["--dokcer", "--entrypoints.a.address=:80", "--acme.email=x", "--api=maybe"], PLACE)
-    assert [finding.problem.where for finding in static.findings] == ["--dokcer", "--acme.email", "--api"]
+    read_flags(static, ["--dokcer", "--entrypoints.a.address=:80", "--rest", "--api=maybe"], PLACE)
+    assert [finding.problem.where for finding in static.findings] == ["--dokcer", "--rest", "--api"]
     assert names(static) == ["a"]
 
 
@@ -108,7 +108,7 @@ def test_services_that_say_nothing(service: str) -> None:
 
 @pytest.mark.parametrize("image, severity", [("traefik", "warning"), ("dynbalancer", "error")])
 def test_a_wrong_flag_of_a_proxy_has_its_place(image: str, severity: str) -> None:
-    static = started(f"services:\n  p:\n    image: {image}\n    command: [--acme]\n")
+    static = started(f"services:\n  p:\n    image: {image}\n    command: [--rest]\n")
     (finding,) = static.findings
     assert (finding.path, finding.line, finding.service) == ("shop/c.yml", 4, "p")
-    assert (finding.problem.where, finding.problem.severity) == ("service p, flag --acme", severity)
+    assert (finding.problem.where, finding.problem.severity) == ("service p, flag --rest", severity)

@@ -91,7 +91,6 @@ def test_variables_have_names_too() -> None:
         ("--accesslog.fields.names.RuoterName=drop", "no field ruotername; did you mean routername?"),
         ("--accesslog.fields.names.=drop", "no such flag"),
         ("--accesslog.filters.statuscode=2", "did you mean --accesslog.filters.statuscodes?"),
-        ("--accesslog.otlp=true", "Traefik has it, this version of dynbalancer has not"),
     ],
 )
 def test_mistakes_are_one_sentence(flag: str, sentence: str) -> None:

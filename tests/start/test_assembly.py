@@ -47,12 +47,6 @@ def test_an_address_from_elsewhere_than_a_flag_says_where_but_not_whether() -> N
     assert Assembly(chosen, Vocabulary({}), str, 1, []).settings().api is None
 
 
-def test_ping_without_the_api_is_noted() -> None:
-    notes: list[Problem] = []
-    assert assembled(notes, ping=True).api is None
-    assert [(note.where, note.hint) for note in notes] == [("--ping", "add --api")]
-
-
 def test_a_token_comes_from_a_file_without_its_line_end() -> None:
     found = assembled(read_file={"/run/token": "secret\n"}.__getitem__, api__tokenfile="/run/token")
     assert found.api == ApiSettings(token="secret")

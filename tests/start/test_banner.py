@@ -43,3 +43,8 @@ def test_what_is_probably_not_meant() -> None:
     found = banner.notes(Settings(user="a", providers={"docker": {}}), gave_up_root=False)
     assert [(note.where, note.severity) for note in found] == [("--user", "info")]
     assert banner.notes(Settings(user="a", providers={"docker": {}}), gave_up_root=True) == ()
+
+
+def test_where_only_ping_is_that_is_named() -> None:
+    api = ApiSettings("", 9, dashboard=False, ping_only=True)
+    assert banner.lines(Settings(api=api))[-1] == "Ping: http://localhost:9/ping"

@@ -255,3 +255,27 @@ entryPoints:
 def test_each_entry_point_has_its_own() -> None:
     points = (EntryPoint("a", 1), EntryPoint("b", 2))
     assert with_routing(points, {}) == (points, Configuration())
+
+
+def test_encoded_characters_that_are_not_let_pass_are_refused_before_all_else() -> None:
+    found = parse(
+        [
+            "--entrypoints.web.address=:80",
+            "--entrypoints.web.http.encodedcharacters.allowencodedslash=false",
+            "--entrypoints.web.http.encodedcharacters.allowencodedhash=true",
+            "--entrypoints.web.http.middlewares=auth@file",
+        ],
+        {},
+        str,
+    )
+    assert found.entry_points[0].middlewares == ("encodedcharacters-web@internal", "auth@file")
+    settings = found.routing.middlewares["encodedcharacters-web"].settings
+    assert [name for name, allowed in settings.items() if not allowed] == ["allowEncodedSlash"]
+
+
+def test_encoded_characters_that_pass_anyway_need_no_middleware() -> None:
+    flags = [
+        "--entrypoints.web.address=:80",
+        "--entrypoints.web.http.encodedcharacters.allowencodedslash=true",
+    ]
+    assert not parse(flags, {}, str).routing.middlewares

@@ -127,9 +127,9 @@ def test_options_of_providers_take_what_their_default_is() -> None:
         ("dokcer", "--dokcer", "--dokcer: no such flag; did you mean --docker?"),
         ("docker.netwrok", "f.yml:3: docker.netwrok", "no such setting; did you mean docker.network?"),
         ("entrypoints.web.adress", "--entrypoints.web.adress", "did you mean --entrypoints.web.address?"),
-        ("acme.email", "--acme.email", "Traefik has it, this version of dynbalancer has not"),
+        ("providers.nomad", "--providers.nomad", "Traefik has it, this version of dynbalancer has not"),
         ("entrypoints.web.tls.snistrict", "--entrypoints, TLS.SniStrict", "decides who gets in"),
-        ("log.filepath", "--log.filePath", "twistd --logfile"),
+        ("providers.swarm.network", "--providers.swarm.network", "Swarm services are not supported"),
         ("zzzzqqqq", "--zzzzqqqq", "no such flag"),
     ],
 )

@@ -84,3 +84,12 @@ def test_an_entry_point_with_tls_is_asked_whatever_its_certificate(connection: A
     connection.answer = 204
     assert health.ask_entry_point(EntryPoint("web", 443, tls=True)) == "OK"
     assert connection.asked[0] == ("127.0.0.1", 443, ssl.CERT_NONE)
+
+
+def test_where_the_system_chose_the_port_of_the_api_the_first_entry_point_is_asked(
+    connection: type[Connection],
+) -> None:
+    connection.answer = 204
+    settings = Settings((EntryPoint("web", 7),), ApiSettings("127.0.0.1", 0))
+    assert health.ask(settings) == "OK"
+    assert connection.asked[0] == ("127.0.0.1", 7)

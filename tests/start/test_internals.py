@@ -104,3 +104,7 @@ def test_what_entry_points_ask_for_stays() -> None:
 def test_plain_name_never_means_what_is_ours() -> None:
     found = table("api")
     assert [problem.why for problem in found.problems] == ['service "api@docker" does not exist']
+
+
+def test_where_only_ping_is_no_router_may_name_the_rest() -> None:
+    assert set(with_internals(Configuration(), LISTENER, ping_only=True).services) == {"noop", "ping"}

@@ -122,3 +122,16 @@ def test_a_log_file_that_can_not_be_written_is_one_sentence(tmp_path: Path) -> N
         ConfigurationError, match=r"--logfile: .* can't be written: No such file or directory"
     ):
         logs.under_twistd({"logfile": str(tmp_path / "no" / "x.log")}, "info")
+
+
+def test_the_directory_of_a_log_file_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "x.log"
+    logs.with_directory("info", str(path), "--log.filepath").close()
+    assert path.exists()
+
+
+def test_a_directory_that_can_not_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match=r"--log.filepath: .* can't be made: ") as caught:
+        logs.with_directory("info", str(tmp_path / "file" / "b" / "x.log"), "--log.filepath")
+    assert caught.value.where == "--log.filepath"

@@ -224,10 +224,13 @@ def test_what_changes_nothing_for_clients_is_a_note() -> None:
     [
         (["--dokcer"], "--dokcer: no such flag; did you mean --docker?"),
         (["--docker.exposebydefault=false"], "did you mean --docker.exposedbydefault?"),
-        (["--acme.email=a@example.com"], "--acme.email: Traefik has it, this version of dynbalancer has not"),
-        (["-d"], "-d: not a flag; did you mean --debug?"),
+        (
+            ["--rest"],
+            "--rest: Traefik has it, this version of dynbalancer has not; write its routes into files",
+        ),
+        (["---docker"], "---docker: not a flag; did you mean --docker?"),
         (["-x"], "-x: not a flag; flags begin with two dashes: --docker"),
-        (["-api.address=:80"], "not a flag; did you mean --api.address?"),
+        (["-api.addres=:80"], "--api.addres: no such flag; did you mean --api.address?"),
         (["docker"], "docker: not a flag; did you mean --docker?"),
         (["--api.address"], "--api.address: needs a value"),
         (["--gracetimeout=soon"], "--gracetimeout: 'soon' is not a duration such as 10s or 1m30s"),
@@ -410,3 +413,11 @@ def test_what_traefik_s_docker_provider_has_and_needs_nothing_here_is_noted() ->
         ("--docker.filename", "warning"),
         ("--docker.trace", "info"),
     ]
+
+
+def test_the_language_of_rules_is_said_for_all_providers_at_once() -> None:
+    found = parse(["--core.defaultRuleSyntax=v2", "--docker", "--file.filename=x.yml"], {}, str).providers
+    assert found["docker"]["defaultrulesyntax"] == found["file"]["defaultrulesyntax"] == "v2"
+    assert parse(["--docker"], {}, str).providers["docker"]["defaultrulesyntax"] == "v3"
+    with pytest.raises(ConfigurationError, match="'x' is neither v2 nor v3"):
+        parse(["--docker.defaultrulesyntax=x"], {}, str)

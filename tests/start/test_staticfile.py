@@ -65,6 +65,27 @@ def test_toml_is_flattened() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "path, text",
+    [
+        (
+            "d.yml",
+            "tls:\n  domains:\n    - main: a.example\n      sans: ['*.a.example']\n    - main: b.example\n",
+        ),
+        (
+            "d.toml",
+            "[[tls.domains]]\nmain='a.example'\nsans=['*.a.example']\n[[tls.domains]]\nmain='b.example'",
+        ),
+    ],
+)
+def test_sections_in_a_list_are_numbered(path: str, text: str) -> None:
+    assert [(given.key, given.text) for given in settings_in(text, path)] == [
+        ("tls.domains[0].main", "a.example"),
+        ("tls.domains[0].sans", "*.a.example"),
+        ("tls.domains[1].main", "b.example"),
+    ]
+
+
 def test_an_empty_file_says_nothing() -> None:
     assert settings_in("", "d.yml") == []
     assert settings_in("", "d.toml") == []
@@ -83,7 +104,7 @@ def test_an_empty_file_says_nothing() -> None:
         ("d.yml", "[" * 5000, "nested too deeply"),
         ("d.yml", "a: \x00", "this is not YAML"),
         ("d.toml", "a = ", "d.toml: this is not TOML"),
-        ("d.toml", "a = [{b = 1}]", "expected a list of plain values"),
+        ("d.toml", "a = [[1]]", "expected a list of plain values"),
         ("d.toml", "a" + ".a" * 30 + " = 1", "nested too deeply"),
         ("d.yml", "a: [" + "1," * 10_001 + "]", "more than 10000 settings"),
     ],

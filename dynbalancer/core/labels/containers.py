@@ -90,6 +90,7 @@ class Defaults:
     ``own_networks`` are the networks our own container is on, empty if we run on the host. ``on_host`` says
     whether 127.0.0.1 is the host; ``host_gateway`` is the host's address seen from our container.
     ``one_offs``: also route ``docker-compose run``. ``constraints``: whatever does not meet them is left out.
+    ``default_rule_syntax`` is that of rules that don't say theirs, ``v2`` or ``v3``, the default rule too.
     ``keep_trailing_slash``: a path of a v1 rule with one slash more or less is not redirected, but unknown.
     """
 
@@ -104,3 +105,4 @@ class Defaults:
     one_offs: bool = False
     constraints: IsConstraint | None = None
     keep_trailing_slash: bool = False
+    default_rule_syntax: str = "v3"

@@ -10,6 +10,7 @@ from functools import lru_cache
 from dynbalancer.core.labels import vocabulary as words
 from dynbalancer.core.labels.findings import Findings, Label
 from dynbalancer.core.labels.values import is_false
+from dynbalancer.core.schema import MEANWHILE
 
 NOT_YET = "is understood, but not supported in this version"
 NOT_OPENED = "keeps requests out, which this version can't; the router is not opened without it"
@@ -195,7 +196,7 @@ def _sort_field(sheet: Sheet, label: Label, kind: str, name: str, key: str, find
             sheet.restricted_routers.setdefault(name.lower(), label.key)
     elif use == words.LATER and (key.startswith("observability.") or not is_false(label.value)):
         # What is switched off is as good as not there, but for what would otherwise be on.
-        findings.label(label.key, NOT_YET, severity="warning")
+        findings.label(label.key, NOT_YET, MEANWHILE.get(key.removeprefix("tls."), ""), "warning")
     fields.setdefault(key, label)
 
 

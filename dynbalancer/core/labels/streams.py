@@ -44,8 +44,9 @@ class StreamReading:
 class _Labels(TableReader):
     """A reader whose places are labels."""
 
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, findings: Findings, dialect: str) -> None:
         super().__init__(f"container {findings.container}")
+        self.dialect = dialect
         self._findings = findings
 
     def note(self, path: Path, why: str, hint: str = "", severity: str = "error") -> None:
@@ -56,7 +57,7 @@ class _Labels(TableReader):
 def read(place: Place, labels: Sequence[Label], findings: Findings) -> StreamReading:
     """What a container's labels of TCP and UDP ask for; what can't be used is among the findings."""
     document = _nested(labels, findings)
-    reader = _Labels(findings)
+    reader = _Labels(findings, place.defaults.default_rule_syntax)
     for below in document.values():
         _with_service(below, place.container)
     servers = {

@@ -161,7 +161,7 @@ def _read_router(
         csv(text(fields.get("entrypoints"))),
         csv(text(fields.get("middlewares"))),
         integer(fields.get("priority"), 0, findings, -_MOST, _MOST) or 0,
-        choice(fields.get("rulesyntax"), "v3", ("v2", "v3"), findings),
+        choice(fields.get("rulesyntax"), place.defaults.default_rule_syntax, ("v2", "v3"), findings),
         _wants_tls(fields),
     )
     router = replace(demand, origin=f"container {place.container.name}")

@@ -32,6 +32,22 @@ def read(
     return v3.read(place_of(container, defaults or Defaults(), sheet.docker), sheet, findings), findings
 
 
+@pytest.mark.parametrize(
+    "labels, usual, dialect",
+    [
+        (RULE, "v3", "v3"),
+        (RULE, "v2", "v2"),
+        ({**RULE, f"{ROUTER}.ruleSyntax": "v3"}, "v2", "v3"),
+        ({**RULE, f"{ROUTER}.ruleSyntax": "v2"}, "v3", "v2"),
+    ],
+)
+def test_rules_are_read_in_the_language_they_say_or_else_in_the_usual_one(
+    labels: dict[str, str], usual: str, dialect: str
+) -> None:
+    reading, _ = read(labels, Defaults(default_rule_syntax=usual))
+    assert [draft.router.dialect for draft in reading.routers] == [dialect]
+
+
 def test_all_options_of_a_router() -> None:
     labels = {
         **RULE,

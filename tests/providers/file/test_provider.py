@@ -81,6 +81,11 @@ class OneFileTests(FileCase):
         self.assertEqual((self.routers(), self.sink.causes), (["web"], ["file dyn.yml read"]))
         self.assertEqual(self.sink.last.items[0].gave, ("web",))
 
+    def test_rules_are_in_the_language_that_the_settings_say(self) -> None:
+        self.write("dyn.yml", "http: {routers: {r: {rule: 'Host(`a.example`, `b.example`)', service: s}}}")
+        self.start(filename=self.path("dyn.yml"), defaultrulesyntax="v2")
+        assert self.sink.last.routers["r"].dialect == "v2"
+
     def test_change_is_published_once_within_a_tenth_of_a_second(self) -> None:
         self.write("dyn.yml", text("web"))
         self.start_file()
