@@ -111,6 +111,8 @@ class RouterService(Service):
         self.table = compile_table(self.configuration, 0, None)
         found = [*self.configuration.problems, *self.table.problems]
         self.problems: tuple[Problem, ...] = tuple(dict.fromkeys(found))
+        # Whoever starts us says himself what is wrong with the settings. What the first table lacks may be still to come.
+        self._logged = frozenset(self.configuration.problems)
 
     @property
     def providers(self) -> tuple[ProviderStatus, ...]:
@@ -287,12 +289,12 @@ class RouterService(Service):
             if status.state == "stale"
         ]
         failure = [] if self._failure is None else [self._failure]
-        before = set(self.problems)
         # The table may repeat problems of the configuration it was made of.
         self.problems = tuple(
             dict.fromkeys([*stale, *failure, *self._outages, *merged, *self.table.problems])
         )
-        self._log_new(problem for problem in self.problems if problem not in before)
+        self._log_new(problem for problem in self.problems if problem not in self._logged)
+        self._logged = frozenset(self.problems)
 
     def _log_new(self, problems: Iterable[Problem]) -> None:
         for problem in problems:

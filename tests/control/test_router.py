@@ -271,6 +271,23 @@ class StatusTests(RouterCase):
             "router web@docker",
         ]
 
+    def test_what_the_settings_lack_is_a_problem_from_the_start_and_logged_by_whoever_starts_us(self) -> None:
+        note = Problem("--metrics", "passed over", "", "warning")
+        own = replace(web("192.0.2.9"), problems=(note,))
+        router = RouterService(self.compile, self.clock, own=own)
+        assert router.problems == (note,)
+        with capturedLogs() as logs:
+            router.sink_for("late").publish(web("192.0.2.1"))
+        assert router.problems == (note,)
+        assert [log for log in logs if "problem" in log] == []
+
+    def test_what_the_first_table_lacks_is_logged_once_it_is_sure(self) -> None:
+        self.found = (Problem("router r@internal", "there is no middleware auth@late"),)
+        router = RouterService(self.compile, self.clock)
+        with capturedLogs() as logs:
+            router.sink_for("late").publish(web("192.0.2.1"))
+        assert [log["problem"] for log in logs if "problem" in log] == list(self.found)
+
     def test_problem_is_logged_once_with_its_severity(self) -> None:
         found = [Problem(severity, "why", "", severity) for severity in ("error", "warning", "info")]
         with capturedLogs() as logs:
