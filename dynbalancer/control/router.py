@@ -111,7 +111,7 @@ class RouterService(Service):
         self.table = compile_table(self.configuration, 0, None)
         found = [*self.configuration.problems, *self.table.problems]
         self.problems: tuple[Problem, ...] = tuple(dict.fromkeys(found))
-        # Whoever starts us says himself what is wrong with the settings. What the first table lacks may be still to come.
+        # Whoever starts us says what is wrong with the settings. What the first table lacks may be still to come.
         self._logged = frozenset(self.configuration.problems)
 
     @property
