@@ -36,6 +36,7 @@ class EntryPoint:
     Addresses in ``proxy_trusted`` may begin with a PROXY header that says who the client is.
     ``middlewares`` see the requests of every router attached to it, before the router's own.
     ``max_connections`` it has at a time, ``max_connections_per_address`` from one address; 0: any number.
+    ``access_log``: its requests are written there, where there is one and their router doesn't say otherwise.
     ``udp``: datagrams come in here, and nothing else; a client that is silent for ``udp_timeout`` seconds is forgotten.
     """
 
@@ -53,6 +54,7 @@ class EntryPoint:
     udp_timeout: float = 3.0
     max_connections: int = 0
     max_connections_per_address: int = 0
+    access_log: bool = True
 
     @property
     def takes_proxy_header(self) -> bool:
@@ -218,7 +220,8 @@ class Router:
 
     ``rule`` is kept as written; ``dialect`` says how to read it. ``priority`` 0 means: the length of the rule.
     ``entry_points`` empty means the default ones. ``tls`` None: plain requests only. ``origin`` says where the
-    definition came from, in the reader's words (``container web-1``).
+    definition came from, in the reader's words (``container web-1``). ``access_log``: whether its requests are written
+    there; None: as its entry point says.
     """
 
     name: str
@@ -230,6 +233,7 @@ class Router:
     dialect: str = "v3"
     tls: bool = False
     origin: str = ""
+    access_log: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,8 +188,15 @@ ROUTER = (
     Key("priority", "number", "The highest is asked first; 0: the length of the rule.", "priority", 0),
     Key("ruleSyntax", "dialect", "The manner the rule is written in, v2 or v3.", "dialect", "v3"),
     Key("tls", "tls", "Takes requests over TLS only; else plain ones only.", "tls", False, restricts=True),
-    Key("observability", "section", "What is logged and measured of it."),
+    Key("observability", "section", "What is logged and measured of it.", "access_log"),
     Key("parentRefs", "list", "Routers that hand their requests on to this one.", restricts=True),
+)
+
+OBSERVABILITY = (
+    Key("accessLogs", "switch", "Write its requests into the access log.", "access_log"),
+    Key("metrics", "switch", "Count its requests."),
+    Key("tracing", "switch", "Send traces of its requests."),
+    Key("traceVerbosity", "text", "How much they say."),
 )
 
 TLS = (
@@ -202,7 +209,7 @@ TLS = (
 MEANWHILE: Mapping[str, str] = dict.fromkeys(
     ("certresolver", "domains"),
     "it answers over TLS, with a certificate that a file gives for its name, or else with a generated one",
-)
+) | {"metrics": "its requests are counted as all others are", "tracing": "no traces are sent"}
 
 CERTIFICATE = (
     Key(

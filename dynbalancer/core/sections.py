@@ -30,6 +30,7 @@ def only(**attributes: Any) -> Any:
 
 #: By the key that the section stands under.
 BELOW: Mapping[str, Section] = {
+    "observability": Section(schema.OBSERVABILITY, only),
     "healthCheck": Section(checks.HEALTH_CHECK, HealthCheck, checks.doubts),
     "sticky": Section(service_keys.STICKY, only, service_keys.sticky_doubts),
     "cookie": Section(service_keys.COOKIE, Sticky),

@@ -84,6 +84,7 @@ def _writer_of_list(table: tuple[Key, ...]) -> Callable[[Any], Any]:
 
 _WRITERS: Mapping[str, Callable[[Any], Any]] = {
     "tls": lambda on: {},
+    "observability": lambda on: {"accessLogs": on},
     **{name: _writer_of_list(table) for name, (table, _) in LISTED.items()},
     "healthCheck": lambda check: write(BELOW["healthCheck"].keys, check),
     "passiveHealthCheck": lambda check: write(BELOW["passiveHealthCheck"].keys, check),

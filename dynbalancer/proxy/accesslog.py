@@ -45,8 +45,13 @@ class AccessLog:
         *,
         wall: Callable[[], float] = time.time,
         stdout: int = 1,
+        silent: frozenset[str] = frozenset(),
     ) -> None:
-        """``stdout`` is the descriptor to write to where the settings name no file."""
+        """``stdout`` is the descriptor to write to where the settings name no file.
+
+        Of the entry points ``silent`` nothing is written but what is for routers that want it.
+        """
+        self._silent = silent
         self._path = settings.path
         self._stdout = stdout
         self._batch = min(settings.batch or BATCH, MOST)
@@ -95,6 +100,12 @@ class AccessLog:
         """See IExchangeObserver."""
         self._count += 1
         if self._kept is not None and not self._kept(exchange):
+            return
+        route = exchange.route
+        wanted = None if route is None else route.router.access_log
+        if wanted is None:
+            wanted = exchange.entry_point.name not in self._silent
+        if not wanted:
             return
         self._lines.append(self._line(exchange, self._wall(), self._count))
         if len(self._lines) >= self._batch:

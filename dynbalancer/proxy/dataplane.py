@@ -73,8 +73,11 @@ class DataPlane:
             ca_file=settings.upstream_ca,
         )
         self._counting = Counting(self._connecting.used)
+        silent = frozenset(point.name for point in settings.entry_points if not point.access_log)
         self._access_log = (
-            AccessLog(settings.access_log, reactor) if settings.access_log is not None else None
+            AccessLog(settings.access_log, reactor, silent=silent)
+            if settings.access_log is not None
+            else None
         )
         self._middleware_makers = middleware_makers()
         self._balancer_makers = balancer_makers()

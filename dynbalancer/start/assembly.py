@@ -181,6 +181,7 @@ class Assembly:
             self._get(f"{prefix}.proxyprotocol.insecure", False),
             max_connections=self._get(f"{prefix}.maxconnections", 0),
             max_connections_per_address=self._get(f"{prefix}.maxconnectionsperaddress", 0),
+            access_log=self._get(f"{prefix}.observability.accesslogs", True),
             udp=udp,
             udp_timeout=self._get(f"{prefix}.udp.timeout", 3.0),
         )

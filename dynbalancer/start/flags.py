@@ -325,6 +325,7 @@ ENTRY_POINT = (
     ),
     Flag("udp.timeout", seconds_of, "3s", "How long a silent UDP client keeps its server.", ENTRY),
     Flag("proxyprotocol.insecure", boolean, "false", "Every peer may begin with a PROXY header.", ENTRY),
+    Flag("observability.accesslogs", boolean, "true", "Write its requests into the access log.", ENTRY),
     Flag("maxconnections", size, "0", "Connections at a time, in all workers together; 0: any.", ENTRY),
     Flag("maxconnectionsperaddress", size, "0", "The same from one address (IPv6: one /64).", ENTRY),
 )

@@ -556,3 +556,20 @@ def test_rules_that_don_t_say_their_language_have_the_usual_one() -> None:
     assert not found.problems
     assert (found.routers["web"].dialect, found.tcp_routers["db"].dialect) == ("v2", "v2")
     assert not from_document(document, WHERE).routers
+
+
+def test_a_router_says_whether_its_requests_are_in_the_access_log() -> None:
+    found = router(observability={"accessLogs": False})
+    assert found.routers["web"].access_log is False
+    assert not found.problems
+    assert to_document(found)["http"]["routers"]["web"]["observability"] == {"accessLogs": False}
+    assert router(observability={}).routers["web"].access_log is None
+
+
+def test_what_is_counted_and_traced_of_a_router_can_not_be_chosen() -> None:
+    found = router(observability={"accessLogs": True, "metrics": False, "tracing": False})
+    assert found.routers["web"].access_log is True
+    assert [(problem.severity, problem.hint) for problem in found.problems] == [
+        ("warning", "its requests are counted as all others are"),
+        ("warning", "no traces are sent"),
+    ]

@@ -28,7 +28,7 @@ def test_defaults_are_those_of_the_model(word: str, made: type[Any]) -> None:
 
 
 def test_every_section_is_a_key_of_something() -> None:
-    tables = [schema.LOAD_BALANCER, service_keys.TRANSPORT, *service_keys.BY_TYPE.values()]
+    tables = [schema.ROUTER, schema.LOAD_BALANCER, service_keys.TRANSPORT, *service_keys.BY_TYPE.values()]
     tables += [section.keys for section in BELOW.values()]
     known = {key.name for table in tables for key in table if key.attribute and key.kind == "section"}
     assert set(BELOW) == known

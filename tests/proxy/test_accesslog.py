@@ -38,8 +38,9 @@ def ended(**about: Any) -> Exchange:
 
 
 def routed(**about: Any) -> Exchange:
-    """The same, by a router and a server."""
-    route: Any = SimpleNamespace(name="web@docker", service_name="web@docker")
+    """The same, by a router and a server. ``logged`` is what the router says of the access log."""
+    router = SimpleNamespace(access_log=about.pop("logged", None))
+    route: Any = SimpleNamespace(name="web@docker", service_name="web@docker", router=router)
     server = SimpleNamespace(server=SimpleNamespace(url="http://10.0.0.2:80"))
     return ended(route=route, server=server, **about)
 
@@ -69,6 +70,40 @@ def test_common_line_is_exactly_traefiks(tmp_path: Path) -> None:
     )
     assert verifyObject(IExchangeObserver, log.log)
     log.log.stop()
+
+
+@pytest.mark.parametrize(
+    "logged, silent, lines",
+    [
+        (None, False, 1),
+        (True, False, 1),
+        (False, False, 0),
+        (None, True, 0),
+        (True, True, 1),
+        (False, True, 0),
+    ],
+)
+def test_router_says_whether_it_is_logged_and_else_its_entry_point(
+    tmp_path: Path, logged: bool | None, silent: bool, lines: int
+) -> None:
+    one = routed(logged=logged)
+    names = frozenset({one.entry_point.name if silent else "other"})
+    path = tmp_path / "access.log"
+    log = AccessLog(AccessLogSettings(str(path)), Clock(), wall=lambda: WALL, silent=names)
+    log.start()
+    log.exchange_ended(one)
+    log.stop()
+    assert path.read_text().count("\n") == lines
+
+
+def test_request_without_a_router_is_logged_as_its_entry_point_says(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    silent = frozenset({ended().entry_point.name})
+    log = AccessLog(AccessLogSettings(str(path)), Clock(), wall=lambda: WALL, silent=silent)
+    log.start()
+    log.exchange_ended(ended())
+    log.stop()
+    assert path.read_text() == ""
 
 
 def test_what_is_not_known_is_a_dash(tmp_path: Path) -> None:

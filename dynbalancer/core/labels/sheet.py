@@ -196,7 +196,7 @@ def _sort_field(sheet: Sheet, label: Label, kind: str, name: str, key: str, find
             sheet.restricted_routers.setdefault(name.lower(), label.key)
     elif use == words.LATER and (key.startswith("observability.") or not is_false(label.value)):
         # What is switched off is as good as not there, but for what would otherwise be on.
-        findings.label(label.key, NOT_YET, MEANWHILE.get(key.removeprefix("tls."), ""), "warning")
+        findings.label(label.key, NOT_YET, MEANWHILE.get(key.rpartition(".")[2], ""), "warning")
     fields.setdefault(key, label)
 
 

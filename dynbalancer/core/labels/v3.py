@@ -163,6 +163,7 @@ def _read_router(
         integer(fields.get("priority"), 0, findings, -_MOST, _MOST) or 0,
         choice(fields.get("rulesyntax"), place.defaults.default_rule_syntax, ("v2", "v3"), findings),
         _wants_tls(fields),
+        access_log=_access_log(fields, findings),
     )
     router = replace(demand, origin=f"container {place.container.name}")
     key = "".join(rule.split())
@@ -201,6 +202,12 @@ def _wants_tls(fields: Fields) -> bool:
     """Whether it answers over TLS, and then over nothing else."""
     tls = fields.get("tls")
     return any(key.startswith("tls.") for key in fields) or (tls is not None and not is_false(tls.value))
+
+
+def _access_log(fields: Fields, findings: Findings) -> bool | None:
+    """Whether its requests are in the access log; None where it doesn't say."""
+    label = fields.get("observability.accesslogs")
+    return boolean(label, True, findings) if label and text(label) else None
 
 
 def _default_rule(place: Place, router: str, findings: Findings) -> str:

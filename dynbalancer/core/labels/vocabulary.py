@@ -104,7 +104,8 @@ V3_ROUTER: dict[str, str] = {
     **dict.fromkeys(("tls.certresolver", "tls.domains"), LATER),
     # Options may say that clients must show a certificate.
     "tls.options": RESTRICTS,
-    **{f"observability.{key}": LATER for key in ("accesslogs", "metrics", "tracing", "traceverbosity")},
+    "observability.accesslogs": USED,
+    **{f"observability.{key}": LATER for key in ("metrics", "tracing", "traceverbosity")},
 }
 
 

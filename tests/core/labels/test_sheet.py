@@ -97,7 +97,7 @@ def test_a_later_feature_that_is_switched_off_is_no_problem() -> None:
 
 
 def test_what_would_be_on_and_can_not_be_switched_off_is_a_problem() -> None:
-    _, findings = read({"traefik.http.routers.a.observability.accesslogs": "false"})
+    _, findings = read({"traefik.http.routers.a.observability.metrics": "false"})
     assert [problem.severity for problem in findings.problems] == ["warning"]
 
 

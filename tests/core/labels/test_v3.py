@@ -48,6 +48,19 @@ def test_rules_are_read_in_the_language_they_say_or_else_in_the_usual_one(
     assert [draft.router.dialect for draft in reading.routers] == [dialect]
 
 
+@pytest.mark.parametrize(
+    "value, expected, problems",
+    [("false", False, 0), ("true", True, 0), ("", None, 0), ("maybe", True, 1), (None, None, 0)],
+)
+def test_whether_the_requests_of_a_router_are_in_the_access_log(
+    value: str | None, expected: bool | None, problems: int
+) -> None:
+    labels = RULE if value is None else {**RULE, f"{ROUTER}.observability.accessLogs": value}
+    reading, findings = read(labels)
+    assert [draft.router.access_log for draft in reading.routers] == [expected]
+    assert len(findings.problems) == problems
+
+
 def test_all_options_of_a_router() -> None:
     labels = {
         **RULE,
