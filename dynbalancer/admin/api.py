@@ -37,6 +37,14 @@ def query_of(request: Request) -> dict[str, str]:
     }
 
 
+def all_of_query(request: Request) -> dict[str, list[str]]:
+    """All values of each key of the query."""
+    return {
+        key.decode("utf-8", "replace"): [value.decode("utf-8", "replace") for value in values]
+        for key, values in request.args.items()
+    }
+
+
 @dataclass(slots=True)
 class Recent:
     """What only someone who looks every second can know."""
@@ -152,13 +160,15 @@ class Api:
             return page_not_found(request)
         page = select(found, query_of(request))
         request.setHeader(b"X-Next-Page", b"%d" % page.next)
-        return as_json(request, page.entries)
+        flows = self._sources.statistics.totals().flows
+        return as_json(request, [streams.counted(entry, root, family, flows) for entry in page.entries])
 
     @app.route("/api/<any(tcp,udp):root>/<any(routers,services,middlewares):family>/<path:name>")
     def stream_one(self, request: Request, root: str, family: str, name: str) -> bytes:
         for entry in self._sources.runtime().streams.get((root, family), ()):
             if entry["name"] == name:
-                return as_json(request, entry)
+                flows = self._sources.statistics.totals().flows
+                return as_json(request, streams.counted(entry, root, family, flows))
         kind = streams.FAMILIES[root].get(family)
         return (
             page_not_found(request) if kind is None else in_words(request, 404, f"{kind} not found: {name}")
@@ -193,12 +203,13 @@ class Api:
 
     @app.route("/api/explain")
     def explain(self, request: Request) -> bytes:
-        arguments = {
-            key.decode("utf-8", "replace"): [value.decode("utf-8", "replace") for value in values]
-            for key, values in request.args.items()
-        }
-        asked = explain.exchange_of(arguments, self._sources.entry_points)
+        asked = explain.exchange_of(all_of_query(request), self._sources.entry_points)
         return as_json(request, explain.explained(self._sources.router.table, asked))
+
+    @app.route("/api/explain/<any(tcp,udp):root>")
+    def explain_stream(self, request: Request, root: str) -> bytes:
+        table, points = self._sources.router.table, self._sources.entry_points
+        return as_json(request, explain.explained_stream(table, root, all_of_query(request), points))
 
     @app.route("/api/events")
     def events(self, request: Request) -> bytes | Deferred[bytes]:

@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from dynbalancer.core.clienthello import Hello
 from dynbalancer.core.exchange import Exchange, Headers, RequestHead
 from dynbalancer.core.model import EntryPoint
+from dynbalancer.core.streamexplanation import explain_connection, explain_datagrams
+from dynbalancer.core.streamrules import Caller
 from dynbalancer.core.table import RoutingTable
 from dynbalancer.core.targets import read_authority, split_target
 from dynbalancer.errors import RequestError
@@ -101,3 +104,37 @@ def explained(table: RoutingTable, exchange: Exchange) -> dict[str, Any]:
         "middlewares": [] if route is None else list(route.router.middlewares),
         **table.explain(exchange).as_dict(),
     }
+
+
+def explained_stream(
+    table: RoutingTable, root: str, arguments: Arguments, entry_points: Sequence[EntryPoint]
+) -> dict[str, Any]:
+    """The verdict on a connection (``root`` is ``tcp``), or on the datagrams of an entry point (``udp``).
+
+    Arguments: ``entryPoint``, ``client`` (an address), ``sni`` (the name asked for), ``alpn`` (protocols that are
+    offered; commas, may repeat) and ``tls`` (``true`` or ``false``; with ``sni`` or ``alpn`` it is true). Raises
+    RequestError 400 where there is no such entry point.
+    """
+    udp = root == "udp"
+    routes = table.streams.datagrams if udp else table.streams.routes
+    used = {name for route in routes for name in route.entry_points}
+    # Without a name it is one with such routers, if there is one.
+    points = sorted((p for p in entry_points if p.udp == udp), key=lambda point: point.name not in used)
+    point = _entry_point(_first(arguments, "entryPoint"), points[0].port if points else 0, points)
+    asked = {"entryPoint": point.name}
+    if udp:
+        return {"request": asked, "table": table.number, **explain_datagrams(table, point.name)}
+    offered = [word.strip() for text in arguments.get("alpn", ()) for word in text.split(",")]
+    hello = Hello(_first(arguments, "sni").lower().rstrip("."), tuple(filter(None, offered)))
+    client = _first(arguments, "client") or "127.0.0.1"
+    encrypted = bool(hello.server_name or hello.protocols)
+    if not encrypted:
+        encrypted = _first(arguments, "tls").lower() in ("1", "true", "yes", "on") or point.tls
+    request = asked | {
+        "client": client,
+        "tls": encrypted,
+        "sni": hello.server_name,
+        "alpn": list(hello.protocols),
+    }
+    found = explain_connection(table, point.name, Caller(client, hello), encrypted=encrypted)
+    return {"request": request, "table": table.number, **found}

@@ -9,6 +9,7 @@ from typing import Any
 
 from dynbalancer.admin import streams, traefik3
 from dynbalancer.admin.secrets import redacted
+from dynbalancer.core.flows import FAMILIES, Flows
 from dynbalancer.core.health import Standing
 from dynbalancer.core.model import (
     Change,
@@ -302,6 +303,7 @@ def news(totals: Totals, per_second: Sequence[int], before: Mapping[str, int]) -
                     "inFlight": tally.in_flight,
                     "p95": tally.quantile(0.95),
                 }
+    moved["streams"] = _flow_news(totals.flows, before, now)
     return {
         "count": totals.count,
         "seconds": totals.seconds,
@@ -317,3 +319,15 @@ def news(totals: Totals, per_second: Sequence[int], before: Mapping[str, int]) -
         "perSecond": list(per_second),
         **moved,
     }, now
+
+
+def _flow_news(flows: Flows, before: Mapping[str, int], now: dict[str, int]) -> Json:
+    """The same of what is not HTTP, by ``tcp`` or ``udp`` and then by kind."""
+    moved: Json = {family: {} for family in FAMILIES}
+    for kind in ("routers", "services", "servers"):
+        for (family, name), flow in getattr(flows, kind).items():
+            key = f"{family} {kind} {name}"
+            now[key] = hash((flow.count, flow.open, flow.bytes_in, flow.bytes_out, flow.refused))
+            if before.get(key) != now[key]:
+                moved[family].setdefault(kind, {})[name] = flow.as_dict()
+    return moved

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dynbalancer.admin.secrets import redacted
+from dynbalancer.core.flows import Flow, Flows
 from dynbalancer.core.model import EntryPoint, Middleware
 from dynbalancer.core.references import plain
 from dynbalancer.core.streamdocuments import router_written, service_written
@@ -21,6 +22,9 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
     "tcp": {"routers": "router", "services": "service", "middlewares": "middleware"},
     "udp": {"routers": "router", "services": "service"},
 }
+
+#: What nobody counted anything of.
+_NOTHING = Flow()
 
 _about = re.compile(r"(TCP|UDP) (router|service|middleware) ([^\s,:]+)").match
 
@@ -127,6 +131,20 @@ class _Lists:
     def _middleware(self, middleware: Middleware) -> Json:
         found = {middleware.type: redacted("", middleware.settings)}
         return self._finished(found, "middleware", middleware.name, ("type", middleware.type.lower()))
+
+
+def counted(entry: Mapping[str, Any], root: str, family: str, flows: Flows) -> Json:
+    """One of a list with its ``statistics``, which Traefik's don't have: of a router, a service and its servers."""
+    if family == "middlewares":
+        return dict(entry)
+    sums = flows.routers if family == "routers" else flows.services
+    found = {**entry, "statistics": sums.get((root, entry["name"]), _NOTHING).as_dict()}
+    if "serverStatus" in entry:
+        found["serverStatistics"] = {
+            address: flows.servers.get((root, f"{entry['name']} {address}"), _NOTHING).as_dict()
+            for address in entry["serverStatus"]
+        }
+    return found
 
 
 def _provider(name: str) -> str:

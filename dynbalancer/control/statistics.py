@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from zope.interface import implementer
 
+from dynbalancer.core.model import Configuration
 from dynbalancer.core.rates import Rates
 from dynbalancer.core.statistics import Report, Totals, newest
 from dynbalancer.interfaces import IStatistics
@@ -82,6 +83,10 @@ class Statistics(Service):
     def forget(self, routers: Mapping[str, object], services: Mapping[str, object]) -> None:
         """Drop what was counted for others than these, but for what a worker that runs may still report."""
         self._sum.forget(routers, services, self._seen.values())
+
+    def forget_flows(self, wanted: Configuration) -> None:
+        """The same for what is not HTTP, where it is not in this configuration."""
+        self._sum.flows.forget(wanted)
 
     def totals(self) -> Totals:
         """See :class:`~dynbalancer.interfaces.IStatistics`. Read it at once: its tallies go on counting."""

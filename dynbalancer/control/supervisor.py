@@ -254,6 +254,7 @@ class Supervisor(Service):
                 [*configuration.services, *(f"tcp/{name}" for name in configuration.tcp_services)]
             )
         self.statistics.forget(configuration.routers, configuration.services)
+        self.statistics.forget_flows(configuration)
         snapshot = Snapshot(table.number, Held(configuration, slots))
         try:
             # What most workers will need. Where it can't be sent, those that start get the one before.

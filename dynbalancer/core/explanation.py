@@ -12,6 +12,7 @@ from dynbalancer.core.rules.tree import Trace
 from dynbalancer.errors import ConfigurationError, did_you_mean
 
 if TYPE_CHECKING:
+    from dynbalancer.core.streamtable import StreamRoute
     from dynbalancer.core.table import Route, RoutingTable
 
 #: How many routers with unreadable rules are shown, and among how many hosts the nearest is looked for.
@@ -66,18 +67,20 @@ def explain(table: RoutingTable, exchange: Exchange) -> Explanation:
     traces = [route.rule.trace(exchange) for route in tried]
     winner = next((route for route, trace in zip(tried, traces, strict=True) if trace.matched), None)
     candidates = [
-        _candidate(route, trace, _verdict(route, trace, winner))
+        candidate(route, trace, verdict(route, trace, winner))
         for route, trace in zip(tried, traces, strict=True)
     ]
     elsewhere = [*_elsewhere(table, exchange, {route.name for route in tried}), *_disabled(table, exchange)]
     return Explanation(winner, (*candidates, *elsewhere), _summary(table, exchange, winner, tried))
 
 
-def _candidate(route: Route, trace: Trace, why: str) -> Candidate:
+def candidate(route: Route | StreamRoute, trace: Trace, why: str) -> Candidate:
+    """A route with its trace, and why it takes an exchange or doesn't."""
     return Candidate(route.name, route.router.rule, route.priority, trace.matched, why, trace)
 
 
-def _verdict(route: Route, trace: Trace, winner: Route | None) -> str:
+def verdict(route: Route | StreamRoute, trace: Trace, winner: Route | StreamRoute | None) -> str:
+    """Why a route that was tried takes an exchange or a connection, or doesn't."""
     if route is winner:
         return "takes it"
     if not trace.matched or winner is None:
@@ -105,7 +108,7 @@ def _elsewhere(table: RoutingTable, exchange: Exchange, tried: set[str]) -> Iter
             why = "would match, but has tls, so it takes HTTPS requests only"
         else:
             why = "would match, but has no tls, so it takes plain HTTP requests only"
-        yield _candidate(route, trace, why)
+        yield candidate(route, trace, why)
 
 
 def _disabled(table: RoutingTable, exchange: Exchange) -> Iterator[Candidate]:

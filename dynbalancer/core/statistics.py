@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
+from dynbalancer.core.flows import Flow, FlowKey, Flows, flows_read, flows_written
 from dynbalancer.core.latency import BOUNDS, quantile
 
 Key = TypeVar("Key")
@@ -138,9 +139,11 @@ class Report:
 
     ``statuses`` are those of all its exchanges. Router ``""`` stands for the exchanges that no router took.
     ``lost_lines`` of the access log could not be written, ``stalls`` are times when the event loop stood still.
+    ``flows`` are of what is not HTTP, and say what was added; what was seen of a process has what it has open.
     """
 
     __slots__ = (
+        "flows",
         "in_flight",
         "lost_lines",
         "open_connections",
@@ -162,6 +165,7 @@ class Report:
         self.open_connections = 0
         self.lost_lines = 0
         self.stalls = 0
+        self.flows: dict[FlowKey, Flow] = {}
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -175,6 +179,7 @@ class Report:
             "openConnections": self.open_connections,
             "lostLines": self.lost_lines,
             "stalls": self.stalls,
+            "flows": flows_written(self.flows),
         }
 
     @classmethod
@@ -189,6 +194,7 @@ class Report:
         report.in_flight = int(found["inFlight"])
         report.open_connections = int(found["openConnections"])
         report.lost_lines, report.stalls = int(found["lostLines"]), int(found["stalls"])
+        report.flows = flows_read(found["flows"])
         return report
 
     def update(self, newer: Report) -> None:
@@ -205,6 +211,7 @@ class Totals(Tally):
     """All that one process, or all of them, did. Server keys are ``service url``."""
 
     __slots__ = (
+        "flows",
         "lost_lines",
         "open_connections",
         "recent_errors",
@@ -225,6 +232,7 @@ class Totals(Tally):
         self.open_connections = 0
         self.lost_lines = 0
         self.stalls = 0
+        self.flows = Flows()
 
     def take(self, seen: Report, report: Report) -> None:
         """Count what a process did since what was ``seen`` of it, which is brought up to date."""
@@ -244,6 +252,7 @@ class Totals(Tally):
             before = seen.servers.get(key, _NOTHING)
             _of(self.servers, key).follow(before, now)
             _of(self.services, service_of(key)).follow(before, now)
+        self.flows.take(seen.flows, report.flows)
         seen.update(report)
 
     def _follow_amounts(self, before: Tally, now: Tally) -> None:
@@ -261,6 +270,7 @@ class Totals(Tally):
         for key, tally in seen.servers.items():
             self.servers[key].in_flight -= tally.in_flight
             self.services[service_of(key)].in_flight -= tally.in_flight
+        self.flows.end(seen.flows)
         self.recent_errors = newest([*self.recent_errors, *seen.recent_errors])
 
     def forget(
@@ -294,6 +304,7 @@ class Totals(Tally):
         found.recent_errors = list(self.recent_errors)
         found.open_connections = self.open_connections
         found.lost_lines, found.stalls = self.lost_lines, self.stalls
+        found.flows = self.flows
         return found
 
     def as_dict(self) -> dict[str, Any]:
@@ -305,6 +316,7 @@ class Totals(Tally):
         found["recentErrors"] = self.recent_errors
         found["openConnections"] = self.open_connections
         found["lostLines"], found["stalls"] = self.lost_lines, self.stalls
+        found["streams"] = self.flows.as_dict()
         return found
 
 

@@ -14,10 +14,12 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from dynbalancer.core.flows import Flow
 from dynbalancer.core.model import EntryPoint
 from dynbalancer.core.table import RoutingTable
 from dynbalancer.errors import RequestError
 from dynbalancer.proxy.deadlines import NEVER, Deadlines
+from dynbalancer.proxy.flowing import Flowing
 from dynbalancer.proxy.streams import Refuse
 from dynbalancer.proxy.streamservers import AVOIDED, StreamUpstream
 from dynbalancer.proxy.transports import clock_of
@@ -46,6 +48,7 @@ class DatagramEntrance(DatagramProtocol):
         reactor: Any,
         deadlines: Deadlines,
         refuse: Refuse,
+        flowing: Flowing,
         table: Callable[[], RoutingTable],
     ) -> None:
         self.reactor = reactor
@@ -56,6 +59,7 @@ class DatagramEntrance(DatagramProtocol):
         self._name = entry_point.name
         self._sock = sock
         self._refuse = refuse
+        self._flowing = flowing
         self._table = table
         self._port: Any = None
 
@@ -100,14 +104,17 @@ class DatagramEntrance(DatagramProtocol):
             self._refuse(RequestError(404, "udp-no-route", f"no UDP router is on {self._name}"), b"")
             return None
         if len(self.sessions) >= MOST:
+            self._flowing.of("udp", route.name).refused += 1
             self._refuse(
                 RequestError(503, "udp-sessions", f"{MOST} clients are on {self._name} already"), b""
             )
             return None
         for upstream in route.service.choices():
-            session = self.sessions[client] = Session(self, client, upstream)
+            flow = self._flowing.of("udp", route.name, upstream.service, upstream.server.address)
+            session = self.sessions[client] = Session(self, client, upstream, flow)
             session.begin()
             return session
+        self._flowing.of("udp", route.name).refused += 1
         why = f"UDP service {route.service_name} has no server"
         self._refuse(RequestError(503, "udp-no-server", why), b"")
         return None
@@ -120,18 +127,23 @@ class Session(DatagramProtocol):
     _log = Logger()
     transport: Any = None
 
-    def __init__(self, entrance: DatagramEntrance, client: Client, upstream: StreamUpstream) -> None:
+    def __init__(
+        self, entrance: DatagramEntrance, client: Client, upstream: StreamUpstream, flow: Flow
+    ) -> None:
         self.deadline = NEVER
         self.watched = NEVER
         self.upstream = upstream
         self._entrance = entrance
         self._client = client
+        self._flow = flow
         self._waiting: list[bytes] | None = []
         self._closed = False
 
     def begin(self) -> None:
         """Find out where the server is, and get ready to speak to it."""
         self.upstream.in_flight += 1
+        self._flow.count += 1
+        self._flow.open += 1
         found = self._resolved(self.upstream.host)
         found.addCallback(self._connect)
         found.addErrback(self._unreachable)
@@ -152,6 +164,7 @@ class Session(DatagramProtocol):
             self.to_server(datagram)
 
     def _unreachable(self, failure: Failure) -> None:
+        self._flow.refused += 1
         self.upstream.avoid_until = self._entrance.clock() + AVOIDED
         self._log.info(
             "UDP server {address} can't be reached: {why}",
@@ -171,15 +184,18 @@ class Session(DatagramProtocol):
             return
         with suppress(OSError, MessageLengthError):
             self.transport.write(datagram)
+            self._flow.bytes_in += len(datagram)
 
     def datagramReceived(self, datagram: bytes, addr: Client) -> None:
         entrance = self._entrance
         entrance.deadlines.set(self, entrance.timeout)
         with suppress(OSError, MessageLengthError):
             entrance.transport.write(datagram, self._client)
+            self._flow.bytes_out += len(datagram)
 
     def connectionRefused(self) -> None:
         """Nobody listens there: with what the client sends next another server is tried."""
+        self._flow.refused += 1
         self.upstream.avoid_until = self._entrance.clock() + AVOIDED
         self.close()
 
@@ -193,6 +209,7 @@ class Session(DatagramProtocol):
             return
         self._closed = True
         self.upstream.in_flight -= 1
+        self._flow.open -= 1
         self._entrance.deadlines.forget(self)
         self._entrance.sessions.pop(self._client, None)
         if self.transport is not None:

@@ -34,6 +34,7 @@ from dynbalancer.proxy.datagrams import DatagramEntrance
 from dynbalancer.proxy.deadlines import Deadlines
 from dynbalancer.proxy.descriptors import Descriptors, allowed
 from dynbalancer.proxy.entrances import Entrance
+from dynbalancer.proxy.flowing import Flowing
 from dynbalancer.proxy.http1 import LINGER_TIME
 from dynbalancer.proxy.inquiry import Inquiring
 from dynbalancer.proxy.resource import ReverseProxyResource, Watchful
@@ -91,6 +92,7 @@ class DataPlane:
         self._entrances: list[Entrance | DatagramEntrance] = []
         self._making_streams = MakingStreams(counters, clock_of(reactor))
         self._refusals: dict[str, int] = {}
+        self._flowing = Flowing()
         self.table: RoutingTable = completed(self._compiling(Configuration(), 0))
         observers: list[Any] = [self._counting]
         if self._access_log is not None:
@@ -138,6 +140,7 @@ class DataPlane:
                 reactor=self._reactor,
                 deadlines=self._deadlines,
                 refuse=self.resource.note_refusal,
+                flowing=self._flowing,
                 table=lambda: self.table,
             )
             self._entrances.append(datagrams)
@@ -154,6 +157,7 @@ class DataPlane:
             limits=limits,
             deadlines=self._deadlines,
             tls=None if termination is None else Encryption(termination, limits.handshake_time),
+            flowing=self._flowing,
             table=lambda: self.table,
             admission=admission_of(
                 entry_point,
@@ -227,13 +231,14 @@ class DataPlane:
         report = self._counting.report(
             most, open_connections=self._open_connections(), refusals=self._all_refusals()
         )
+        report.flows = self._flowing.report(most)
         report.lost_lines = self._access_log.lost if self._access_log is not None else 0
         return report
 
     @property
     def unreported(self) -> int:
         """How many names the next reports are still about. Those with news since then come after them."""
-        return self._counting.due
+        return self._counting.due + self._flowing.due
 
     def _all_refusals(self) -> dict[str, int]:
         failed = sum(entrance.failed for entrance in self._entrances)

@@ -23,6 +23,7 @@ from dynbalancer.proxy.admission import Admission
 from dynbalancer.proxy.arrivals import Arrivals, ProxiedArrivals, hand_over
 from dynbalancer.proxy.deadlines import Deadlines
 from dynbalancer.proxy.encryption import HELLO, EncryptedSite, PlainSite
+from dynbalancer.proxy.flowing import Flowing
 from dynbalancer.proxy.http1 import Site
 from dynbalancer.proxy.openings import Openings
 from dynbalancer.proxy.resource import ReverseProxyResource
@@ -48,6 +49,7 @@ class Entrance:
         limits: Limits,
         deadlines: Deadlines,
         tls: Encryption | None,
+        flowing: Flowing,
         table: Callable[[], RoutingTable],
         admission: Admission | None = None,
     ) -> None:
@@ -61,6 +63,7 @@ class Entrance:
         self._deadlines = deadlines
         self._tls = tls
         self._table = table
+        self._flowing = flowing
         self._encrypted = None if tls is None else self._site(EncryptedSite)
         self._http: Site = self._http_site()
         self._openings: Openings | None = None
@@ -166,7 +169,7 @@ class Entrance:
 
     def _new_openings(self) -> Openings:
         refuse = self._resource.note_refusal
-        streams = Streams(self._reactor, self._limits, self._deadlines, refuse)
+        streams = Streams(self._reactor, self._limits, self._deadlines, refuse, self._flowing)
         openings = Openings(
             self._limits,
             self._deadlines,

@@ -14,12 +14,14 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dynbalancer.core.clienthello import POSTGRES_WISH, POSTGRES_YES
+from dynbalancer.core.flows import Flow
 from dynbalancer.core.proxyprotocol import proxy_header
 from dynbalancer.core.settings import Limits
 from dynbalancer.core.streamtable import StreamRoute
 from dynbalancer.errors import RequestError
 from dynbalancer.proxy import transports
 from dynbalancer.proxy.deadlines import NEVER, Deadlines
+from dynbalancer.proxy.flowing import Flowing
 from dynbalancer.proxy.streamservers import AVOIDED, StreamUpstream
 
 #: Counts and logs a connection that is not served, with its first octets.
@@ -29,12 +31,15 @@ Refuse = Callable[[RequestError, bytes], None]
 class Streams:
     """All connections of one entry point that are not HTTP."""
 
-    def __init__(self, reactor: Any, limits: Limits, deadlines: Deadlines, refuse: Refuse) -> None:
+    def __init__(
+        self, reactor: Any, limits: Limits, deadlines: Deadlines, refuse: Refuse, flowing: Flowing
+    ) -> None:
         self.reactor = reactor
         self.clock = transports.clock_of(reactor)
         self.limits = limits
         self.deadlines = deadlines
         self.refuse = refuse
+        self.flowing = flowing
         self.connections: set[Tunnel] = set()
 
     def admit(self, route: StreamRoute, client: str) -> Tunnel | None:
@@ -44,11 +49,18 @@ class Streams:
             if not middleware.admits(client):
                 for earlier in admitted:
                     earlier.ended(client)
+                self.flow(route).refused += 1
                 why = f"TCP router {route.name} does not admit {client}"
                 self.refuse(RequestError(403, middleware.reason, why), b"")
                 return None
             admitted.append(middleware)
         return Tunnel(self, route, client)
+
+    def flow(self, route: StreamRoute, upstream: StreamUpstream | None = None) -> Flow:
+        """What counts a route's connections to this server, or those that it refuses."""
+        if upstream is None:
+            return self.flowing.of("tcp", route.name)
+        return self.flowing.of("tcp", route.name, upstream.service, upstream.server.address)
 
     def drain(self) -> None:
         """Nobody can say at which moment a stream is at its end: they have until they are cut."""
@@ -129,6 +141,7 @@ class Tunnel:
     starttls = False
     _server: ServerEnd | None = None
     _upstream: StreamUpstream | None = None
+    _flow: Flow
     _asked = False
     _over = False
 
@@ -167,6 +180,7 @@ class Tunnel:
                 )
             except (OSError, ConnectError) as error:
                 upstream.avoid_until = streams.clock() + AVOIDED
+                streams.flow(self._route, upstream).refused += 1
                 self._log.info(
                     "TCP router {router}: server {address} can't be connected to: {why}",
                     router=self._route.name,
@@ -177,6 +191,7 @@ class Tunnel:
             self._join(end, upstream)
             return
         why = f"TCP service {self._route.service_name} has no server that can be connected to"
+        streams.flow(self._route).refused += 1
         streams.refuse(RequestError(503, "tcp-no-server", why), b"".join(self._early))
         # This is what connects: there is nothing to cancel any more.
         self._connecting = None
@@ -196,6 +211,9 @@ class Tunnel:
         client = self.client.transport
         self._server, self._upstream = end, upstream
         upstream.in_flight += 1
+        flow = self._flow = self._streams.flow(self._route, upstream)
+        flow.count += 1
+        flow.open += 1
         if upstream.manner.keep_alive:
             end.transport.setTcpKeepAlive(True)
         end.transport.registerProducer(self.client, True)
@@ -210,6 +228,7 @@ class Tunnel:
         early, self._early = b"".join(self._early), []
         if early:
             self._moved += len(early)
+            flow.bytes_in += len(early)
             end.transport.write(early)
         self._streams.deadlines.set(self, self._streams.limits.tunnel_time)
         self.client.resumeProducing()
@@ -227,12 +246,14 @@ class Tunnel:
                     return
                 data = data[1:]
             self._moved += len(data)
+            self._flow.bytes_out += len(data)
             if data and not self.client.gone:
                 self.client.transport.write(data)
         elif server is None:
             self._early.append(data)
         else:
             self._moved += len(data)
+            self._flow.bytes_in += len(data)
             server.transport.write(data)
 
     def half_closed(self, end: End) -> None:
@@ -302,6 +323,7 @@ class Tunnel:
             self._streams.deadlines.forget(self)
             if self._upstream is not None:
                 self._upstream.in_flight -= 1
+                self._flow.open -= 1
             for middleware in self._route.middlewares:
                 middleware.ended(self.address)
         if connecting is not None:

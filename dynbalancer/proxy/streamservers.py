@@ -32,9 +32,9 @@ class Manner:
 class StreamUpstream:
     """One server while it runs."""
 
-    __slots__ = ("avoid_until", "host", "in_flight", "manner", "port", "server", "weight")
+    __slots__ = ("avoid_until", "host", "in_flight", "manner", "port", "server", "service", "weight")
 
-    def __init__(self, server: StreamServer, manner: Manner) -> None:
+    def __init__(self, server: StreamServer, manner: Manner, service: str) -> None:
         """Raises ConfigurationError where the address is none."""
         host, _, port = server.address.rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 65536:
@@ -42,6 +42,7 @@ class StreamUpstream:
                 f"server {server.address}", "not an address with a port", "write 10.0.0.2:5432, or [::1]:5432"
             )
         self.server = server
+        self.service = service
         self.manner = manner
         self.host = host.removeprefix("[").removesuffix("]")
         self.port = int(port)
@@ -137,7 +138,7 @@ class MakingStreams:
         )
         upstreams = []
         for server in wanted.servers:
-            upstream = StreamUpstream(server, manner)
+            upstream = StreamUpstream(server, manner, wanted.name)
             before = known.get(server.address)
             if before is not None and before.server.instance == server.instance:
                 upstream.avoid_until = before.avoid_until
@@ -153,7 +154,7 @@ def checking_streams(
     """For who only looks for mistakes: a service stands for itself. Raises ConfigurationError."""
     manner = manner_of(wanted, transport)
     for server in wanted.servers:
-        StreamUpstream(server, manner)
+        StreamUpstream(server, manner, wanted.name)
     return wanted
 
 

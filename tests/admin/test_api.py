@@ -130,6 +130,11 @@ class OwnTests(AdminCase):
         self.assertEqual(response.code, 400)
         self.assertIn(b"not http or https", body)
 
+    def test_explaining_connections(self) -> None:
+        self.assertEqual(self.json("/api/explain/tcp?entryPoint=web&sni=a.example")["router"], None)
+        response, body = self.ask("/api/explain/udp")
+        self.assertEqual((response.code, json.loads(body)["message"]), (400, "there is no entry point"))
+
     def test_a_fault_of_ours_is_logged_and_not_shown(self) -> None:
         events: list[object] = []
 

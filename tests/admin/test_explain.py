@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from dynbalancer.admin.explain import exchange_of, explained
+from dynbalancer.admin.explain import exchange_of, explained, explained_stream
+from dynbalancer.core.model import Configuration, EntryPoint
+from dynbalancer.core.streams import StreamRouter, StreamServer, StreamService
+from dynbalancer.core.streamtable import compile_streams
+from dynbalancer.core.table import RoutingTable, compile_table
 from dynbalancer.errors import RequestError
 from tests.admin.fakes import POINTS, FakeRouter
 
@@ -86,3 +92,73 @@ def test_the_clause_that_failed_is_marked() -> None:
     shop = next(entry for entry in verdict["candidates"] if entry["name"] == "shop@docker")
     assert verdict["router"] is None
     assert [clause["matched"] for clause in shop["trace"]["children"]] == [True, False]
+
+
+STREAMS = Configuration(
+    tcp_routers={"pg@x": StreamRouter("pg@x", "HostSNI(`pg.example`) && ALPN(`h2`)", "s", ("db",), tls=True)},
+    tcp_services={"s@x": StreamService("s@x", (StreamServer("10.0.0.1:1"),))},
+    udp_routers={"dns@x": StreamRouter("dns@x", service="s", entry_points=("dns",))},
+    udp_services={"s@x": StreamService("s@x", (StreamServer("10.0.0.1:1"),))},
+)
+STREAM_POINTS = (EntryPoint("web", 80), EntryPoint("db", 5432), EntryPoint("dns", 53, udp=True))
+
+
+def stream_table() -> RoutingTable:
+    return compile_table(
+        STREAMS,
+        STREAM_POINTS,
+        make_middleware=lambda definition: definition,
+        make_service=lambda service, before: service,
+        make_streams=partial(
+            compile_streams,
+            entry_points=STREAM_POINTS,
+            make_middleware=lambda definition: definition,
+            make_service=lambda family, wanted, transport, members, before: wanted,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("root", "arguments", "request_", "router"),
+    [
+        (
+            "tcp",
+            {"sni": ["PG.example."], "alpn": ["http/1.1, h2"], "client": ["192.0.2.1"]},
+            {
+                "entryPoint": "db",
+                "client": "192.0.2.1",
+                "tls": True,
+                "sni": "pg.example",
+                "alpn": ["http/1.1", "h2"],
+            },
+            "pg@x",
+        ),
+        (
+            "tcp",
+            {"entryPoint": ["web"], "tls": ["true"]},
+            {"entryPoint": "web", "client": "127.0.0.1", "tls": True, "sni": "", "alpn": []},
+            None,
+        ),
+        (
+            "tcp",
+            {"entryPoint": ["db"]},
+            {"entryPoint": "db", "client": "127.0.0.1", "tls": False, "sni": "", "alpn": []},
+            None,
+        ),
+        ("udp", {}, {"entryPoint": "dns"}, "dns@x"),
+    ],
+)
+def test_connections_are_explained_as_they_were_understood(
+    root: str, arguments: dict[str, list[str]], request_: dict[str, object], router: str | None
+) -> None:
+    found = explained_stream(stream_table(), root, arguments, STREAM_POINTS)
+    assert (found["request"], found["router"]) == (request_, router)
+
+
+@pytest.mark.parametrize(("root", "why"), [("tcp", "there are: db, web"), ("udp", "there are: dns")])
+def test_entry_point_that_is_none_is_refused_in_words(root: str, why: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        explained_stream(stream_table(), root, {"entryPoint": ["nowhere"]}, STREAM_POINTS)
+    assert refused.value.why.endswith(why)
+    with pytest.raises(RequestError):
+        explained_stream(stream_table(), root, {}, ())

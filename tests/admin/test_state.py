@@ -11,6 +11,7 @@ import pytest
 from zope.interface.verify import verifyObject
 
 from dynbalancer.admin import state
+from dynbalancer.core.flows import Flow, FlowKey
 from dynbalancer.core.model import Configuration, EntryPoint, Item, Member, Middleware, Router, Service
 from dynbalancer.core.statistics import Tally
 from dynbalancer.errors import Problem
@@ -152,6 +153,27 @@ def test_news_name_only_what_moved() -> None:
     p95 = totals.routers["web@docker"].quantile(0.95)
     assert third["routers"] == {"web@docker": {"count": 3, "inFlight": 1, "p95": p95}}
     assert list(third["servers"]) == ["web@docker http://10.0.0.1:80"]
+
+
+def test_news_of_connections_name_only_what_moved() -> None:
+    totals = FakeStatistics().totals()
+    flow = Flow()
+    flow.count = flow.open = 1
+    seen: dict[FlowKey, Flow] = {}
+    totals.flows.take(seen, {("udp", "dns@x", "s@x", "10.0.0.1:53"): flow})
+    first, marks = state.news(totals, [], {})
+    counts = {"connections": 1, "open": 1, "bytesIn": 0, "bytesOut": 0, "refused": 0}
+    moved = {
+        "routers": {"dns@x": counts},
+        "services": {"s@x": counts},
+        "servers": {"s@x 10.0.0.1:53": counts},
+    }
+    assert first["streams"] == {"tcp": {}, "udp": moved}
+    second, marks = state.news(totals, [], marks)
+    assert second["streams"] == {"tcp": {}, "udp": {}}
+    totals.flows.end(seen)
+    third, _ = state.news(totals, [], marks)
+    assert third["streams"]["udp"]["routers"]["dns@x"]["open"] == 0
 
 
 def test_the_version_is_that_of_the_package() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from dynbalancer.admin.streams import rows, stream_lists
+from dynbalancer.admin.streams import counted, rows, stream_lists
 from dynbalancer.admin.traefik3 import Runtime, entry_point, overview, rawdata
+from dynbalancer.core.flows import Flow, Flows
 from dynbalancer.core.merge import merge
 from dynbalancer.core.model import Configuration, EntryPoint, Member, Middleware
 from dynbalancer.core.regions import LocalRegions
@@ -142,3 +143,20 @@ def test_rows_of_the_dashboard_say_what_is_behind_a_router() -> None:
 
 def test_entry_point_for_datagrams_shows_its_time() -> None:
     assert entry_point(POINTS[1]) == {"address": ":53/udp", "udp": {"timeout": "9s"}, "name": "dns"}
+
+
+def test_entries_have_counts_beside_what_traefik_shows() -> None:
+    flows = Flows()
+    flow = Flow()
+    flow.count = flow.open = 2
+    flows.take({}, {("tcp", "db@file", "db@file", "10.0.0.2:1"): flow})
+    of = partial(counted, root="tcp", flows=flows)
+    router = of(listed()["tcp", "routers", "db@file"], family="routers")
+    counts = {"connections": 2, "open": 2, "bytesIn": 0, "bytesOut": 0, "refused": 0}
+    assert router["statistics"] == counts
+    service = of(listed()["tcp", "services", "db@file"], family="services")
+    assert service["statistics"] == service["serverStatistics"]["10.0.0.2:1"] == counts
+    assert service["serverStatistics"]["10.0.0.3:1"]["connections"] == 0
+    assert of(listed()["tcp", "routers", "any@file"], family="routers")["statistics"]["open"] == 0
+    middleware = listed()["tcp", "middlewares", "own@file"]
+    assert of(middleware, family="middlewares") == middleware

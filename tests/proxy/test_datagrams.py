@@ -115,6 +115,14 @@ class DatagramTests(SynchronousTestCase):
         server.protocol.datagramReceived(b"answer", ("10.0.0.1", 53))
         assert self.front.sent == [(b"answer", CLIENT)]
 
+    def test_clients_and_octets_are_counted(self) -> None:
+        self.send(b"hello")
+        self.servers[0].protocol.datagramReceived(b"hello back", ("10.0.0.1", 53))
+        [(key, flow)] = self.plane.report().flows.items()
+        assert (key[0], key[3]) == ("udp", "10.0.0.1:53")
+        assert list(flow.as_dict().values()) == [1, 1, 5, 10, 0]
+        assert self.plane.unreported == 0
+
     def test_clients_take_turns(self) -> None:
         self.send(b"a")
         self.send(b"b", OTHER)

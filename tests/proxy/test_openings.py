@@ -25,6 +25,7 @@ from dynbalancer.errors import RequestError
 from dynbalancer.middlewares.connections import connection_middleware
 from dynbalancer.proxy import transports
 from dynbalancer.proxy.deadlines import Deadlines
+from dynbalancer.proxy.flowing import Flowing
 from dynbalancer.proxy.openings import Openings
 from dynbalancer.proxy.streams import Streams
 from dynbalancer.proxy.streamservers import MakingStreams
@@ -101,7 +102,8 @@ class StreamCase(SynchronousTestCase):
         self.terminating: list[tuple[bytes, Factory]] = []
         self.asks_for_tls = False
         self.https: set[str] = set()
-        self.streams = Streams(self.clock, self.limits, self.deadlines, self.refuse)
+        self.flowing = Flowing()
+        self.streams = Streams(self.clock, self.limits, self.deadlines, self.refuse, self.flowing)
         self.openings = Openings(
             self.limits,
             self.deadlines,

@@ -34,6 +34,27 @@ class TunnelTests(StreamCase):
         assert (server.read(), client.read()) == (b"there 0there 1there 2", b"back 0back 1back 2")
         assert server.keep_alive
 
+    def flows(self) -> dict[tuple[str, ...], dict[str, int]]:
+        return {key[1:]: flow.as_dict() for key, flow in self.flowing.report(10).items()}
+
+    def test_connections_and_octets_are_counted_while_they_go_on(self) -> None:
+        client, server = self.joined()
+        client.send(b"there")
+        server.send(b"and back")
+        counts = {"connections": 1, "open": 1, "bytesIn": 5, "bytesOut": 8, "refused": 0}
+        assert self.flows() == {("any@x", "db@x", "one:1"): counts}
+        client.send(b"!")
+        client.finish()
+        server.finish()
+        counts = {"connections": 0, "open": 0, "bytesIn": 1, "bytesOut": 0, "refused": 0}
+        assert self.flows() == {("any@x", "db@x", "one:1"): counts}
+
+    def test_connection_that_nobody_takes_is_counted_for_its_router_and_each_server(self) -> None:
+        self.servers.broken.update(one=TimeoutError("slow"), two=ConnectionRefusedError("no"))
+        self.client()
+        refused = {key: flow["refused"] for key, flow in self.flows().items()}
+        assert refused == {("any@x", "", ""): 1, ("any@x", "db@x", "one:1"): 1, ("any@x", "db@x", "two:2"): 1}
+
     def test_servers_take_turns(self) -> None:
         for _ in range(3):
             self.client()
