@@ -47,6 +47,10 @@ class Sources:
     access_log: bool = False
     health: IHealth | None = None
 
+    def health_of(self, service: str, address: str, instance: str) -> Json:
+        """The same of a server of TCP, for JSON; nothing where it was never asked."""
+        return {} if self.health is None else _health(self.health.standing(service, address, instance))
+
     def standing(self, service: Service, server: Server) -> Standing | None:
         """What the health check says of a server; None where there is none."""
         return (
@@ -78,8 +82,9 @@ def whole(sources: Sources) -> Json:
             entry | _made_of(services[entry["name"]], sources, names) | users("services", entry["name"])
             for entry in runtime.services
         ],
-        "middlewares": [entry | users("middlewares", entry["name"]) for entry in runtime.middlewares],
-        "streams": streams.rows(runtime.streams),
+        "middlewares": [entry | users("middlewares", entry["name"]) for entry in runtime.middlewares]
+        + streams.middleware_rows(runtime.streams),
+        "streams": streams.rows(runtime.streams, table.streams.configuration, sources.health_of),
         "providers": [provider(status) for status in statuses if status.name != "internal"],
         "problems": problems(router),
         "items": items(router),
@@ -316,6 +321,7 @@ def news(totals: Totals, per_second: Sequence[int], before: Mapping[str, int]) -
         "lostLines": totals.lost_lines,
         "stalls": totals.stalls,
         "recentErrors": list(totals.recent_errors),
+        "breakers": totals.breakers_shown(),
         "perSecond": list(per_second),
         **moved,
     }, now

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from dynbalancer.admin.secrets import redacted
 from dynbalancer.core.flows import Flow, Flows
-from dynbalancer.core.model import EntryPoint, Middleware
+from dynbalancer.core.model import Configuration, EntryPoint, Middleware
 from dynbalancer.core.references import plain
 from dynbalancer.core.streamdocuments import router_written, service_written
 from dynbalancer.core.streams import StreamRouter, StreamService
@@ -22,6 +22,9 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
     "tcp": {"routers": "router", "services": "service", "middlewares": "middleware"},
     "udp": {"routers": "router", "services": "service"},
 }
+
+#: What a health check found, for JSON: by service, address and instance; empty where there is none.
+Health = Callable[[str, str, str], Json]
 
 #: What nobody counted anything of.
 _NOTHING = Flow()
@@ -151,9 +154,10 @@ def _provider(name: str) -> str:
     return name.rpartition("@")[2] if "@" in name else ""
 
 
-def rows(lists: StreamLists) -> list[Json]:
+def rows(lists: StreamLists, configuration: Configuration, health: Health) -> list[Json]:
     """The routers of both for the dashboard, each with ``root`` and with what its service is made of."""
     found = []
+    wanted = {"tcp": configuration.tcp_services, "udp": configuration.udp_services}
     for root in FAMILIES:
         services = {entry["name"]: entry for entry in lists.get((root, "services"), ())}
         for router in lists.get((root, "routers"), ()):
@@ -164,8 +168,28 @@ def rows(lists: StreamLists) -> list[Json]:
                 router
                 | {
                     "root": root,
-                    "servers": service.get("serverStatus", {}),
+                    "serviceName": service.get("name", ""),
+                    "servers": _servers(wanted[root].get(service.get("name", "")), health),
                     "members": [f"{member['name']} {member.get('weight', 1)}" for member in members],
                 }
             )
     return found
+
+
+def middleware_rows(lists: StreamLists) -> list[Json]:
+    """The middlewares of TCP for the dashboard, beside those of HTTP."""
+    return [
+        entry
+        | {"root": "tcp", "users": [{"section": "streams", "name": name} for name in entry.get("usedBy", ())]}
+        for entry in lists.get(("tcp", "middlewares"), ())
+    ]
+
+
+def _servers(service: StreamService | None, health: Health) -> list[Json]:
+    if service is None:
+        return []
+    return [
+        {"address": one.address, "state": one.state, "name": one.name}
+        | health(service.name, one.address, one.instance)
+        for one in service.servers
+    ]

@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from dynbalancer.core.model import Configuration
 from dynbalancer.core.rates import Rates
-from dynbalancer.core.statistics import Report, Totals, newest
+from dynbalancer.core.statistics import Report, Totals, newest, worst_standings
 from dynbalancer.interfaces import IStatistics
 
 #: For how many seconds the requests of each second are remembered.
@@ -95,6 +95,7 @@ class Statistics(Service):
         errors = (error for seen in self._seen.values() for error in seen.recent_errors)
         found.recent_errors = newest([*found.recent_errors, *errors])
         found.stalls += self._stalls()
+        found.breakers = worst_standings(self._seen.values())
         return found
 
     def per_second(self) -> list[int]:

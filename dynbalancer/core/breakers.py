@@ -16,6 +16,9 @@ from dynbalancer.core.regions import Lock, Region, cells_of
 
 CLOSED, OPEN, RECOVERING = 0.0, 1.0, 2.0
 
+#: The same in words, the worst last.
+STANDINGS = ("closed", "half-open", "open")
+
 #: How many seconds of answers count.
 WINDOW = 10
 
@@ -113,6 +116,16 @@ class Breaker:
         """CLOSED, OPEN or RECOVERING, as it was when the last request came."""
         found: float = self._cells[_STATE]
         return found
+
+    def standing(self, now: float) -> tuple[str, float]:
+        """One of :data:`STANDINGS`, and for how many seconds more that is settled; nothing is changed by asking.
+
+        Without requests an open breaker stays as it is, but the next one may pass: that is ``half-open`` already.
+        """
+        state, until = self._cells[_STATE], self._cells[_UNTIL]
+        if state == OPEN:
+            return ("open", until - now) if now < until else ("half-open", 0.0)
+        return ("half-open", until - now) if state == RECOVERING and now <= until else ("closed", 0.0)
 
     def admits(self, now: float) -> bool:
         """Whether a request passes."""

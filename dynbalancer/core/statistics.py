@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
+from dynbalancer.core.breakers import STANDINGS
 from dynbalancer.core.flows import Flow, FlowKey, Flows, flows_read, flows_written
 from dynbalancer.core.latency import BOUNDS, quantile
 
@@ -139,10 +140,12 @@ class Report:
 
     ``statuses`` are those of all its exchanges. Router ``""`` stands for the exchanges that no router took.
     ``lost_lines`` of the access log could not be written, ``stalls`` are times when the event loop stood still.
+    ``breakers`` that are not closed say how they stand, and for how many seconds more, by middleware and router.
     ``flows`` are of what is not HTTP, and say what was added; what was seen of a process has what it has open.
     """
 
     __slots__ = (
+        "breakers",
         "flows",
         "in_flight",
         "lost_lines",
@@ -166,6 +169,7 @@ class Report:
         self.lost_lines = 0
         self.stalls = 0
         self.flows: dict[FlowKey, Flow] = {}
+        self.breakers: dict[tuple[str, str], tuple[str, float]] = {}
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -180,6 +184,7 @@ class Report:
             "lostLines": self.lost_lines,
             "stalls": self.stalls,
             "flows": flows_written(self.flows),
+            "breakers": [[*key, *standing] for key, standing in self.breakers.items()],
         }
 
     @classmethod
@@ -195,6 +200,8 @@ class Report:
         report.open_connections = int(found["openConnections"])
         report.lost_lines, report.stalls = int(found["lostLines"]), int(found["stalls"])
         report.flows = flows_read(found["flows"])
+        for middleware, router, state, left in found["breakers"]:
+            report.breakers[str(middleware), str(router)] = _standing(state), float(left)
         return report
 
     def update(self, newer: Report) -> None:
@@ -203,6 +210,7 @@ class Report:
         self.recent_errors = newer.recent_errors
         self.in_flight, self.open_connections = newer.in_flight, newer.open_connections
         self.lost_lines, self.stalls = newer.lost_lines, newer.stalls
+        self.breakers = newer.breakers
         self.routers.update(newer.routers)
         self.servers.update(newer.servers)
 
@@ -211,6 +219,7 @@ class Totals(Tally):
     """All that one process, or all of them, did. Server keys are ``service url``."""
 
     __slots__ = (
+        "breakers",
         "flows",
         "lost_lines",
         "open_connections",
@@ -233,6 +242,7 @@ class Totals(Tally):
         self.lost_lines = 0
         self.stalls = 0
         self.flows = Flows()
+        self.breakers: dict[tuple[str, str], tuple[str, float]] = {}
 
     def take(self, seen: Report, report: Report) -> None:
         """Count what a process did since what was ``seen`` of it, which is brought up to date."""
@@ -307,6 +317,13 @@ class Totals(Tally):
         found.flows = self.flows
         return found
 
+    def breakers_shown(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Those that are not closed, JSON-able: by middleware and router."""
+        shown: dict[str, dict[str, dict[str, Any]]] = {}
+        for (middleware, router), (state, left) in sorted(self.breakers.items()):
+            shown.setdefault(middleware, {})[router] = {"state": state, "seconds": round(left, 1)}
+        return shown
+
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
         found = super().as_dict()
@@ -317,6 +334,7 @@ class Totals(Tally):
         found["openConnections"] = self.open_connections
         found["lostLines"], found["stalls"] = self.lost_lines, self.stalls
         found["streams"] = self.flows.as_dict()
+        found["breakers"] = self.breakers_shown()
         return found
 
 
@@ -327,6 +345,25 @@ _NOTHING = Tally()
 def service_of(key: str) -> str:
     """The service in the key of a server."""
     return key.partition(" ")[0]
+
+
+def worst_standings(reports: Iterable[Report]) -> dict[tuple[str, str], tuple[str, float]]:
+    """How breakers stand: as the process says that saw it last, or worst."""
+    found: dict[tuple[str, str], tuple[str, float]] = {}
+    for report in reports:
+        for key, standing in report.breakers.items():
+            found[key] = max(found.get(key, standing), standing, key=_badness)
+    return found
+
+
+def _badness(standing: tuple[str, float]) -> tuple[int, float]:
+    return STANDINGS.index(standing[0]), standing[1]
+
+
+def _standing(found: Any) -> str:
+    if found not in STANDINGS:
+        raise ValueError(f"{found!r} is nothing that a breaker may be")
+    return str(found)
 
 
 def newest(errors: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -103,6 +103,12 @@ class CircuitBreaker(Middleware):
         if breaker.record(now, status, took, network_error=unanswered):
             self._tell(exchange, "opens")
 
+    def standings(self) -> list[tuple[str, str, float]]:
+        """Routers whose breakers are not closed, how they stand, and for how many seconds more."""
+        now = self.clock()
+        found = [(router, *one.standing(now)) for router, one in self.known.items() if not one.lost]
+        return [one for one in found if one[1] != "closed"]
+
     def _breaker(self, exchange: Exchange, now: float) -> Breaker:
         name = exchange.route.name if exchange.route is not None else ""
         found = self.known.get(name)

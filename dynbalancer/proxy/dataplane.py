@@ -93,10 +93,9 @@ class DataPlane:
         self._making_streams = MakingStreams(counters, clock_of(reactor))
         self._refusals: dict[str, int] = {}
         self._flowing = Flowing()
+        self._breakers: dict[str, Any] = {}
         self.table: RoutingTable = completed(self._compiling(Configuration(), 0))
-        observers: list[Any] = [self._counting]
-        if self._access_log is not None:
-            observers.append(self._access_log)
+        observers = [one for one in (self._counting, self._access_log) if one is not None]
         self.resource = ReverseProxyResource(
             self,
             observers,
@@ -232,6 +231,11 @@ class DataPlane:
             most, open_connections=self._open_connections(), refusals=self._all_refusals()
         )
         report.flows = self._flowing.report(most)
+        report.breakers = {
+            (name, router): (state, left)
+            for name, breaker in self._breakers.items()
+            for router, state, left in breaker.standings()
+        }
         report.lost_lines = self._access_log.lost if self._access_log is not None else 0
         return report
 
@@ -267,6 +271,8 @@ class DataPlane:
                 self._counting.meet(name, live.upstreams)
                 yield
         self.table = table
+        running = table.middlewares
+        self._breakers = {name: one for name, one in self._breakers.items() if running.get(name) is one}
         if table.streams is not old.streams:
             for entrance in self._entrances:
                 entrance.follow(table)
@@ -313,7 +319,11 @@ class DataPlane:
         if maker is None:
             running = [maker.type for maker in self._middleware_makers.values()]
             raise no_such_type(definition.name, definition.type, running)
-        return maker.make_middleware(definition.name, definition.settings, self._offers)
+        made = maker.make_middleware(definition.name, definition.settings, self._offers)
+        # What stands open or closed: a circuit breaker.
+        if hasattr(made, "standings"):
+            self._breakers[definition.name] = made
+        return made
 
     def _make_connection_middleware(self, definition: Middleware) -> Any:
         offers = self._offers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from dynbalancer.admin.streams import counted, rows, stream_lists
+from dynbalancer.admin.streams import counted, middleware_rows, rows, stream_lists
 from dynbalancer.admin.traefik3 import Runtime, entry_point, overview, rawdata
 from dynbalancer.core.flows import Flow, Flows
 from dynbalancer.core.merge import merge
@@ -134,11 +134,25 @@ def test_they_are_counted_and_in_the_raw_data() -> None:
 
 def test_rows_of_the_dashboard_say_what_is_behind_a_router() -> None:
     found = table()
-    shown = {(row["root"], row["name"]): row for row in rows(stream_lists(found, found.problems, POINTS))}
-    assert shown["tcp", "db@file"]["servers"] == {"10.0.0.2:1": "UP", "10.0.0.3:1": "DOWN"}
+    lists = stream_lists(found, found.problems, POINTS)
+    health = {"10.0.0.3:1": {"health": {"up": False}}}
+    of_all = rows(lists, found.configuration, lambda service, address, instance: health.get(address, {}))
+    shown = {(row["root"], row["name"]): row for row in of_all}
+    assert shown["tcp", "db@file"]["servers"] == [
+        {"address": "10.0.0.2:1", "state": "ready", "name": ""},
+        {"address": "10.0.0.3:1", "state": "down", "name": "", "health": {"up": False}},
+    ]
+    assert shown["tcp", "db@file"]["serviceName"] == "db@file"
     assert shown["tcp", "any@file"]["members"] == ["db 3"]
-    assert shown["tcp", "bad@file"]["servers"] == {}
-    assert shown["udp", "dns@file"]["servers"] == {"10.0.0.4:53": "UP"}
+    assert shown["tcp", "bad@file"]["servers"] == []
+    assert [server["address"] for server in shown["udp", "dns@file"]["servers"]] == ["10.0.0.4:53"]
+
+
+def test_middlewares_of_tcp_stand_beside_the_others_with_who_uses_them() -> None:
+    found = table()
+    [own] = middleware_rows(stream_lists(found, found.problems, POINTS))
+    assert (own["name"], own["type"], own["root"]) == ("own@file", "ipallowlist", "tcp")
+    assert own["users"] == [{"section": "streams", "name": "db@file"}]
 
 
 def test_entry_point_for_datagrams_shows_its_time() -> None:

@@ -181,3 +181,16 @@ def test_lock_is_given_back() -> None:
     lost(found, 100)
     found.admits(101)
     assert not lock.held
+
+
+def test_who_looks_on_is_told_how_it_stands_and_changes_nothing() -> None:
+    found = breaker()
+    assert found.standing(100) == ("closed", 0.0)
+    lost(found, 100)
+    assert found.standing(103) == ("open", 7.0)
+    assert found.standing(111) == ("half-open", 0.0)
+    assert found.state == OPEN
+    found.admits(112)
+    assert found.standing(115) == ("half-open", 7.0)
+    assert found.standing(123) == ("closed", 0.0)
+    assert found.state == RECOVERING

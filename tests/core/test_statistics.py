@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynbalancer.core.latency import bucket
-from dynbalancer.core.statistics import RECENT, Report, Tally, Totals, newest, service_of
+from dynbalancer.core.statistics import RECENT, Report, Tally, Totals, newest, service_of, worst_standings
 
 
 def tally(count: int, *, in_flight: int = 0, status: int = 200) -> Tally:
@@ -62,6 +62,8 @@ def test_report_survives_the_wire() -> None:
         {"inFlight": None},
         {"lostLines": None},
         {"stalls": "x"},
+        {"flows": 3},
+        {"breakers": [["cb@x", "web@x", "ajar", 1.0]]},
     ],
 )
 def test_rubbish_is_refused(change: dict[str, object]) -> None:
@@ -189,3 +191,18 @@ def test_copy_has_its_own_names() -> None:
 
 def test_key_of_a_server_begins_with_its_service() -> None:
     assert service_of("web@docker http://10.0.0.1:80") == "web@docker"
+
+
+def test_breakers_stand_as_the_worst_process_says() -> None:
+    key = ("cb@x", "web@x")
+    reports = [Report(), Report(), Report()]
+    reports[0].breakers = {key: ("half-open", 4.0), ("cb@x", "shop@x"): ("half-open", 1.0)}
+    reports[1].breakers = {key: ("open", 2.0)}
+    assert worst_standings(reports) == {key: ("open", 2.0), ("cb@x", "shop@x"): ("half-open", 1.0)}
+    totals = Totals()
+    totals.breakers = worst_standings(
+        Report.from_dict(json.loads(json.dumps(one.as_dict()))) for one in reports
+    )
+    assert totals.as_dict()["breakers"] == {
+        "cb@x": {"shop@x": {"state": "half-open", "seconds": 1.0}, "web@x": {"state": "open", "seconds": 2.0}}
+    }

@@ -210,3 +210,16 @@ def test_routers_that_come_and_go_do_not_add_up() -> None:
     for number in range(1100):
         assert case.passes(f"r{number}@test")
     assert len(case.breaker.known) <= 1024
+
+
+def test_breakers_that_are_not_closed_are_told_by_router() -> None:
+    case = Case()
+    case.serve()
+    assert case.breaker.standings() == []
+    for _ in range(5):
+        if case.passes("shop@test"):
+            case.lose(router="shop@test")
+        case.clock.advance(0.2)
+    [(router, state, left)] = case.breaker.standings()
+    assert (router, state) == ("shop@test", "open")
+    assert 0 < left <= 10

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionRefusedError as Refused
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
@@ -444,6 +445,20 @@ class Books(PlaneCase):
         last = self.plane.report()
         assert (last.routers, last.servers, last.in_flight) == ({}, {}, 0)
         assert (last.statuses, self.plane.unreported) == ({200: 1, 499: 1}, 0)
+
+    def test_reports_say_which_breakers_are_open_as_long_as_they_are_in_force(self) -> None:
+        wanted = configuration("one")
+        breaker = Middleware("cb@x", "circuitBreaker", {"expression": "NetworkErrorRatio() > 0.1"})
+        router = replace(wanted.routers["web@x"], middlewares=("cb@x",))
+        self.plane.take(replace(wanted, middlewares={"cb@x": breaker}, routers={"web@x": router}), 1)
+        assert self.plane.report().breakers == {}
+        self.servers.broken["one"] = Refused()
+        self.client(GET)
+        self.clock.advance(0)
+        [((middleware, by), (state, left))] = self.plane.report().breakers.items()
+        assert (middleware, by, state, round(left)) == ("cb@x", "web@x", "open", 10)
+        self.plane.take(wanted, 2)
+        assert self.plane.report().breakers == {}
 
     def test_lines_that_could_not_be_written_are_reported(self) -> None:
         assert self.plane.report().lost_lines == 0

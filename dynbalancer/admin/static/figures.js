@@ -1,10 +1,12 @@
 // The figures at the top, and the counts in the lists.
 
-import { el, setText, svg } from "./dom.js";
+import { chip, el, link, setText, svg } from "./dom.js";
 import * as format from "./format.js";
 
 const byId = (id) => document.getElementById(id);
 const counts = { routers: {}, services: {}, servers: {} };
+const flows = { tcp: {}, udp: {} };
+let breakers = {};
 const times = { routers: {}, services: {}, servers: {} };
 
 /** Take new statistics: all of them, or what one second brought. */
@@ -15,6 +17,10 @@ export function take(found) {
       times[family][name] = tally.p95;
     }
   }
+  for (const [root, kinds] of Object.entries(found.streams || {})) {
+    for (const [kind, names] of Object.entries(kinds)) flows[root][kind] = Object.assign(flows[root][kind] || {}, names);
+  }
+  breakers = found.breakers || {};
   const perSecond = found.perSecond || [];
   setText(byId("rate"), format.count(perSecond.at(-1) || 0));
   setText(byId("rate-peak"), `peak ${format.count(Math.max(0, ...perSecond))}`);
@@ -37,6 +43,8 @@ export function shown(within) {
     const seconds = times[node.dataset.family][node.dataset.p95];
     setText(node, typeof seconds === "number" ? format.brief(seconds) : "–");
   }
+  for (const node of within.querySelectorAll("[data-flow]")) setText(node, flowed(node.dataset));
+  for (const node of within.querySelectorAll("[data-breakers]")) broken(node);
   const sums = {};
   const bars = [...within.querySelectorAll("[data-share]")];
   for (const bar of bars) sums[bar.dataset.of] = (sums[bar.dataset.of] || 0) + (counts.servers[bar.dataset.share] || 0);
@@ -46,6 +54,34 @@ export function shown(within) {
     bar.firstChild.style.width = `${percent}%`;
     setText(bar.nextSibling, sum ? `${percent} %` : "");
   }
+}
+
+/** A count of TCP or UDP as it is written. */
+function flowed({ flow, kind, name, shown: what }) {
+  const found = (flows[flow][kind] || {})[name] || { connections: 0, open: 0, bytesIn: 0, bytesOut: 0, refused: 0 };
+  const refused = found.refused ? ` · ${format.count(found.refused)} ${kind === "servers" ? "failed" : "refused"}` : "";
+  if (what === "open") return `${format.count(found.open)} open${refused}`;
+  if (what === "connections") return format.count(found.connections) + (kind === "servers" ? refused : "");
+  return `${format.size(found[what])} ${what === "bytesIn" ? "in" : "out"}`;
+}
+
+/** Write which circuit breakers are not closed: those of a middleware, or those in the way of a router. */
+function broken(node) {
+  const { breakers: by, name } = node.dataset;
+  const mine = [];
+  for (const [middleware, routers] of Object.entries(breakers)) {
+    for (const [router, found] of Object.entries(routers)) {
+      if ((by === "router" ? router : middleware) !== name) continue;
+      mine.push({ other: by === "router" ? middleware : router, section: by === "router" ? "middlewares" : "routers", ...found });
+    }
+  }
+  const signature = JSON.stringify(mine);
+  if (node.dataset.shown === signature) return;
+  node.dataset.shown = signature;
+  const closed = by === "middleware" && !mine.length ? [el("div", { class: "sub faint" }, "closed for all")] : [];
+  node.replaceChildren(...closed, ...mine.map((found) => el("div", { class: "sub" },
+    chip(found.state === "open" ? "disabled" : "warning", `breaker ${found.state}`), " ", link(found.section, found.other),
+    found.seconds ? el("span", { class: "faint number" }, `, ${Math.ceil(found.seconds)} s more`) : null)));
 }
 
 function spark(perSecond) {
@@ -98,6 +134,9 @@ export function facts(state) {
   setText(byId("ready"), format.count(tally.ready || 0));
   const others = Object.entries(tally).filter(([name]) => name !== "ready").map(([name, number]) => `${number} ${name}`);
   setText(byId("not-ready"), `of ${format.count(servers.length)}${others.map((text) => ` · ${text}`).join("")}`);
+  const reasons = {};
+  for (const { health } of servers) if (health && !health.up) reasons[health.why] = (reasons[health.why] || 0) + 1;
+  byId("unwell").replaceChildren(...Object.entries(reasons).sort((a, b) => b[1] - a[1]).slice(0, 3).map(([why, number]) => el("div", { class: "bad" }, `${number} × ${why}`)));
   const on = {};
   for (const router of state.routers) for (const name of router.using || []) on[name] = (on[name] || 0) + 1;
   byId("entry-points").replaceChildren(...state.entryPoints.map((point) =>

@@ -23,6 +23,16 @@ function timed(family, name) {
   return el("span", { class: "number", data: { family, p95: name } }, "–");
 }
 
+/** A count of TCP or UDP: of a router, service or server (`kind`), one of its `counts`. */
+function flowed(root, kind, name, shown) {
+  return el("span", { class: "number", data: { flow: root, kind, name, shown } }, "–");
+}
+
+/** What breakers that are not closed say: of a middleware by router, or of a router. */
+function breakers(by, name) {
+  return el("div", { class: "breakers", data: { breakers: by, name } });
+}
+
 function opener(text, label) {
   const open = (event) => toggle(event.currentTarget.closest(".item"));
   return el("button", { type: "button", class: "opener", "aria-expanded": "false", "aria-label": label, on: { click: open } }, text);
@@ -41,7 +51,7 @@ function listed(nodes, nothing = "–") {
 function users(entry) {
   const kinds = { services: "service ", middlewares: "chain ", overview: "entry point " };
   return listed(entry.users.map((user) => el("span", {}, kinds[user.section] || "",
-    user.section === "overview" ? user.name : link(user.section, user.name))), "nobody");
+    user.section === "overview" ? user.name : link(user.section, user.section === "streams" ? `tcp ${user.name}` : user.name, user.name))), "nobody");
 }
 
 /** A rule, or a trace of one, as a tree. */
@@ -80,6 +90,7 @@ function router(entry) {
       el("th", { scope: "row", data: { label: "Rule" } }, opener(el("code", { class: "rule" }, entry.rule || "(empty rule)"), `Details of router ${entry.name}`),
         el("div", { class: "sub" }, el("span", { class: "faint" }, entry.name),
           middlewares.length ? el("span", { class: "faint" }, ` · ${format.some(middlewares.length, "middleware")}`) : null),
+        breakers("router", entry.name),
         entry.error ? el("div", { class: `sub ${entry.status === "disabled" ? "bad" : "warn"}` }, entry.error[0]) : null),
       el("td", { data: { label: "Service" } }, entry.serviceName ? link("services", entry.serviceName) : "–"),
       el("td", { data: { label: "On" } }, (entry.using || entry.entryPoints).map((name) => el("span", { class: "tag" }, name))),
@@ -147,7 +158,7 @@ function service(entry) {
 }
 
 function settings(entry) {
-  const known = ["status", "error", "usedBy", "users", "name", "provider", "type"];
+  const known = ["root", "status", "error", "usedBy", "users", "name", "provider", "type"];
   const key = Object.keys(entry).find((name) => !known.includes(name));
   return Object.entries(entry[key] || {}).filter(([, value]) => value !== "").map(([name, value]) =>
     el("div", {}, el("span", { class: "faint" }, `${name} `), el("code", {}, typeof value === "string" ? value : JSON.stringify(value))));
@@ -156,8 +167,8 @@ function settings(entry) {
 function middleware(entry) {
   return el("tbody", {}, el("tr", {},
     el("td", { data: { label: "Status" } }, chip(entry.status)),
-    el("th", { scope: "row", data: { label: "Name" } }, entry.name, errors(entry)),
-    el("td", { data: { label: "Type" } }, entry.type),
+    el("th", { scope: "row", data: { label: "Name" } }, entry.name, entry.type === "circuitbreaker" ? breakers("middleware", entry.name) : null, errors(entry)),
+    el("td", { data: { label: "Type" } }, entry.root ? `${entry.type}, TCP` : entry.type),
     el("td", { data: { label: "Settings" } }, settings(entry)),
     el("td", { data: { label: "Used by" } }, users(entry))));
 }
@@ -165,15 +176,22 @@ function middleware(entry) {
 /** A router of TCP or UDP. */
 function stream(entry) {
   const tls = !entry.tls ? "" : entry.tls.passthrough ? ", TLS passed through" : ", TLS ends here";
-  const servers = Object.entries(entry.servers).map(([address, state]) => el("div", {}, chip(state === "UP" ? "ready" : "down"), " ", el("code", {}, address)));
+  const servers = entry.servers.map((server) => el("div", {}, chip(server.state), " ", el("code", {}, server.address),
+    entry.servers.length > 1 ? [" ", el("span", { class: "faint" }, flowed(entry.root, "servers", `${entry.serviceName} ${server.address}`, "connections"))] : null,
+    health(server.health)));
+  const middlewares = (entry.middlewares || []).map((name) => link("middlewares", `tcp ${name}`, name));
   return el("tbody", {}, el("tr", {},
     el("td", { data: { label: "Status" } }, chip(entry.status)),
     el("th", { scope: "row", data: { label: "Rule" } }, el("code", { class: "rule" }, entry.rule || "every datagram"),
-      el("div", { class: "sub faint" }, `${entry.name} · ${entry.root.toUpperCase()}${tls}`), errors(entry)),
+      el("div", { class: "sub faint" }, `${entry.name} · ${entry.root.toUpperCase()}${tls}`, middlewares.length ? [" · through ", listed(middlewares)] : null), errors(entry)),
     el("td", { data: { label: "Service" } }, entry.service),
     el("td", { data: { label: "Servers" } }, servers.length ? servers : listed(entry.members)),
     el("td", { data: { label: "On" } }, (entry.using || entry.entryPoints).map((name) => el("span", { class: "tag" }, name))),
-    el("td", { data: { label: "From" } }, entry.provider)));
+    el("td", { data: { label: "From" } }, entry.provider),
+    el("td", { class: "right", data: { label: entry.root === "udp" ? "Clients" : "Connections" } }, flowed(entry.root, "routers", entry.name, "connections"),
+      el("div", { class: "sub faint" }, flowed(entry.root, "routers", entry.name, "open"))),
+    el("td", { class: "right", data: { label: "In, out" } }, flowed(entry.root, "routers", entry.name, "bytesIn"),
+      el("div", { class: "sub" }, flowed(entry.root, "routers", entry.name, "bytesOut")))));
 }
 
 /** A label, and what becomes of it. */
@@ -257,7 +275,7 @@ export const lists = [
   { section: "problems", items: ofState("problems"), key: (entry) => `${entry.where} ${entry.why}`, build: problem, none: "" },
   { section: "routers", items: sorted("routers"), key: (entry) => entry.name, build: router, none: "No router yet: no container or file asks for one." },
   { section: "services", items: sorted("services"), key: (entry) => entry.name, build: service, none: "No service yet." },
-  { section: "middlewares", items: sorted("middlewares"), key: (entry) => entry.name, build: middleware, none: "No middleware." },
+  { section: "middlewares", items: sorted("middlewares"), key: (entry) => (entry.root ? `tcp ${entry.name}` : entry.name), build: middleware, none: "No middleware." },
   { section: "streams", items: sorted("streams"), key: (entry) => `${entry.root} ${entry.name}`, build: stream, none: "No router of TCP or UDP." },
   { section: "containers", items: (state) => [...state.items].sort(byVerdict), key: (entry) => `${entry.provider} ${entry.id}`, build: container, none: "Nothing was discovered yet." },
   { section: "providers", items: ofState("providers"), key: (entry) => entry.name, build: provider, none: "No provider is switched on." },
