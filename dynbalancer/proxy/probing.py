@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -201,5 +202,11 @@ class _Probe(ResponseReader, Protocol):
 
 def _unreachable(question: Question, failure: Failure) -> ConnectError:
     error = failure.value
-    said = error.why if isinstance(error, ConnectError) else failure.getErrorMessage() or type(error).__name__
+    if isinstance(error, ConnectError):
+        said = error.why
+    elif type(number := getattr(error, "osError", None)) is int:
+        # Twisted says the same twice, in its words and in the system's.
+        said = os.strerror(number)
+    else:
+        said = (failure.getErrorMessage() or type(error).__name__).rstrip(".")
     return ConnectError(f"{question.host}:{question.port}: {said}")

@@ -13,7 +13,8 @@ async function ask() {
   for (const [name, value] of new FormData(form)) if (value) query.append(name, value);
   history.replaceState(null, "", `#explain?${query}`);
   try {
-    answer.replaceChildren(...shown(await get(`explain?${query}`)));
+    const stream = /^(tcp|udp):\/\/([^/?#]*)/i.exec(query.get("url"));
+    answer.replaceChildren(...(stream ? connection(stream[1].toLowerCase(), await get(path(stream, query))) : shown(await get(`explain?${query}`))));
   } catch (error) {
     answer.replaceChildren(el("p", { class: "bad" }, error.message || "the token is needed"));
   }
@@ -26,21 +27,41 @@ export function fill(written) {
   if (query.get("url")) ask();
 }
 
+/** Where to ask about `tcp://name` or `udp://`: the name is the one that is asked for with TLS. */
+function path([, root, name], query) {
+  const asked = new URLSearchParams();
+  if (name) asked.set("sni", name);
+  for (const key of ["client", "entryPoint"]) if (query.get(key)) asked.set(key, query.get(key));
+  return `explain/${root.toLowerCase()}?${asked}`;
+}
+
+function connection(root, found) {
+  const asked = found.request;
+  const tls = asked.tls ? `with TLS${asked.sni ? ` for ${asked.sni}` : ""}` : "without TLS";
+  const said = root === "tcp" ? `connection ${tls} on ${asked.entryPoint}, from ${asked.client}` : `datagrams on ${asked.entryPoint}`;
+  return verdict(found, found.router ? "routed" : root === "tcp" ? "HTTP" : "dropped", `${said}${found.tls ? `, TLS ${found.tls}` : ""}, table #${found.table}`,
+    (name) => link("streams", `${root} ${name}`, name));
+}
+
 function shown(found) {
   const asked = found.request;
   const target = `${asked.scheme}://${asked.host}${asked.path}${asked.query === null ? "" : `?${asked.query}`}`;
-  const verdict = el("p", { class: "verdict" },
-    chip(found.router ? "ready" : "down", found.router ? "routed" : "404"), el("b", {}, found.why));
-  const understood = el("p", { class: "sub faint" }, `${asked.method} `, el("code", {}, target), ` on ${asked.entryPoint}, from ${asked.client}, table #${found.table}`);
+  return verdict(found, found.router ? "routed" : "404", [`${asked.method} `, el("code", {}, target), ` on ${asked.entryPoint}, from ${asked.client}, table #${found.table}`],
+    (name) => link("routers", name));
+}
+
+function verdict(found, word, understood, linked) {
+  const state = found.router ? "ready" : word === "HTTP" ? "ignored" : "down";
   const through = found.middlewares.length ? el("p", { class: "sub" }, "through ", found.middlewares.join(" → ")) : null;
-  return [verdict, understood, ...(through ? [through] : []), el("ol", { class: "candidates" }, found.candidates.slice(0, 50).map((entry) => candidate(entry, found.router))),
+  return [el("p", { class: "verdict" }, chip(state, word), el("b", {}, found.why)), el("p", { class: "sub faint" }, understood), ...(through ? [through] : []),
+    el("ol", { class: "candidates" }, found.candidates.slice(0, 50).map((entry) => candidate(entry, found.router, linked))),
     ...(found.candidates.length > 50 ? [el("p", { class: "faint" }, `and ${found.candidates.length - 50} more`)] : [])];
 }
 
-function candidate(entry, winner) {
+function candidate(entry, winner, linked) {
   const state = entry.name === winner ? "ready" : entry.matched ? "warning" : "ignored";
   return el("li", { class: "candidate" },
-    el("p", {}, chip(state, entry.name === winner ? "takes it" : entry.matched ? "matches" : "no match"), link("routers", entry.name),
+    el("p", {}, chip(state, entry.name === winner ? "takes it" : entry.matched ? "matches" : "no match"), linked(entry.name),
       el("span", { class: "faint" }, ` priority ${entry.priority}`)),
     entry.name === winner ? null : el("p", { class: "sub" }, entry.why),
     entry.trace ? el("ul", { class: "tree" }, tree(entry.trace)) : el("code", {}, entry.rule));

@@ -135,10 +135,14 @@ export function facts(state) {
   const others = Object.entries(tally).filter(([name]) => name !== "ready").map(([name, number]) => `${number} ${name}`);
   setText(byId("not-ready"), `of ${format.count(servers.length)}${others.map((text) => ` · ${text}`).join("")}`);
   const reasons = {};
-  for (const { health } of servers) if (health && !health.up) reasons[health.why] = (reasons[health.why] || 0) + 1;
+  for (const { health } of servers) {
+    // Where it was is said at each of them.
+    const why = health && !health.up ? health.why.replace(/^\S+:\d+: /, "") : null;
+    if (why !== null) reasons[why] = (reasons[why] || 0) + 1;
+  }
   byId("unwell").replaceChildren(...Object.entries(reasons).sort((a, b) => b[1] - a[1]).slice(0, 3).map(([why, number]) => el("div", { class: "bad" }, `${number} × ${why}`)));
   const on = {};
-  for (const router of state.routers) for (const name of router.using || []) on[name] = (on[name] || 0) + 1;
+  for (const router of [...state.routers, ...state.streams]) for (const name of router.using || []) on[name] = (on[name] || 0) + 1;
   byId("entry-points").replaceChildren(...state.entryPoints.map((point) =>
     el("li", {}, el("b", {}, point.name), el("code", {}, point.address), el("span", { class: "faint" }, `${on[point.name] || 0} router${on[point.name] === 1 ? "" : "s"}`))));
 }

@@ -110,14 +110,15 @@ function health(found) {
 
 function server(service, entry) {
   const key = `${service.name} ${entry.url}`;
-  return el("tr", {},
+  const said = entry.health ? el("tr", { class: "said" }, el("td", { colspan: "6" }, health(entry.health))) : null;
+  return [el("tr", {},
     el("td", { data: { label: "State" } }, chip(entry.state)),
-    el("th", { scope: "row", data: { label: "URL" } }, el("code", {}, entry.url), health(entry.health)),
+    el("th", { scope: "row", data: { label: "URL" } }, el("code", {}, entry.url)),
     el("td", { data: { label: "Container" } }, entry.name || "–"),
     el("td", { class: "right", data: { label: "Weight" } }, String(entry.weight)),
     el("td", { class: "right", data: { label: "Requests" } }, counted("servers", key)),
     el("td", { class: "share", data: { label: "Share" } },
-      el("span", { class: "bar", data: { share: key, of: service.name } }, el("i", {})), el("span", { class: "percent number" }, "")));
+      el("span", { class: "bar", data: { share: key, of: service.name } }, el("i", {})), el("span", { class: "percent number" }, ""))), said];
 }
 
 function member(entry) {
@@ -177,13 +178,13 @@ function middleware(entry) {
 function stream(entry) {
   const tls = !entry.tls ? "" : entry.tls.passthrough ? ", TLS passed through" : ", TLS ends here";
   const servers = entry.servers.map((server) => el("div", {}, chip(server.state), " ", el("code", {}, server.address),
-    entry.servers.length > 1 ? [" ", el("span", { class: "faint" }, flowed(entry.root, "servers", `${entry.serviceName} ${server.address}`, "connections"))] : null,
-    health(server.health)));
+    entry.servers.length > 1 ? el("span", { class: "faint" }, " · ", flowed(entry.root, "servers", `${entry.serviceName} ${server.address}`, "connections")) : null,
+    server.health && server.health.up ? null : health(server.health)));
   const middlewares = (entry.middlewares || []).map((name) => link("middlewares", `tcp ${name}`, name));
   return el("tbody", {}, el("tr", {},
     el("td", { data: { label: "Status" } }, chip(entry.status)),
     el("th", { scope: "row", data: { label: "Rule" } }, el("code", { class: "rule" }, entry.rule || "every datagram"),
-      el("div", { class: "sub faint" }, `${entry.name} · ${entry.root.toUpperCase()}${tls}`, middlewares.length ? [" · through ", listed(middlewares)] : null), errors(entry)),
+      el("div", { class: "sub faint" }, `${entry.name} · ${entry.root.toUpperCase()}${tls}`, middlewares.length ? [" · through ", listed(middlewares)] : null), el("div", { class: "sub" }, errors(entry))),
     el("td", { data: { label: "Service" } }, entry.service),
     el("td", { data: { label: "Servers" } }, servers.length ? servers : listed(entry.members)),
     el("td", { data: { label: "On" } }, (entry.using || entry.entryPoints).map((name) => el("span", { class: "tag" }, name))),
