@@ -223,9 +223,9 @@ def _badness(problem: Problem) -> int:
 
 
 def _named(problem: Problem) -> str:
-    """The provider that the table's own problems name: ``router web@docker``."""
-    _, _, name = problem.where.partition(" ")
-    return traefik3.provider_of(name.split(" ")[0].rstrip(",:"))
+    """The provider that the table's own problems name: ``TCP router web@docker``."""
+    named = (word.rstrip(",:") for word in problem.where.split(" "))
+    return traefik3.provider_of(next((word for word in named if "@" in word), ""))
 
 
 def severities(router: IRouter) -> dict[str, int]:

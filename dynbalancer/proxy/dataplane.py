@@ -66,13 +66,7 @@ class DataPlane:
         self._counters = counters
         self._log = Logger()
         self._deadlines = Deadlines(reactor)
-        self._connecting = Connecting(
-            reactor,
-            settings.limits,
-            self._deadlines,
-            verify=settings.verify_upstream_tls,
-            ca_file=settings.upstream_ca,
-        )
+        self._connecting = self._ways(None)
         self._counting = Counting(self._connecting.used)
         silent = frozenset(point.name for point in settings.entry_points if not point.access_log)
         self._access_log = (
@@ -330,7 +324,7 @@ class DataPlane:
         return connection_middleware(definition, shared=offers["shared"], secret=offers["secret"])
 
     def _ways(self, trust: ssl.SSLContext | None) -> Connecting:
-        """How middlewares connect to whom they ask by URL."""
+        """How servers are connected to that are trusted so; None: as the settings say."""
         settings = self._settings
         return Connecting(
             self._reactor,
