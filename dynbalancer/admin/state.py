@@ -98,7 +98,8 @@ def users_of(
 ) -> Callable[[str, str], dict[str, list[dict[str, str]]]]:
     """A function that gives ``users`` of one of a family: sections of the dashboard, and who is meant there.
 
-    Beside routers these are chains, services made of others or with middlewares of their own, and entry points.
+    Beside routers these are chains, middlewares that show the pages of a service, services made of others or with
+    middlewares of their own, and entry points.
     """
     services, middlewares = traefik3.Names(configuration.services), traefik3.Names(configuration.middlewares)
     found: dict[tuple[str, str], list[dict[str, str]]] = {}
@@ -118,6 +119,8 @@ def users_of(
     for middleware in configuration.middlewares.values():
         if middleware.type.lower() == "chain":
             add("middlewares", _linked(middleware), "middlewares", middleware.name)
+        if middleware.asks:
+            add("services", [middleware.asks], "middlewares", middleware.name)
     for point in entry_points:
         add("middlewares", point.middlewares, "overview", point.name)
     return lambda family, name: {"users": found.get((family, name), [])}

@@ -143,6 +143,7 @@ class _Compiler:
         if services.composed or services.later:
             yield from Composing(services, made).making()
         services.guard(lambda service: service.middlewares, self.middlewares.touched)
+        self.middlewares.asking(services)
 
     def routing(self) -> Iterator[None]:
         """Compile the routers that changed, and those for which something else did."""

@@ -28,7 +28,8 @@ class Family:
     ``members`` are those of chains, as written, and ``unfolded`` what they come to. ``by_plain`` gives full names by
     plain ones, ``users`` routers by the plain names of what they refer to. ``composed`` are services made of others,
     with the full names of those, ``guards`` services with middlewares of their own, with the plain names of those.
-    ``spared`` are those of the failed that are left out where they are used: they would keep nobody out.
+    ``spared`` are those of the failed that are left out where they are used: they would keep nobody out. ``asks`` are
+    the services, as written, that middlewares ask.
     """
 
     live: Layered[str, Any] = field(default_factory=Layered)
@@ -40,6 +41,7 @@ class Family:
     composed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     guards: Mapping[str, frozenset[str]] = field(default_factory=dict)
     spared: frozenset[str] = frozenset()
+    asks: Mapping[str, str] = field(default_factory=dict)
 
 
 class FamilyDraft(Generic[D]):
@@ -55,6 +57,7 @@ class FamilyDraft(Generic[D]):
         self.new = new
         self.failed = dict(before.failed)
         self.spared = set(before.spared)
+        self.asks = dict(before.asks)
         self.members = dict(before.members)
         self.unfolded = before.unfolded
         self.live = before.live.draft()
@@ -82,12 +85,16 @@ class FamilyDraft(Generic[D]):
         for name in self._gone:
             self._plain.remove(plain(name), name)
             self._lose(name)
+            self.asks.pop(name, None)
             self._say(self.kind, self._old[name], [])
             yield
         again = [name for name in (*self._before.failed, *also) if name in self.new]
         for name in dict.fromkeys([*self._changed, *again]):
             if name not in self._old and not name.endswith(OURS):
                 self._plain.add(plain(name), name)
+            self.asks.pop(name, None)
+            if asked := getattr(self.new[name], "asks", ""):
+                self.asks[name] = asked
             if getattr(self.new[name], "kind", LONE) == LONE:
                 self.composed.pop(name, None)
                 self.renew(name, make, keeps)
@@ -106,8 +113,24 @@ class FamilyDraft(Generic[D]):
         if running is None or old is None or not keeps(old, wanted):
             self._make(name, make, running)
         if name not in self.failed:
-            notices = getattr(self.live.get(name), "notices", ())
-            said = [Said(problem_of(self.kind, wanted, notice, "", "warning")) for notice in notices]
+            self._say(self.kind, wanted, self._noticed(name))
+
+    def _noticed(self, name: str) -> list[Said]:
+        notices = getattr(self.live.get(name), "notices", ())
+        return [Said(problem_of(self.kind, self.new[name], notice, "", "warning")) for notice in notices]
+
+    def asking(self, services: FamilyDraft[model.Service]) -> None:
+        """Say which of these ask services that can't be asked. They go on: what the client gets is what there is."""
+        for name, reference in self.asks.items():
+            if name in self.failed:
+                continue
+            said, wanted = self._noticed(name), self.new[name]
+            try:
+                services.check(services.named(reference, name), wanted)
+            except ConfigurationError as error:
+                why = f"{error.why}; its pages are not shown"
+                missing = error.missing if isinstance(error, MissingError) else None
+                said.append(Said(problem_of(self.kind, wanted, why, error.hint, "warning"), missing))
             self._say(self.kind, wanted, said)
 
     def _make(self, name: str, make: Callable[[D, Any], Any], running: Any) -> None:
@@ -160,8 +183,8 @@ class FamilyDraft(Generic[D]):
         """The full name of what ``owner`` refers to. Raises ConfigurationError where there is no such thing."""
         return found(self.kind, reference, owner, self.new, self.by_plain)
 
-    def check(self, name: str, user: model.Router | model.Service) -> None:
-        """Raise ConfigurationError where this can't be used by a router or service."""
+    def check(self, name: str, user: model.Router | model.Service | model.Middleware) -> None:
+        """Raise ConfigurationError where this can't be used by whoever refers to it."""
         failure = self.failed.get(name)
         if failure is not None and name not in self.spared:
             origin = self.new[name].origin
@@ -180,6 +203,7 @@ class FamilyDraft(Generic[D]):
             self.composed,
             self.guards,
             frozenset(self.spared),
+            self.asks,
         )
 
     def guard(self, middlewares: Callable[[D], Iterable[str]], touched: set[str]) -> None:

@@ -213,6 +213,15 @@ class Middleware:
     settings: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     origin: str = ""
 
+    @property
+    def asks(self) -> str:
+        """The service that it asks for pages, as it is written; empty where it asks none."""
+        if self.type.lower() != "errors":
+            return ""
+        return next(
+            (str(value) for key, value in self.settings.items() if key.lower() == "service"), ""
+        ).strip()
+
 
 @dataclass(frozen=True, slots=True)
 class Router:

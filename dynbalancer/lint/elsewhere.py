@@ -58,6 +58,8 @@ def _references(found: Configuration) -> Iterator[tuple[str, str, str]]:
         for name in router.middlewares:
             yield "middleware", name, where
     for middleware in found.middlewares.values():
+        if middleware.asks:
+            yield "service", middleware.asks, _where(middleware)
         if middleware.type.lower() == "chain":
             where = _where(middleware)
             members = middleware.settings.get("middlewares", ())

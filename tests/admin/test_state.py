@@ -204,6 +204,7 @@ def test_users_are_routers_chains_services_and_entry_points_with_the_section_the
         Middleware("wrong@x", "chain", {"middlewares": 5}),
         Middleware("cut@x", "stripPrefix", {}),
         Middleware("mark@y", "headers", {}),
+        Middleware("pages@x", "errors", {"status": "500", "service": "blue"}),
     )
     services = (
         Service("web@x", kind="weighted", members=(Member("blue"), Member("blue"))),
@@ -220,7 +221,7 @@ def test_users_are_routers_chains_services_and_entry_points_with_the_section_the
         return [f"{entry['section']} {entry['name']}" for entry in users(family, name)["users"]]
 
     assert shown("services", "web@x") == ["routers web@x"]
-    assert shown("services", "blue@x") == ["services web@x"]
+    assert shown("services", "blue@x") == ["services web@x", "middlewares pages@x"]
     assert shown("middlewares", "all@x") == ["routers web@x"]
     assert shown("middlewares", "cut@x") == ["services blue@x", "middlewares all@x", "middlewares short@x"]
     assert shown("middlewares", "mark@y") == ["middlewares all@x", "overview web"]

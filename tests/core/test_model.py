@@ -88,3 +88,16 @@ def test_shared_empty_mapping_takes_nothing_in() -> None:
     assert Configuration().routers is NOTHING
     with pytest.raises(TypeError):
         NOTHING["a"] = 1  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "type_, settings, asked",
+    [
+        ("errors", {"service": "pages"}, "pages"),
+        ("Errors", {"Service": " pages@file "}, "pages@file"),
+        ("errors", {}, ""),
+        ("headers", {"service": "pages"}, ""),
+    ],
+)
+def test_which_service_a_middleware_asks(type_: str, settings: dict[str, str], asked: str) -> None:
+    assert Middleware("m", type_, settings).asks == asked

@@ -592,3 +592,40 @@ def test_streams_are_made_of_those_before_and_their_problems_are_told() -> None:
     first = made(None)
     assert made(first).problems == (Problem("TCP router db@docker", "it is bad"),)
     assert before == [None, first.streams]
+
+
+def asking(reference: str, *more: str) -> Configuration:
+    """A router whose pages of errors another service has."""
+    settings = {"status": ["500-599"], "Service": reference, "query": "/"}
+    pages = Middleware("pages@docker", "errors", settings, "file f")
+    return configuration(
+        router("web", middlewares=("pages",)), services=("s@docker", *more), middlewares=(pages,)
+    )
+
+
+def test_pages_of_a_service_that_isn_t_there_are_a_warning_and_the_router_goes_on() -> None:
+    found = table(asking("pagse", "pages@docker"))
+    (problem,) = found.problems
+    assert (problem.where, problem.severity) == ("middleware pages@docker of file f", "warning")
+    assert problem.why == 'service "pagse@docker" does not exist; its pages are not shown'
+    assert problem.hint == "did you mean pages?"
+    assert [route.name for route in found.routes] == ["web@docker"]
+    assert not table(asking("pages", "pages@docker")).problems
+
+
+def test_pages_of_a_service_that_can_t_be_used_say_why() -> None:
+    wanted = asking("pages")
+    broken = Service("pages@docker", strategy="bad")
+    found = table(replace(wanted, services={**wanted.services, broken.name: broken}))
+    assert 'service "pages@docker" can\'t be used: it is bad; its pages are not shown' in {
+        problem.why for problem in found.problems
+    }
+
+
+def test_pages_are_looked_for_in_each_table() -> None:
+    first = table(asking("pages"))
+    second = table(asking("pages", "pages@docker"), previous=first)
+    third = table(asking("pages"), previous=second)
+    assert [len(one.problems) for one in (first, second, third)] == [1, 0, 1]
+    assert third.problems == first.problems
+    assert not table(configuration(), previous=third).problems

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dynbalancer.core.model import Configuration, Middleware, Router, Service
 from dynbalancer.lint.elsewhere import with_stand_ins
 
@@ -48,3 +50,10 @@ def test_files_of_users_are_where_the_balancer_runs() -> None:
         ("middleware alone@docker of container c", "info"),
         ("middleware both@docker", "info"),
     ]
+
+
+def test_who_has_the_pages_of_errors_may_be_elsewhere_too() -> None:
+    pages = Middleware("pages@docker", "errors", {"service": "other@file"})
+    found, notes = with_stand_ins(replace(routing(), middlewares={"pages@docker": pages}))
+    assert set(found.services) == {"s@docker", "other@file"}
+    assert [note.where for note in notes] == ["middleware pages@docker"]
