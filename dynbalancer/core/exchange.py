@@ -108,6 +108,8 @@ class RequestHead:
     expect_continue: bool = False
     #: What the access log says of it, where it was asked before.
     logged: tuple[str, str] | None = None
+    #: The same with what holds for a second: see accesslines.
+    stamped: tuple[float, str, str] | None = None
 
     def __init__(
         self,
@@ -133,6 +135,9 @@ class RequestHead:
         twin = RequestHead.__new__(RequestHead)
         twin.__dict__.update(self.__dict__)
         twin.headers = self.headers.copy()
+        if self.logged is not None:
+            # Whoever takes a copy may change what was asked.
+            twin.logged = twin.stamped = None
         return twin
 
     @property

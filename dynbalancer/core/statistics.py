@@ -20,6 +20,10 @@ Key = TypeVar("Key")
 #: How many recent errors are kept.
 RECENT = 10
 
+#: How many bits of a mark say how long it took, and what they say of an upgraded connection.
+MARK_BITS = 7
+UPGRADED = (1 << MARK_BITS) - 1
+
 
 class Tally:
     """What a router, service or server did. Times in seconds, sizes in bytes; ``in_flight`` is now, the rest so far.
@@ -132,6 +136,36 @@ class Tally:
             raise ValueError("a bucket that there is not")
         if not math.isfinite(tally.seconds):
             raise ValueError("a time that is not finite")
+        return tally
+
+
+class Pending:
+    """What was counted since the last look, by the fewest operations: the request path pays for them.
+
+    ``marks`` counts how exchanges ended and how long they took: ``status << MARK_BITS | bucket``, where the bucket is
+    one of :mod:`dynbalancer.core.latency`, or ``UPGRADED`` where the time says nothing.
+    """
+
+    __slots__ = ("bytes_in", "bytes_out", "marks", "retries", "seconds")
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.retries = 0
+        self.marks: dict[int, int] = {}
+
+    def tally(self) -> Tally:
+        """The same as a tally of its own."""
+        tally = Tally()
+        tally.seconds, tally.retries = self.seconds, self.retries
+        tally.bytes_in, tally.bytes_out = self.bytes_in, self.bytes_out
+        for mark, count in self.marks.items():
+            status, took = mark >> MARK_BITS, mark & UPGRADED
+            tally.count += count
+            tally.statuses[status] = tally.statuses.get(status, 0) + count
+            if took != UPGRADED:
+                tally.latency[took] = tally.latency.get(took, 0) + count
         return tally
 
 

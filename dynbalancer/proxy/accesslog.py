@@ -60,6 +60,8 @@ class AccessLog:
         self._lines: list[str] = []
         self._count = 0
         self._wall = wall
+        #: By how much the time of day is ahead of the exchanges' clock, for one batch.
+        self._ahead: float | None = None
         self.lost = 0
         self._told = 0
         self._fd = -1
@@ -103,17 +105,22 @@ class AccessLog:
             return
         route = exchange.route
         wanted = None if route is None else route.router.access_log
-        if wanted is None:
+        if wanted is None and self._silent:
             wanted = exchange.entry_point.name not in self._silent
-        if not wanted:
+        if wanted is False:
             return
-        self._lines.append(self._line(exchange, self._wall(), self._count))
-        if len(self._lines) >= self._batch:
+        ahead = self._ahead
+        if ahead is None:
+            ahead = self._ahead = self._wall() - exchange.finished
+        lines = self._lines
+        lines.append(self._line(exchange, exchange.finished + ahead, self._count))
+        if len(lines) >= self._batch:
             self.flush()
 
     def flush(self) -> None:
         """Write what was gathered, as far as it is taken at once. The rest waits for the next time."""
         lines, self._lines = self._lines, []
+        self._ahead = None
         if self._fd < 0:
             self.lost += len(lines)
             return

@@ -13,7 +13,7 @@ from zope.interface import implementer
 from dynbalancer.core.exchange import Exchange
 from dynbalancer.core.latency import BOUNDS
 from dynbalancer.core.model import NOTHING
-from dynbalancer.core.statistics import RECENT, Report, Tally, Totals
+from dynbalancer.core.statistics import MARK_BITS, RECENT, UPGRADED, Pending, Report, Tally, Totals
 from dynbalancer.interfaces import IExchangeObserver
 from dynbalancer.proxy.upstream import Upstream
 
@@ -35,6 +35,7 @@ class Counting:
         # Router "" is for exchanges that no router took.
         self._routers: dict[str, Tally] = {}
         self._moved: set[str] = set()
+        self._unserved: dict[str, Pending] = {}
         self._used = used
         self._present: dict[str, dict[Upstream, None]] = {}
         self._leaving: list[Upstream] = []
@@ -48,41 +49,55 @@ class Counting:
     def exchange_ended(self, exchange: Exchange) -> None:
         """See IExchangeObserver."""
         status = exchange.status
-        statuses = self._statuses
-        statuses[status] = statuses.get(status, 0) + 1
         route, server = exchange.route, exchange.server
         name = route.name if route is not None else ""
-        found = self._routers.get(name)
-        if found is None:
-            found = self._routers[name] = Tally()
-        self._moved.add(name)
-        if server is None:
-            tallies: tuple[Tally, ...] = (found,)
-        else:
-            self._used.add(server)
-            tallies = (found, server.tally)
-        seconds, retries = exchange.finished - exchange.started, exchange.tries - 1
-        bytes_in, bytes_out = exchange.bytes_in, exchange.bytes_out
-        took = bisect_left(BOUNDS, seconds) if status != 101 else None
-        for tally in tallies:
-            tally.count += 1
-            tally.seconds += seconds
-            tally.bytes_in += bytes_in
-            tally.bytes_out += bytes_out
-            if retries > 0:
-                tally.retries += retries
-            # What is there already is there all but always: this is faster than to ask.
-            try:
-                tally.statuses[status] += 1
-            except KeyError:
-                tally.statuses[status] = 1
-            if took is not None:
-                try:
-                    tally.latency[took] += 1
-                except KeyError:
-                    tally.latency[took] = 1
+        seconds = exchange.finished - exchange.started
+        # What is there already is there all but always: this is faster than to ask.
+        try:
+            pending = (self._unserved if server is None else server.pending)[name]
+        except KeyError:
+            pending = self._begin(name, server)
+        pending.seconds += seconds
+        pending.bytes_in += exchange.bytes_in
+        pending.bytes_out += exchange.bytes_out
+        if exchange.tries > 1:
+            pending.retries += exchange.tries - 1
+        mark = status << MARK_BITS | (bisect_left(BOUNDS, seconds) if status != 101 else UPGRADED)
+        try:
+            pending.marks[mark] += 1
+        except KeyError:
+            pending.marks[mark] = 1
         if status >= 400:
             self._remember(exchange)
+
+    def _begin(self, name: str, server: Upstream | None) -> Pending:
+        """The first exchange of this router over this server since the last look."""
+        pending = Pending()
+        if server is None:
+            self._unserved[name] = pending
+        else:
+            server.pending[name] = pending
+            self._used.add(server)
+        return pending
+
+    def _fold(self) -> None:
+        """Take over what came since the last look: for the whole, the routers and the servers."""
+        unserved, self._unserved = self._unserved, {}
+        for name, pending in unserved.items():
+            self._take(name, pending.tally())
+        for upstream in self._used:
+            if upstream.pending:
+                for name, pending in upstream.pending.items():
+                    tally = pending.tally()
+                    self._take(name, tally)
+                    upstream.tally.add(tally)
+                upstream.pending.clear()
+
+    def _take(self, name: str, tally: Tally) -> None:
+        self._moved.add(name)
+        self._routers.setdefault(name, Tally()).add(tally)
+        for status, count in tally.statuses.items():
+            self._statuses[status] = self._statuses.get(status, 0) + count
 
     def _remember(self, exchange: Exchange) -> None:
         head = exchange.head
@@ -145,6 +160,7 @@ class Counting:
         return len(self._routers_due) + len(self._servers_due)
 
     def _gather(self) -> None:
+        self._fold()
         # Before those that left are settled: their last counts are news.
         keys = {self._keys[upstream] for upstream in self._used if upstream in self._keys}
         self._settle()
@@ -164,6 +180,7 @@ class Counting:
 
     def totals(self, *, open_connections: int = 0, refusals: Mapping[str, int] = NOTHING) -> Totals:
         """Everything since the start of this process. The cost is that of all there is."""
+        self._fold()
         whole = self._head(open_connections, refusals)
         whole.routers = self._routers
         whole.servers = {key: self._server(key) for key in {**self._left, **self._servers}}

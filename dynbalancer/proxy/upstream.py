@@ -16,7 +16,7 @@ from dynbalancer.core.exchange import RequestHead
 from dynbalancer.core.model import Server, ServersTransport, Service
 from dynbalancer.core.reading import DEAD, HELD
 from dynbalancer.core.settings import Limits
-from dynbalancer.core.statistics import Tally
+from dynbalancer.core.statistics import Pending, Tally
 from dynbalancer.errors import (
     ConfigurationError,
     ConnectError,
@@ -113,6 +113,7 @@ class Upstream:
         "name",
         "outage",
         "pass_host",
+        "pending",
         "port",
         "prefix",
         "scheme",
@@ -135,7 +136,9 @@ class Upstream:
         #: What its balancer learned of it, and how it failed lately, where somebody wants to know.
         self.learned: Any = None
         self.outage: Any = None
+        #: What it did, and what of that nobody has looked at yet, by router: see Counting.
         self.tally = Tally()
+        self.pending: dict[str, Pending] = {}
         self.in_flight = 0
         self.avoid_until = 0.0
         self.gone = False

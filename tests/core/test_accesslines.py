@@ -105,6 +105,36 @@ def test_time_is_that_of_the_beginning() -> None:
     assert clf_time(0) == "01/Jan/1970:00:00:00 +0000"
 
 
+def test_request_that_comes_again_has_the_time_status_and_size_of_each() -> None:
+    written, one = line_of(AccessLogSettings()), ended()
+    assert written(one, WALL, 7) == USUAL.replace("?b=c", "")
+    for later, second in ((0.4, 5), (0.5, 6), (0.6, 6), (-1.0, 4), (60.0, 65)):
+        again = ended(status=304, bytes_out=5000, finished=12.0)
+        again.head = one.head
+        found = written(again, WALL + later, 8)
+        minute, second = divmod(second - 2, 60)
+        assert f"[09/Jul/2026:12:{minute:02d}:{second:02d} +0000]" in found
+        assert ' 304 5000 "http://x.example/" "curl/8" 8 "web@docker" "http://10.0.0.2:80" 2000ms\n' in found
+
+
+def test_copy_of_a_head_that_was_written_is_written_anew() -> None:
+    written, one = line_of(AccessLogSettings()), ended()
+    written(one, WALL, 7)
+    other = ended()
+    other.head = one.head.copy()
+    other.head.path = b"/other"
+    assert '"GET /other HTTP/1.1"' in written(other, WALL, 8)
+
+
+def test_user_that_a_middleware_found_is_written_for_his_requests_only() -> None:
+    written = line_of(AccessLogSettings())
+    one = ended(asked=(b"/a", None), user="anna")
+    other = ended(asked=(b"/a", None))
+    other.head = one.head
+    assert " - anna [" in written(one, WALL, 7)
+    assert " - - [" in written(other, WALL, 8)
+
+
 def test_what_is_not_known_is_a_dash() -> None:
     missing = ended(headers={}, route=None, server=None, status=404, finished=10.0)
     assert line(missing) == (

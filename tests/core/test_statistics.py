@@ -9,8 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynbalancer.core.latency import bucket
-from dynbalancer.core.statistics import RECENT, Report, Tally, Totals, newest, service_of, worst_standings
+from dynbalancer.core.latency import BOUNDS, bucket
+from dynbalancer.core.statistics import (
+    MARK_BITS,
+    RECENT,
+    UPGRADED,
+    Pending,
+    Report,
+    Tally,
+    Totals,
+    newest,
+    service_of,
+    worst_standings,
+)
 
 
 def tally(count: int, *, in_flight: int = 0, status: int = 200) -> Tally:
@@ -21,6 +32,25 @@ def tally(count: int, *, in_flight: int = 0, status: int = 200) -> Tally:
     made.statuses = {status: count} if count else {}
     made.latency = {bucket(0.25): count} if count else {}
     return made
+
+
+@given(st.lists(st.tuples(st.integers(0, 999), st.integers(0, len(BOUNDS)) | st.just(UPGRADED)), max_size=30))
+def test_marks_say_how_many_ended_how_and_how_long_they_took(ended: list[tuple[int, int]]) -> None:
+    pending, expected = Pending(), Tally()
+    for status, took in ended:
+        mark = status << MARK_BITS | took
+        pending.marks[mark] = pending.marks.get(mark, 0) + 1
+        expected.count += 1
+        expected.statuses[status] = expected.statuses.get(status, 0) + 1
+        if took != UPGRADED:
+            expected.latency[took] = expected.latency.get(took, 0) + 1
+    pending.seconds, pending.bytes_in, pending.bytes_out, pending.retries = 1.5, 2, 3, 4
+    expected.seconds, expected.bytes_in, expected.bytes_out, expected.retries = 1.5, 2, 3, 4
+    assert pending.tally().as_dict() == expected.as_dict()
+
+
+def test_no_time_is_taken_for_that_of_an_upgraded_connection() -> None:
+    assert bucket(1e9) < UPGRADED
 
 
 def report(count: int = 3, *, in_flight: int = 1, **about: Any) -> Report:

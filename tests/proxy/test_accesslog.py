@@ -179,6 +179,21 @@ def test_lines_are_written_together_within_a_second(tmp_path: Path) -> None:
     log.log.stop()
 
 
+def test_clock_that_is_set_is_followed_within_a_batch(tmp_path: Path) -> None:
+    times = [WALL]
+    path = tmp_path / "access.log"
+    log = AccessLog(AccessLogSettings(str(path)), Clock(), wall=lambda: times[0])
+    log.start()
+    log.exchange_ended(ended())
+    log.flush()
+    times[0] += 3600
+    log.exchange_ended(ended(started=20.0, finished=20.1))
+    log.exchange_ended(ended(started=21.0, finished=21.1))
+    log.stop()
+    stamps = [line.split("[")[1].split(" ")[0] for line in path.read_text().splitlines()]
+    assert stamps == ["09/Jul/2026:12:00:05", "09/Jul/2026:13:00:05", "09/Jul/2026:13:00:06"]
+
+
 def test_stopping_writes_what_is_left_and_leaves_nothing(tmp_path: Path) -> None:
     log = Log(tmp_path)
     log.log.exchange_ended(ended())
