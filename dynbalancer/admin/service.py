@@ -26,8 +26,11 @@ from dynbalancer.core.model import EntryPoint
 from dynbalancer.core.settings import ApiSettings
 from dynbalancer.interfaces import IHealth, IRouter, IStatistics, IWorkforce
 
-#: Seconds that a connection may stay silent.
+#: Seconds that a connection may stay silent between two requests.
 SILENCE = 60
+
+#: Seconds for all of a request, from its first octet (of the first one: from the connection) to its last.
+REQUEST_TIME = 10
 
 
 def make_admin(
@@ -59,8 +62,31 @@ class BodilessRequest(Request):
         """Forget it."""
 
 
+class AdminChannel(http.HTTPChannel):
+    """One connection, with a deadline for each request: twisted.web's own would begin anew with each octet."""
+
+    _begun = True
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self.setTimeout(REQUEST_TIME)
+
+    def resetTimeout(self) -> None:
+        """Something came: the first of it sets the deadline, the rest does not move it."""
+        if not self._begun:
+            self._begun = True
+            self.setTimeout(REQUEST_TIME)
+
+    def requestDone(self, request: http.Request) -> None:
+        self._begun = False
+        self._savedTimeOut = SILENCE
+        super().requestDone(request)
+
+
 class QuietSite(Site):
     """Writes no line per request."""
+
+    protocol = AdminChannel  # type: ignore[assignment]
 
     noisy = False
     displayTracebacks = False

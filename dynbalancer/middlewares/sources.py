@@ -44,7 +44,8 @@ def source_option(default: str) -> Option:
 def forwarded_for(exchange: Exchange) -> list[str]:
     """The entries of X-Forwarded-For that a trusted peer sent, the nearest one last."""
     said = b",".join(exchange.head.headers.all(b"x-forwarded-for"))
-    entries = [entry.strip() for entry in said.decode("latin-1").split(",")] if said else []
+    # Blanks and tabs: octets above 7F that Unicode takes for blanks are not.
+    entries = [entry.strip(" \t") for entry in said.decode("latin-1").split(",")] if said else []
     if entries and entries[-1] == exchange.client:
         entries.pop()
     return entries

@@ -144,7 +144,7 @@ class StreamTests(AdminCase):
 
     def protocol_pauses(self, client: Connection) -> None:
         """As a transport does whose buffer is full."""
-        client.protocol._channel.pauseProducing()
+        client.protocol.pauseProducing()
 
     def test_closing_ends_every_stream_properly(self) -> None:
         client = Connection(self.site)

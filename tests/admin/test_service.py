@@ -11,7 +11,7 @@ from twisted.application.service import IService
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from zope.interface.verify import verifyObject
 
-from dynbalancer.admin.service import AdminService, make_admin
+from dynbalancer.admin.service import REQUEST_TIME, SILENCE, AdminService, make_admin
 from dynbalancer.core.settings import ApiSettings
 from tests.admin.fakes import POINTS, AdminCase, FakeRouter, FakeStatistics, FakeWorkforce
 
@@ -67,15 +67,48 @@ class ServiceTests(AdminCase):
         self.reactor.advance(1)
         self.assertEqual(self.json("/health")["status_code_count"], {"200": 5})
 
-    def test_a_body_is_taken_but_not_kept(self) -> None:
-        self.service.startService()
-        self.addCleanup(self.service.stopService)
+    def connected(self) -> tuple[Any, StringTransport]:
+        """A connection to the listener."""
         site: Any = self.reactor.tcpServers[0][1]
         transport = StringTransport()
         protocol = site.buildProtocol(None)
         protocol.makeConnection(transport)
+        return protocol, transport
+
+    def test_a_request_octet_by_octet_takes_too_long(self) -> None:
+        self.service.startService()
+        self.addCleanup(self.service.stopService)
+        for begin in (b"", b"POST /ping HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n"):
+            protocol, transport = self.connected()
+            protocol.dataReceived(begin)
+            for octet in b"GET / HTTP/1.1\r\nX: yyy"[: REQUEST_TIME - 1]:
+                protocol.dataReceived(bytes((octet,)))
+                self.reactor.advance(1)
+            self.assertFalse(transport.disconnecting)
+            self.reactor.advance(1)
+            self.assertTrue(transport.disconnecting)
+
+    def test_each_request_has_its_own_deadline_and_silence_in_between_is_allowed(self) -> None:
+        self.service.startService()
+        self.addCleanup(self.service.stopService)
+        protocol, transport = self.connected()
+        for _ in range(3):
+            transport.clear()
+            protocol.dataReceived(b"GET /pi")
+            self.reactor.advance(REQUEST_TIME - 1)
+            protocol.dataReceived(b"ng HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            self.assertIn(b"200 OK", transport.value())
+            self.reactor.advance(SILENCE - 1)
+        self.assertFalse(transport.disconnecting)
+        self.reactor.advance(1)
+        self.assertTrue(transport.disconnecting)
+
+    def test_a_body_is_taken_but_not_kept(self) -> None:
+        self.service.startService()
+        self.addCleanup(self.service.stopService)
+        protocol, transport = self.connected()
         protocol.dataReceived(b"POST /api HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200000\r\n\r\n")
-        request = protocol._channel.requests[0]
+        request = protocol.requests[0]
         protocol.dataReceived(b"x" * 199999)
         self.assertEqual(request.content.getvalue(), b"")
         protocol.dataReceived(b"x")

@@ -45,6 +45,7 @@ def criterion(settings: Mapping[str, Any] | None) -> SourceCriterion:
         (b"198.51.100.7,10.0.0.1 ,, ::1", ["198.51.100.7", "10.0.0.1", "", "::1"]),
         (b"192.0.2.1", ["192.0.2.1"]),
         (b"\xff", ["\xff"]),
+        (b"198.51.100.7\xa0, \x8510.0.0.1", ["198.51.100.7\xa0", "\x8510.0.0.1"]),
     ],
 )
 def test_what_the_peer_said_comes_without_the_peer(said: bytes | None, entries: list[str]) -> None:
