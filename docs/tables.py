@@ -18,7 +18,7 @@ from pathlib import Path
 from twisted.python.reflect import namedAny
 
 from dynbalancer import plugins
-from dynbalancer.core import checks, schema, service_keys
+from dynbalancer.core import checks, schema, service_keys, tlsdocuments
 from dynbalancer.core.durations import go_duration
 from dynbalancer.core.sections import below
 from dynbalancer.middlewares.base import Option
@@ -87,6 +87,8 @@ KEYS: Mapping[str, tuple[schema.Key, ...]] = {
     "forwardingTimeouts": service_keys.TIMEOUTS,
     "healthCheck": checks.HEALTH_CHECK,
     "tcpHealthCheck": checks.TCP_HEALTH_CHECK,
+    "tlsOptions": tlsdocuments.OPTIONS,
+    "clientAuth": tlsdocuments.CLIENT,
 }
 
 

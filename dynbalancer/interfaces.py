@@ -104,10 +104,16 @@ class ITermination(Interface):
     def share_tickets(key):
         """Issue and take session tickets under this key (80 bytes), as every worker does."""
 
-    def first_answer():
-        """The ssl.SSLContext to begin handshakes with, on native transports."""
+    def keep(options):
+        """Forget all model.TLSOptions but these, and the built-in ones."""
 
-    def wrapped(factory, reactor):
+    def objection(options):
+        """Why these options can't be used here; empty where they can. str"""
+
+    def first_answer(options=None):
+        """The ssl.SSLContext to begin handshakes with, on native transports. None: by the built-in options."""
+
+    def wrapped(factory, reactor, options=None):
         """A factory whose connections speak TLS on Twisted's own transports, and ``factory``'s protocols inside."""
 
 

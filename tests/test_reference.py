@@ -15,6 +15,7 @@ from dynbalancer.core.labels.containers import Container, Defaults
 from dynbalancer.core.labels.reader import configuration_of
 from dynbalancer.core.merge import merge
 from dynbalancer.core.model import Configuration, EntryPoint
+from dynbalancer.pem import make_own
 from dynbalancer.start.compiling import compiler
 from dynbalancer_file.reading import read
 
@@ -31,11 +32,16 @@ ENTRY_POINTS = (
     EntryPoint("dns", 53, udp=True),
 )
 
+#: What every file of authorities has in it.
+AUTHORITY = make_own().chain
+
 #: What pages say of their examples themselves.
 SAID = {
     "middlewares/contenttype.md": "no Content-Type is guessed",
     # The service with the pages is another container's.
     "middlewares/errors.md": "its pages are not shown",
+    # Labels refer to a file.
+    "tls-options.md": "unknown TLS options: mtls@file",
 }
 
 
@@ -105,7 +111,7 @@ def configuration(block: str) -> Configuration | None:
     if not isinstance(document, dict):
         return None
     if document.keys() & {"http", "tcp", "udp"}:
-        reading = read("dyn.yml", block.encode(), None)
+        reading = read("dyn.yml", block.encode(), None, None, lambda path: AUTHORITY)
         return merge([("file", Configuration(problems=reading.problems)), ("given", reading.configuration)])
     services = {"web": document} if "labels" in document else document.get("services", {})
     containers = [

@@ -168,7 +168,7 @@ def _router(
     found["rule"] = router.rule
     found["priority"] = priority
     if router.tls:
-        found["tls"] = {"options": "default"}
+        found["tls"] = {"options": router.tls_options or "default"}
     found |= wrong.shown()
     if using:
         found["using"] = using

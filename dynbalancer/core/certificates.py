@@ -33,15 +33,21 @@ class CertificateIndex:
 
     def choose(self, server_name: str | None) -> Certificate | None:
         """What to answer a client with that asks for this name, or for none. None: there is no certificate at all."""
-        if not server_name:
-            return self._default
+        found = self._named(server_name) if server_name else None
+        return self._default if found is None else found
+
+    def knows(self, server_name: str | None) -> bool:
+        """Whether some certificate is for this name."""
+        return bool(server_name) and self._named(server_name or "") is not None
+
+    def _named(self, server_name: str) -> Certificate | None:
         name = normal_name(server_name)
         found = self._by_name.get(name)
         if found is None:
             # RFC 6125 section 6.4.3: a wildcard stands for one label, and for the first one only.
             _, dot, parent = name.partition(".")
             found = self._by_name.get(f"*.{parent}") if dot else None
-        return self._default if found is None else found
+        return found
 
     def chosen(self) -> frozenset[Certificate]:
         """Every certificate that :meth:`choose` can give."""

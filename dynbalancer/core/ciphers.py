@@ -25,6 +25,12 @@ for _key in ("ECDHE_RSA", "ECDHE_ECDSA"):
     NAMES[f"TLS_{_key}_WITH_CHACHA20_POLY1305_SHA256"] = f"{_KEYS[_key]}-CHACHA20-POLY1305"
     NAMES[f"TLS_{_key}_WITH_CHACHA20_POLY1305"] = f"{_KEYS[_key]}-CHACHA20-POLY1305"
 
+#: Go has them too, nobody should: they are left out where the others are chosen.
+UNSAFE = (
+    *(f"TLS_{key}_WITH_3DES_EDE_CBC_SHA" for key in ("RSA", "ECDHE_RSA")),
+    *(f"TLS_{key}_WITH_RC4_128_SHA" for key in ("RSA", "ECDHE_RSA", "ECDHE_ECDSA")),
+)
+
 #: Those of TLS 1.3 can't be chosen, neither in Go.
 ALWAYS = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
 

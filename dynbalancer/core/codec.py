@@ -24,6 +24,7 @@ from dynbalancer.core.model import (
     ServersTransport,
     Service,
     Sticky,
+    TLSOptions,
 )
 from dynbalancer.core.schema import WrongValueError
 from dynbalancer.core.streams import StreamRouter, StreamServer, StreamService, StreamTransport
@@ -45,6 +46,7 @@ KINDS: Mapping[str, type[Any]] = {
     "tcp_transports": StreamTransport,
     "udp_routers": StreamRouter,
     "udp_services": StreamService,
+    "tls_options": TLSOptions,
 }
 
 #: Attributes that are values of ours, or a tuple of them.

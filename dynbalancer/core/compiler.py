@@ -19,6 +19,7 @@ from dynbalancer.core.references import OURS, Said, bare, plain
 from dynbalancer.core.routes import Place, Read, Route, priority_of, problem_of, read_rule, shadowed
 from dynbalancer.core.rules.index import HostIndex, IndexDraft
 from dynbalancer.core.rules.tree import Node
+from dynbalancer.core.tlschoice import NamedOptions
 from dynbalancer.core.wiring import Transports
 from dynbalancer.errors import ConfigurationError, Problem, did_you_mean, printable
 
@@ -125,6 +126,9 @@ class _Compiler:
         self._before_all = {entry.name: entry.middlewares for entry in entry_points if entry.middlewares}
         self._default_points = tuple(entry.name for entry in entry_points if entry.as_default) or self._points
         self._only_tls = frozenset(entry.name for entry in entry_points if entry.tls)
+        self._options = NamedOptions(configuration.tls_options)
+        self._with_options = {entry.name: entry for entry in entry_points if entry.tls_options or entry.tls}
+        self._other_options = old.tls_options != configuration.tls_options
         self._routes = before.routes.draft()
         self._disabled = before.disabled.draft()
         self._twins: Groups[tuple[str, Node], Route] = Groups(before.twins, _name_of, _order_of)
@@ -155,7 +159,9 @@ class _Compiler:
         for name in changed:
             self._refer(name, self._old.get(name), self._new[name])
             yield
-        affected = (*self.services.affected(), *self.middlewares.affected())
+        affected = [*self.services.affected(), *self.middlewares.affected()]
+        if self._other_options:
+            affected += [name for name, one in self._new.items() if self._only_tls or one.tls]
         for name in dict.fromkeys([*changed, *(name for name in affected if name in self._new)]):
             self._compile(self._new[name])
             yield
@@ -224,6 +230,7 @@ class _Compiler:
         if service is not None:
             middlewares += self._of_service(self.services.new[service], errors)
         points, ahead = self._with_middlewares(router, points, errors, said)
+        self._try(errors, self._check_options, router, points)
         if router.priority > HIGHEST_PRIORITY and not router.name.endswith(OURS):
             why = f"priority {router.priority} is above the highest allowed, {HIGHEST_PRIORITY}"
             errors.append(ConfigurationError("", why))
@@ -266,6 +273,14 @@ class _Compiler:
                 raise ConfigurationError("", printable(why), printable(error.hint)) from None
         said += [Said(problem_of("router", router, why, "", "warning")) for why in read.rule.warnings]
         return read
+
+    def _check_options(self, router: model.Router, points: tuple[str, ...]) -> None:
+        """Raise ConfigurationError where a router can't have the TLS options that it is to have."""
+        if router.tls:
+            self._options.of(router, None)
+        for name in points:
+            if name in self._with_options:
+                self._options.of(router, self._with_options[name])
 
     def _service(self, router: model.Router) -> str:
         if not router.service:

@@ -18,7 +18,8 @@ from dynbalancer.core.model import Certificate, Configuration, Middleware, Route
 from dynbalancer.core.rules.parser import read
 from dynbalancer.core.schema import WrongValueError, describe
 from dynbalancer.core.streamdocuments import StreamDocument, stream_sections
-from dynbalancer.core.tables import NOT_YET, Path, TableReader, UnusableError, frozen, plain, write
+from dynbalancer.core.tables import Path, TableReader, UnusableError, frozen, plain, write
+from dynbalancer.core.tlsdocuments import options_of
 from dynbalancer.errors import ConfigurationError, Problem, printable
 
 #: What a certificate's file and its key's file, or their PEM texts, give: the certificate, if it can be used, and what
@@ -41,7 +42,8 @@ def from_document(
 
     ``where`` names it (``file dyn.yml``); ``line_of`` gives the line of a path, where it is known. Without
     ``read_certificate`` its certificates are left out, and serversTransports that show some; without ``read_pem`` those
-    that name whom to trust. ``dialect`` is that of rules that don't say theirs.
+    that name whom to trust, and nobody is let in by TLS options that do. ``dialect`` is that of rules that don't say
+    theirs.
     """
     reader = _Reader(where, line_of, read_certificate, read_pem)
     reader.dialect = dialect
@@ -51,10 +53,11 @@ def from_document(
 def to_document(configuration: Configuration) -> dict[str, Any]:
     """The same as a document, JSON-able. The format has no room for states and instances of servers.
 
-    Certificates and serversTransports are left out: what this gives may be shown, and there are keys in them.
+    Certificates, serversTransports and TLS options are left out: what this gives may be shown, and there are keys in
+    the first two of them.
     """
     families = {
-        "routers": {name: write(schema.ROUTER, router) for name, router in configuration.routers.items()},
+        "routers": {name: _router_written(router) for name, router in configuration.routers.items()},
         "services": {
             name: service_documents.written(service) for name, service in configuration.services.items()
         },
@@ -65,6 +68,13 @@ def to_document(configuration: Configuration) -> dict[str, Any]:
     }
     http = {"http": {family: found for family, found in families.items() if found}}
     return http | stream_sections(configuration)
+
+
+def _router_written(router: Router) -> dict[str, Any]:
+    written = write(schema.ROUTER, router)
+    if router.tls_options:
+        written["tls"] = {"options": router.tls_options}
+    return written
 
 
 class _Reader(TableReader):
@@ -87,18 +97,15 @@ class _Reader(TableReader):
         http = self.section(sections.get("http"), ("http",))
         families = self.known(http, ("http",), schema.HTTP)
         tls = self.known(self.section(sections.get("tls"), ("tls",)), ("tls",), schema.TLS_SECTIONS)
-        routers = dict(self.each(families, "routers", self._router))
         streams = StreamDocument(self, self._middleware, self.read_pem)
         streaming = streams.read(sections.get("tcp"), sections.get("udp"))
-        if self._asks_for_clients(tls.get("options")):
-            routers = {}
-            streaming["tcp_routers"] = {}
         return Configuration(
-            routers=routers,
+            routers=dict(self.each(families, "routers", self._router)),
             services=dict(self.each(families, "services", self._service)),
             middlewares=dict(self.each(families, "middlewares", self._middleware)),
             certificates=self._certificates(tls),
             transports=dict(self.each(families, "serversTransports", self._transport)),
+            tls_options=options_of(self, self.section(tls.get("options"), ("tls", "options")), self.read_pem),
             **streaming,
             problems=tuple(self.problems),
         )
@@ -109,7 +116,8 @@ class _Reader(TableReader):
         attributes = {"dialect": self.dialect, **self.attributes(schema.ROUTER, found, path)}
         for key, value in found.items():
             if key.lower() == "tls" and isinstance(value, Mapping):
-                self.attributes(schema.TLS, _without_default_options(value), (*path, key))
+                inner = schema.without_default_options(value)
+                attributes |= self.attributes(schema.TLS, inner, (*path, key))
         self._check_rule(attributes, found, path)
         return Router(name=name, origin=self.where, **attributes)
 
@@ -191,29 +199,6 @@ class _Reader(TableReader):
         if certificate is not None:
             name = _unused("default" if default else certificate.name, found)
             found[name] = replace(certificate, name=name, default=default, origin=self.where)
-
-    def _asks_for_clients(self, options: object) -> bool:
-        """Note TLS options, and say whether those that hold for all routers restrict who may come in."""
-        path = ("tls", "options")
-        restricts = False
-        for name, value in self.section(options, path).items():
-            keys = {key.lower() for key in value} if isinstance(value, Mapping) else set()
-            if name.lower() == "default" and "clientauth" in keys:
-                why = f"{NOT_YET}; the routers of this file are off, since this restricts who may come in"
-                self.note((*path, name, "clientAuth"), why)
-                restricts = True
-            else:
-                self.note((*path, name), NOT_YET, severity="warning")
-        return restricts
-
-
-def _without_default_options(tls: Mapping[str, Any]) -> dict[str, Any]:
-    """The options named default are those a router has anyway."""
-    return {
-        key: value
-        for key, value in tls.items()
-        if key.lower() != "options" or not isinstance(value, str) or value.partition("@")[0] != "default"
-    }
 
 
 def _unused(name: str, known: Mapping[str, object]) -> str:

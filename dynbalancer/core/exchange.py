@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from dynbalancer.core.model import EntryPoint
+    from dynbalancer.core.model import EntryPoint, TLSOptions
     from dynbalancer.core.table import Route, RoutingTable
 
 #: Length of a body whose end is marked by its last chunk.
@@ -262,6 +262,11 @@ class Exchange:
         self.client_port = client_port
         self.trusted = trusted
         self.started = started
+
+    @property
+    def tls_options(self) -> TLSOptions | None:
+        """By which options its connection was begun; None where there was no connection."""
+        return None
 
     def whole_body(self, most: int | None, memory: int) -> Awaitable[WholeBody | None]:
         """The request's body, once it is complete: to be waited for in ``on_request``.

@@ -22,6 +22,7 @@ from dynbalancer.core.model import (
     Server,
     ServersTransport,
     Service,
+    TLSOptions,
 )
 from dynbalancer.core.streams import StreamRouter, StreamService, StreamTransport
 from dynbalancer.errors import Problem
@@ -36,6 +37,7 @@ Definition = TypeVar(
     StreamRouter,
     StreamService,
     StreamTransport,
+    TLSOptions,
 )
 
 #: The families of definitions in a configuration, and what one of each is called.
@@ -51,6 +53,7 @@ CALLED = {
     "tcp_transports": "TCP serversTransport",
     "udp_routers": "UDP router",
     "udp_services": "UDP service",
+    "tls_options": "TLS options",
 }
 _FAMILIES, _KINDS = tuple(CALLED), tuple(CALLED.values())
 

@@ -24,6 +24,19 @@ SERVICE_KINDS = ("loadBalancer", "weighted", "mirroring", "failover", "highestRa
 #: Which manner of Traefik's a definition was written in; a definition behaves as its own version did.
 DIALECTS = ("v1", "v2", "v3")
 
+#: What TLS may want of clients: not to be asked, to be asked, to show any certificate, to show none or one that is
+#: verified, to show one that is verified.
+CLIENT_AUTH = (
+    "NoClientCert",
+    "RequestClientCert",
+    "RequireAnyClientCert",
+    "VerifyClientCertIfGiven",
+    "RequireAndVerifyClientCert",
+)
+#: Those that keep clients out, and those that verify what they show.
+DEMANDING = ("RequireAnyClientCert", "RequireAndVerifyClientCert")
+VERIFYING = ("VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
+
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -33,6 +46,7 @@ class EntryPoint:
 
     ``as_default``: routers that name no entry point use those with this mark, or all where none has it.
     ``tls``: only TLS is spoken here, and every router attached to it answers over TLS, whatever it says itself.
+    ``tls_options`` names those of its routers that have no ``tls`` of their own.
     Addresses in ``proxy_trusted`` may begin with a PROXY header that says who the client is.
     ``middlewares`` see the requests of every router attached to it, before the router's own.
     ``max_connections`` it has at a time, ``max_connections_per_address`` from one address; 0: any number.
@@ -55,6 +69,7 @@ class EntryPoint:
     max_connections: int = 0
     max_connections_per_address: int = 0
     access_log: bool = True
+    tls_options: str = ""
 
     @property
     def takes_proxy_header(self) -> bool:
@@ -228,9 +243,9 @@ class Router:
     """Which requests go to which service.
 
     ``rule`` is kept as written; ``dialect`` says how to read it. ``priority`` 0 means: the length of the rule.
-    ``entry_points`` empty means the default ones. ``tls`` None: plain requests only. ``origin`` says where the
-    definition came from, in the reader's words (``container web-1``). ``access_log``: whether its requests are written
-    there; None: as its entry point says.
+    ``entry_points`` empty means the default ones. ``tls`` None: plain requests only. ``tls_options`` empty: those named
+    default. ``origin`` says where the definition came from, in the reader's words (``container web-1``).
+    ``access_log``: whether its requests are written there; None: as its entry point says.
     """
 
     name: str
@@ -243,6 +258,41 @@ class Router:
     tls: bool = False
     origin: str = ""
     access_log: bool | None = None
+    tls_options: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TLSOptions:
+    """How TLS is spoken with clients, and whom it lets in. What is empty is as it is without options.
+
+    ``min_version`` is spelled as Go does (``VersionTLS12``), ``cipher_suites`` and ``curves`` as OpenSSL does;
+    ``protocols`` are those of ALPN, None: the usual ones. ``client_auth`` is one of :data:`CLIENT_AUTH`, and
+    ``client_cas`` are the authorities, PEM texts, that clients' certificates are verified by. ``sni_strict``: a name
+    without a certificate ends the handshake. ``broken`` says why they can't be used: then nobody is let in by them.
+    """
+
+    name: str
+    min_version: str = ""
+    max_version: str = ""
+    cipher_suites: tuple[str, ...] = ()
+    curves: tuple[str, ...] = ()
+    protocols: tuple[str, ...] | None = None
+    client_auth: str = "NoClientCert"
+    client_cas: tuple[str, ...] = field(default=(), repr=False)
+    sni_strict: bool = False
+    tickets: bool = True
+    broken: str = ""
+    origin: str = ""
+
+    @property
+    def demands(self) -> bool:
+        """Whether not everybody gets through a handshake."""
+        return bool(self.broken) or self.client_auth in DEMANDING
+
+    @property
+    def admission(self) -> tuple[object, ...]:
+        """Who gets through a handshake: equal for options that let the same clients in."""
+        return self.client_auth, self.client_cas if self.client_auth in VERIFYING else (), self.broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,12 +351,13 @@ class Configuration:
     tcp_transports: Mapping[str, StreamTransport] = field(default_factory=lambda: NOTHING)
     udp_routers: Mapping[str, StreamRouter] = field(default_factory=lambda: NOTHING)
     udp_services: Mapping[str, StreamService] = field(default_factory=lambda: NOTHING)
+    tls_options: Mapping[str, TLSOptions] = field(default_factory=lambda: NOTHING)
 
     @property
     def routing(self) -> tuple[Mapping[str, Any], ...]:
         """What decides about requests: routers, services, middlewares, certificates, transports; and of streams."""
         http = self.routers, self.services, self.middlewares, self.certificates, self.transports
-        return *http, *self.streaming
+        return *http, *self.streaming, self.tls_options
 
     @property
     def streaming(self) -> tuple[Mapping[str, Any], ...]:

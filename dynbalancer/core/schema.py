@@ -147,6 +147,21 @@ def tls(value: object) -> bool:
     return bool(switch(value)) if isinstance(value, (bool, str)) else section(value) is not None
 
 
+def without_default_options(tls: Mapping[str, Any]) -> dict[str, Any]:
+    """The section ``tls`` of a router: the options named default are those it has anyway."""
+    return {
+        key: value
+        for key, value in tls.items()
+        if key.lower() != "options" or not isinstance(value, str) or meant_options(value)
+    }
+
+
+def meant_options(written: str) -> str:
+    """The name of TLS options as a router refers to them; empty for those named default, and for none."""
+    name = written.strip()
+    return "" if name.partition("@")[0] == "default" else name
+
+
 def server_url(value: object) -> str:
     """An absolute URL with a port, without a slash at its end."""
     found = text(value)
@@ -201,7 +216,7 @@ OBSERVABILITY = (
 
 TLS = (
     Key("certResolver", "text", "Who gets its certificates."),
-    Key("options", "text", "Name of a set of TLS options.", restricts=True),
+    Key("options", "text", "Name of a set of TLS options.", "tls_options", "", restricts=True),
     Key("domains", "sections", "The names its certificates are for."),
 )
 

@@ -42,7 +42,7 @@ ROUTER = (
 TLS = (
     Key("passthrough", "switch", "Leave TLS to the server.", "passthrough", False),
     Key("certResolver", "text", "Who gets its certificates."),
-    Key("options", "text", "Name of a set of TLS options.", restricts=True),
+    Key("options", "text", "Name of a set of TLS options.", "tls_options", "", restricts=True),
     Key("domains", "sections", "The names its certificates are for."),
 )
 UDP_ROUTER = (
@@ -106,7 +106,7 @@ class StreamDocument:
         given = {"dialect": reader.dialect, **reader.attributes(ROUTER, found, path)}
         for key, value in found.items():
             if key.lower() == "tls" and isinstance(value, Mapping):
-                given |= reader.attributes(TLS, _without_default_options(value), (*path, key))
+                given |= reader.attributes(TLS, schema.without_default_options(value), (*path, key))
         try:
             read_stream_rule(given["rule"], given["dialect"])
         except ConfigurationError as error:
@@ -234,15 +234,6 @@ def _without(section: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {key: value for key, value in section.items() if key.lower() not in names}
 
 
-def _without_default_options(tls: Mapping[str, Any]) -> dict[str, Any]:
-    """The options named default are those a router has anyway."""
-    return {
-        key: value
-        for key, value in tls.items()
-        if key.lower() != "options" or not isinstance(value, str) or value.partition("@")[0] != "default"
-    }
-
-
 def stream_sections(configuration: Configuration) -> dict[str, Any]:
     """The sections ``tcp`` and ``udp``, JSON-able; what is empty is left out."""
     families = {
@@ -267,6 +258,8 @@ def router_written(router: StreamRouter) -> dict[str, Any]:
     written = write(ROUTER, router)
     if router.tls:
         written["tls"] = {"passthrough": True} if router.passthrough else {}
+        if router.tls_options:
+            written["tls"]["options"] = router.tls_options
     return written
 
 

@@ -22,7 +22,8 @@ TERMINATION_DELAY = 0.1
 class StreamRouter:
     """Which connections, or datagrams, go to which service. Routers of datagrams have no rule.
 
-    ``tls``: connections that begin with TLS, which ends here unless ``passthrough``. ``dialect`` is ``v2`` or ``v3``;
+    ``tls``: connections that begin with TLS, which ends here unless ``passthrough``, by ``tls_options`` if they are
+    named. ``dialect`` is ``v2`` or ``v3``;
     ``priority`` 0 means: the length of the rule, and after all others where it is ``HostSNI(`*`)``.
     """
 
@@ -36,6 +37,7 @@ class StreamRouter:
     tls: bool = False
     passthrough: bool = False
     origin: str = ""
+    tls_options: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from dynbalancer.core.model import Configuration, EntryPoint, Middleware
+from dynbalancer.core.model import Configuration, EntryPoint, Middleware, TLSOptions
 from dynbalancer.core.references import MissingError, found, plain
 from dynbalancer.core.streamrules import Caller, StreamRule, read_stream_rule
 from dynbalancer.core.streams import StreamRouter, StreamService, StreamTransport
+from dynbalancer.core.tlschoice import NamedOptions
 from dynbalancer.errors import ConfigurationError, Problem, did_you_mean, printable
 
 MakeMiddleware = Callable[[Middleware], Any]
@@ -27,7 +28,10 @@ TCP, UDP = "tcp", "udp"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StreamRoute:
-    """A router, compiled. ``rule`` is None for datagrams; ``service`` and ``middlewares`` are what runs."""
+    """A router, compiled. ``rule`` is None for datagrams; ``service`` and ``middlewares`` are what runs.
+
+    ``options`` are those that TLS ends here by, where it does.
+    """
 
     name: str
     router: StreamRouter
@@ -37,6 +41,7 @@ class StreamRoute:
     service_name: str
     priority: int
     entry_points: tuple[str, ...]
+    options: TLSOptions | None = None
 
     @property
     def order(self) -> tuple[int, str]:
@@ -90,7 +95,10 @@ def compile_streams(
     make_service: MakeService,
 ) -> StreamTable:
     """A table for a merged configuration; ``previous``, where nothing of it is another."""
-    if previous is not None and previous.configuration.streaming == configuration.streaming:
+    if previous is not None and (previous.configuration.streaming, previous.configuration.tls_options) == (
+        configuration.streaming,
+        configuration.tls_options,
+    ):
         return previous
     return _Compiler(
         configuration, entry_points, previous or StreamTable(), make_middleware, make_service
@@ -140,6 +148,7 @@ class _Compiler:
         }
         self._middleware_names = _Names("middleware", configuration.tcp_middlewares)
         self._transport_names = _Names("serversTransport", configuration.tcp_transports)
+        self._options = NamedOptions(configuration.tls_options)
         self._services: dict[tuple[str, str], Any] = {}
         self._wrong: dict[tuple[str, str], ConfigurationError] = {}
         self._open: list[tuple[str, str]] = []
@@ -256,6 +265,10 @@ class _Compiler:
             service = self._try(errors, self._usable, family, service_name) if service_name else None
         middlewares = [self._try(errors, self._middleware, router, name) for name in router.middlewares]
         points = self._entry_points(family, router, errors)
+        options = None
+        if router.tls and not router.passthrough:
+            listening = [point for point in self._points[family] if point.name in points]
+            options = self._try(errors, self._options.of_stream, router, listening)
         if errors:
             return None
         if rule is not None and rule.catch_all and not router.priority:
@@ -264,7 +277,7 @@ class _Compiler:
         else:
             priority = router.priority or len(router.rule.encode("utf-8", "replace"))
         return StreamRoute(
-            router.name, router, rule, tuple(middlewares), service, service_name, priority, points
+            router.name, router, rule, tuple(middlewares), service, service_name, priority, points, options
         )
 
     @staticmethod

@@ -27,6 +27,7 @@ from dynbalancer.core.references import with_hints
 from dynbalancer.core.routes import Route, priority_of
 from dynbalancer.core.shadows import unreachable
 from dynbalancer.core.streamtable import StreamTable
+from dynbalancer.core.tlschoice import NO_CHOICES, Choices, choosing
 from dynbalancer.errors import Problem
 
 __all__ = [
@@ -48,7 +49,8 @@ class RoutingTable:
 
     ``services`` and ``middlewares`` map names to live objects, ``disabled`` the routers that can't be used to
     the reasons why. ``replaced`` names the services whose live object came, went or is another than before, ``changes``
-    says how many routers and services were looked at. ``streams`` are the routes for everything but HTTP.
+    says how many routers and services were looked at. ``streams`` are the routes for everything but HTTP, ``choices``
+    the TLS options by host.
     """
 
     __slots__ = (
@@ -58,6 +60,7 @@ class RoutingTable:
         "_routes",
         "_unreachable",
         "changes",
+        "choices",
         "compiled",
         "configuration",
         "disabled",
@@ -76,9 +79,11 @@ class RoutingTable:
         entry_points: Sequence[model.EntryPoint],
         compiled: Compiled,
         streams: StreamTable | None = None,
+        choices: Choices = NO_CHOICES,
     ) -> None:
         self.number = number
         self.streams = streams or StreamTable()
+        self.choices = choices
         self.configuration = configuration
         self.entry_points = tuple(entry_points)
         self.compiled = compiled
@@ -104,6 +109,10 @@ class RoutingTable:
                 return route
         return None
 
+    def misdirects(self, exchange: Exchange) -> bool:
+        """Whether :meth:`route` gives nothing because another connection is the one to ask on."""
+        return False
+
     @property
     def routes(self) -> tuple[Route, ...]:
         """Every router that can be used, the first to try first. Slow the first time."""
@@ -125,7 +134,7 @@ class RoutingTable:
             shadows = [shadow for found in compiled.shadows.values() for shadow in found]
             shadows.sort(key=lambda shadow: shadow[0].order)
             http = (*with_hints(said, names), *(problem for _, problem in shadows))
-            self._problems = (*http, *self.streams.problems)
+            self._problems = (*http, *self.choices.problems, *self.streams.problems)
         return self._problems
 
     @property
@@ -159,6 +168,27 @@ class RoutingTable:
         """Every host that some route names in full."""
         names = (name for pair in self._indexes.values() for index in pair for name in index.names())
         return frozenset(name.decode() for name in names)
+
+
+class GuardedTable(RoutingTable):
+    """A table of which not everything may be reached by every handshake."""
+
+    __slots__ = ()
+
+    def route(self, exchange: Exchange) -> Route | None:
+        """The route an exchange takes, or None; also where its connection was made by other TLS options."""
+        route = super().route(exchange)
+        return None if self._misdirects(exchange, route) else route
+
+    def misdirects(self, exchange: Exchange) -> bool:
+        """See RoutingTable."""
+        return self._misdirects(exchange, super().route(exchange))
+
+    def _misdirects(self, exchange: Exchange, route: Route | None) -> bool:
+        head = exchange.head
+        return head.scheme == b"https" and self.choices.misdirects(
+            exchange.entry_point.name, head.host, route, exchange.tls_options
+        )
 
 
 def compile_table(
@@ -226,7 +256,9 @@ def compiling_table(
     streams = None if previous is None else previous.streams
     if make_streams is not None:
         streams = make_streams(configuration, streams)
-    return RoutingTable(number, configuration, entry_points, compiled, streams)
+    choices = yield from choosing(configuration, compiled.routes, entry_points)
+    made = GuardedTable if choices.guard else RoutingTable
+    return made(number, configuration, entry_points, compiled, streams, choices)
 
 
 def _without_routers(compiled: Compiled) -> Compiled:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 from urllib.parse import quote_plus
 
@@ -17,6 +18,9 @@ from dynbalancer.middlewares.base import FieldEdits, Middleware, Option, Setting
 #: The fields, the last one as each version of Traefik calls it.
 PEM = b"X-Forwarded-Tls-Client-Cert"
 INFO, INFOS = b"X-Forwarded-Tls-Client-Cert-Info", b"X-Forwarded-Tls-Client-Cert-Infos"
+
+#: Clients whose certificates need not be read again for each request.
+REMEMBERED = 256
 
 _forget = FieldEdits.of([(PEM, b""), (INFO, b""), (INFOS, b"")])
 
@@ -84,19 +88,28 @@ class PassTlsClientCert(Middleware):
         headers = exchange.head.headers
         _forget.apply(headers)
         shown = exchange.client_certificates()
-        if not shown:
-            return
+        if shown:
+            for name, value in _told(self, tuple(shown)):
+                headers.add(name, value)
+
+    def told(self, shown: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        """The fields that tell of these certificates."""
         if self.pem:
             coded = [base64.b64encode(one) for one in shown]
             if self.old:
                 coded = [quote_plus(one).encode("ascii") for one in coded]
-            headers.add(PEM, b",".join(coded))
+            yield PEM, b",".join(coded)
         if self.wanted is not None:
             found = [
                 _described(x509.load_der_x509_certificate(one), self.wanted, old=self.old) for one in shown
             ]
             written = quote_plus((";" if self.old else ",").join(found))
-            headers.add(INFOS if self.old else INFO, written.encode("ascii"))
+            yield INFOS if self.old else INFO, written.encode("ascii")
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _told(middleware: PassTlsClientCert, shown: tuple[bytes, ...]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple(middleware.told(shown))
 
 
 def _wanted(reader: SettingsReader) -> Wanted:

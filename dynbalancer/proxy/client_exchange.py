@@ -12,9 +12,11 @@ from dynbalancer.core.forwarded import with_host
 from dynbalancer.core.http1 import write_request_head, write_response_head, write_trailers
 from dynbalancer.core.reading import LENGTH
 from dynbalancer.proxy.forwarding import Forwarding
+from dynbalancer.proxy.showing import certificates_of
 from dynbalancer.proxy.transports import reset
 
 if TYPE_CHECKING:
+    from dynbalancer.core.model import TLSOptions
     from dynbalancer.core.table import Route, RoutingTable
     from dynbalancer.proxy.http1 import ServerConnection
 
@@ -173,16 +175,16 @@ class ClientExchange(Forwarding):
         connection.resume(2)
         return ahead
 
+    @property
+    def tls_options(self) -> TLSOptions | None:
+        return self.client_connection.tls_options
+
     def client_certificates(self) -> Sequence[bytes]:
-        about = getattr(self.client_connection.transport, "about", None)
-        tls = None if about is None else about("ssl_object")
-        if tls is None:
-            return ()
-        if hasattr(tls, "get_unverified_chain"):
-            return tls.get_unverified_chain() or ()
-        # Before Python 3.13 nobody says what it was signed with.
-        shown = tls.getpeercert(binary_form=True)
-        return (shown,) if shown else ()
+        connection = self.client_connection
+        shown = connection.certificates
+        if shown is None:
+            shown = connection.certificates = certificates_of(connection.transport)
+        return shown
 
     def end_tunnel(self, *, half: bool) -> None:
         self.flush()

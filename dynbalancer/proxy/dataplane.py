@@ -25,6 +25,7 @@ from dynbalancer.core.settings import Settings
 from dynbalancer.core.statistics import Report, Totals
 from dynbalancer.core.streamtable import compile_streams
 from dynbalancer.core.table import RoutingTable, compiling_table, completed
+from dynbalancer.core.tlschoice import with_objections
 from dynbalancer.errors import ConfigurationError, NoServer, Problem, did_you_mean
 from dynbalancer.middlewares.connections import connection_middleware
 from dynbalancer.plugins import balancer_makers, middleware_makers
@@ -267,9 +268,11 @@ class DataPlane:
         self.table = table
         running = table.middlewares
         self._breakers = {name: one for name, one in self._breakers.items() if running.get(name) is one}
-        if table.streams is not old.streams:
+        if table.streams is not old.streams or table.choices.points != old.choices.points:
             for entrance in self._entrances:
                 entrance.follow(table)
+        if self._termination is not None and table.configuration.tls_options != old.configuration.tls_options:
+            self._termination.keep(table.configuration.tls_options.values())
         if self._termination is not None and configuration.certificates != old.configuration.certificates:
             self._termination.use(configuration.certificates.values())
         for name in table.replaced:
@@ -293,6 +296,8 @@ class DataPlane:
         self, configuration: Configuration, number: int, previous: RoutingTable | None = None
     ) -> Generator[None, None, RoutingTable]:
         self._transports = configuration.transports
+        if self._termination is not None and configuration.tls_options:
+            configuration = with_objections(configuration, self._termination.objection)
         return compiling_table(
             configuration,
             self._settings.entry_points,

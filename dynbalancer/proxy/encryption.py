@@ -7,12 +7,13 @@ from typing import Any
 from weakref import WeakSet
 
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import Protocol
+from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from dynbalancer.core.model import EntryPoint
+from dynbalancer.core.model import EntryPoint, TLSOptions
 from dynbalancer.core.settings import Limits
+from dynbalancer.core.tlschoice import BUILT_IN
 from dynbalancer.errors import RequestError
 from dynbalancer.proxy.deadlines import Deadlines
 from dynbalancer.proxy.http1 import LINGER_TIME, ServerConnection, Site
@@ -30,6 +31,7 @@ class EncryptedConnection(ServerConnection):
 
     scheme = b"https"
     site: EncryptedSite
+    tls_options: TLSOptions | None = BUILT_IN
 
     def connectionMade(self) -> None:
         self.site.handshake_over(self)
@@ -92,6 +94,21 @@ class EncryptedSite(Site):
 
         encrypting.addBoth(over)
         encrypting.addErrback(lambda failure: self._log.failure("A handshake failed", failure))
+
+
+class BegunBy(Factory):
+    """The connections of a site that are encrypted by certain options."""
+
+    noisy = False
+
+    def __init__(self, site: EncryptedSite, options: TLSOptions) -> None:
+        self._site = site
+        self._options = options
+
+    def buildProtocol(self, addr: Any) -> ServerConnection:
+        connection = self._site.buildProtocol(addr)
+        connection.tls_options = self._options
+        return connection
 
 
 class PlainConnection(ServerConnection):

@@ -14,18 +14,20 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
 
 from dynbalancer.core.forwarded import TrustedPeers
-from dynbalancer.core.model import EntryPoint
+from dynbalancer.core.model import EntryPoint, TLSOptions
 from dynbalancer.core.settings import Limits
+from dynbalancer.core.streamtable import StreamRoute
 from dynbalancer.core.table import RoutingTable
+from dynbalancer.core.tlschoice import BUILT_IN
 from dynbalancer.errors import RequestError
 from dynbalancer.proxy import transports
 from dynbalancer.proxy.admission import Admission
 from dynbalancer.proxy.arrivals import Arrivals, ProxiedArrivals, hand_over
 from dynbalancer.proxy.deadlines import Deadlines
-from dynbalancer.proxy.encryption import HELLO, EncryptedSite, PlainSite
+from dynbalancer.proxy.encryption import HELLO, BegunBy, EncryptedSite, PlainSite
 from dynbalancer.proxy.flowing import Flowing
 from dynbalancer.proxy.http1 import Site
-from dynbalancer.proxy.openings import Openings
+from dynbalancer.proxy.openings import OpeningConnection, Openings
 from dynbalancer.proxy.resource import ReverseProxyResource
 from dynbalancer.proxy.streams import Streams, Tunnel, plain_address
 from dynbalancer.proxy.transports import Encryption
@@ -68,6 +70,8 @@ class Entrance:
         self._http: Site = self._http_site()
         self._openings: Openings | None = None
         self._looking = False
+        #: By what TLS begins where no name is looked at, and what the listening socket has it begun by.
+        self._options = self._listening_by = BUILT_IN
         self._proxied = self._proxied_arrivals() if entry_point.takes_proxy_header else None
         self._listener: Any = None
 
@@ -80,7 +84,8 @@ class Entrance:
         """Another table is in force."""
         looked = self._looking
         self._choose(table)
-        if self._proxied is None and looked != self._looking and self._listener is not None:
+        other = looked != self._looking or (self._entry_point.tls and self._options != self._listening_by)
+        if self._proxied is None and other and self._listener is not None:
             before = self._listener
             self._listen()
             before.stopListening()
@@ -120,7 +125,9 @@ class Entrance:
     def _choose(self, table: RoutingTable) -> None:
         name = self._entry_point.name
         plain, encrypted = (table.streams.of(name, encrypted=on) for on in (False, True))
-        self._looking = bool(plain or encrypted)
+        choice = table.choices.at(name)
+        self._options = choice.default
+        self._looking = bool(plain or encrypted or (choice.by_host and self._tls is not None))
         if self._looking and self._openings is None:
             self._openings = self._new_openings()
         if self._openings is not None:
@@ -128,7 +135,10 @@ class Entrance:
 
     def _listen(self) -> None:
         factory: Factory = self._http
-        tls = self._tls if self._entry_point.tls else None
+        tls = self._by(self._options) if self._entry_point.tls else None
+        self._listening_by = self._options
+        if self._encrypted is not None and factory is self._encrypted:
+            factory = self._begun_by(self._options)
         if self._proxied is not None:
             factory, tls = self._proxied, None
         elif self._looking and self._openings is not None:
@@ -153,7 +163,8 @@ class Entrance:
             return encrypted
 
         def go_on(transport: Any, data: bytes, site: Site) -> Deferred[None]:
-            return transports.encrypt(self._reactor, transport, data, site, tls)
+            by = self._options
+            return transports.encrypt(self._reactor, transport, data, self._begun_by(by), tls.by(by))
 
         return self._site(PlainSite, encrypted=encrypted, encrypt=go_on, wanted=self._encrypts)
 
@@ -176,7 +187,7 @@ class Entrance:
             refuse,
             self._go_on_with_http,
             streams=streams,
-            encrypt=None if self._tls is None else self._encrypt,
+            encrypt=None if self._tls is None else self._encrypt_stream,
             encrypts=self._encrypts,
             answers=lambda name: self._table().answers(self._entry_point.name, name),
         )
@@ -192,27 +203,49 @@ class Entrance:
         if self._looking and self._openings is not None:
             hand_over(transport, self._openings.buildProtocol(None), data)
         elif isinstance(self._http, EncryptedSite):
-            self._encrypt(arrived, transport, data, self._http)
+            self._encrypt(arrived, transport, data, self._options)
         else:
             hand_over(transport, self._http.buildProtocol(None), data)
 
     def _go_on_with_http(self, arrived: Protocol, transport: Any, data: bytes) -> None:
         """No other route takes it."""
-        if not isinstance(self._http, EncryptedSite):
+        assert isinstance(arrived, OpeningConnection)
+        if self._encrypted is not None and data.startswith(HELLO) and self._encrypts():
+            choice = self._table().choices.at(self._entry_point.name)
+            self._encrypt(arrived, transport, data, choice.of(arrived.server_name.encode("ascii")))
+        elif not isinstance(self._http, EncryptedSite):
             hand_over(transport, self._http.buildProtocol(None), data)
-        elif data.startswith(HELLO):
-            self._encrypt(arrived, transport, data, self._http)
         else:
             why = "only TLS is spoken here, and no TCP router takes this connection"
             self._resource.note_refusal(RequestError(400, "tcp-no-route", why), data)
             transport.abortConnection()
 
-    def _encrypt(self, arrived: Protocol, transport: Any, data: bytes, factory: Factory) -> Deferred[None]:
-        assert self._tls is not None
+    def _encrypt(self, arrived: Protocol, transport: Any, data: bytes, by: TLSOptions) -> None:
+        """Let it go on with HTTP in TLS."""
+        self._encrypt_by(arrived, transport, data, self._begun_by(by), by)
+
+    def _encrypt_stream(
+        self, arrived: Protocol, transport: Any, data: bytes, factory: Factory, route: StreamRoute
+    ) -> Deferred[None]:
+        return self._encrypt_by(arrived, transport, data, factory, route.options or BUILT_IN)
+
+    def _encrypt_by(
+        self, arrived: Protocol, transport: Any, data: bytes, factory: Factory, by: TLSOptions
+    ) -> Deferred[None]:
         assert self._encrypted is not None
-        encrypting = transports.encrypt(self._reactor, transport, data, factory, self._tls)
+        tls = self._by(by)
+        assert tls is not None
+        encrypting = transports.encrypt(self._reactor, transport, data, factory, tls)
         self._encrypted.follow(arrived, encrypting)
         return encrypting
+
+    def _by(self, options: TLSOptions) -> Encryption | None:
+        return None if self._tls is None else self._tls.by(options)
+
+    def _begun_by(self, options: TLSOptions) -> Factory:
+        """Makes connections of HTTP in TLS that was begun by these options."""
+        assert self._encrypted is not None
+        return self._encrypted if options == BUILT_IN else BegunBy(self._encrypted, options)
 
     def _encrypts(self) -> bool:
         return self._entry_point.tls or self._table().encrypts(self._entry_point.name)

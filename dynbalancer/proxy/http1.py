@@ -12,7 +12,7 @@ from zope.interface import implementer
 from dynbalancer.core.exchange import Field, RequestHead, ResponseHead
 from dynbalancer.core.forwarded import TrustedPeers
 from dynbalancer.core.http1 import write_response_head
-from dynbalancer.core.model import EntryPoint
+from dynbalancer.core.model import EntryPoint, TLSOptions
 from dynbalancer.core.reading import CHUNKS, DEAD, HEAD, HELD, LENGTH, RAW, RequestReader
 from dynbalancer.core.settings import Limits
 from dynbalancer.errors import RequestError
@@ -65,7 +65,13 @@ class Site(Factory):
 
 @implementer(IHalfCloseableProtocol)
 class ServerConnection(RequestReader, Protocol):
-    """One client's connection."""
+    """One client's connection.
+
+    ``tls_options`` are those that it was encrypted by, ``certificates`` what the client has shown, once somebody asked.
+    """
+
+    tls_options: TLSOptions | None = None
+    certificates: tuple[bytes, ...] | None = None
 
     def __init__(self, site: Site) -> None:
         RequestReader.__init__(self, site.limits)

@@ -18,7 +18,8 @@ from dynbalancer.proxy.deadlines import Deadlines
 from dynbalancer.proxy.streams import Streams, Tunnel, plain_address
 
 #: Encrypts a connection: the protocol it had, its transport, what was read of it, and the factory it goes on with.
-Encrypt = Callable[[Protocol, Any, bytes, Factory], Any]
+#: It ends here for a route.
+Encrypt = Callable[[Protocol, Any, bytes, Factory, StreamRoute], Any]
 
 
 class OpeningConnection(Waiting):
@@ -60,6 +61,11 @@ class OpeningConnection(Waiting):
     @property
     def held(self) -> bytes:
         return bytes(self._reader.held)
+
+    @property
+    def server_name(self) -> str:
+        """The name that is asked for with TLS, in small letters; empty where none is."""
+        return self._reader.hello.server_name
 
 
 class Openings(Arrivals):
@@ -130,12 +136,14 @@ class Openings(Arrivals):
         if tunnel is None:
             transport.abortConnection()
         elif route.router.tls and not route.router.passthrough:
-            self._terminate(tunnel, connection, data)
+            self._terminate(tunnel, connection, data, route)
         else:
             tunnel.starttls = connection.starttls
             hand_over(transport, tunnel.client, data)
 
-    def _terminate(self, tunnel: Tunnel, connection: OpeningConnection, data: bytes) -> None:
+    def _terminate(
+        self, tunnel: Tunnel, connection: OpeningConnection, data: bytes, route: StreamRoute
+    ) -> None:
         if self._encrypt is None:
             self.refuse(RequestError(503, "tcp-no-tls", "no TLS is spoken here"), data)
             tunnel.abort()
@@ -147,7 +155,7 @@ class Openings(Arrivals):
                 tunnel.abort()
             return result
 
-        encrypting = self._encrypt(connection, connection.transport, data, _Only(tunnel.client))
+        encrypting = self._encrypt(connection, connection.transport, data, _Only(tunnel.client), route)
         encrypting.addBoth(over)
 
 

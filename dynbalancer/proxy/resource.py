@@ -108,13 +108,21 @@ class ReverseProxyResource:
             return
         route = exchange.route = table.route(exchange)
         if route is None:
-            exchange.answer(plain_response(404, NOT_FOUND))
+            if table.misdirects(exchange):
+                self._misdirected(exchange)
+            else:
+                exchange.answer(plain_response(404, NOT_FOUND))
             return
         self.say_where_from(exchange, head)
         if route.middlewares:
             self.run(exchange, route.middlewares)
         else:
             exchange.forward(route.service)
+
+    def _misdirected(self, exchange: Forwarding) -> None:
+        """Its connection was begun for a host with other TLS options (RFC 9110 section 15.5.20)."""
+        why = "the connection was begun by other TLS options than those of the host"
+        exchange.refuse(RequestError(421, "misdirected", why), exchange.head.authority)
 
     def say_where_from(self, exchange: Forwarding, head: RequestHead) -> None:
         """Put the X-Forwarded-* fields of an exchange into its ``head``."""

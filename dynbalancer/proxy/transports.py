@@ -17,7 +17,7 @@ import ssl
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from twisted.internet import defer, error
@@ -30,6 +30,9 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from dynbalancer.core.model import TLSOptions
+from dynbalancer.core.tlschoice import BUILT_IN
 
 _CLOSED = Failure(error.ConnectionDone())
 _CLOSED.cleanFailure()
@@ -310,10 +313,25 @@ def reset(transport: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Encryption:
-    """How connections are encrypted: by whom, and how many seconds a handshake may take (0: any time)."""
+    """How connections are encrypted: by whom, how many seconds a handshake may take (0: any time), by which options."""
 
     termination: Any
     handshake_time: float
+    options: TLSOptions = BUILT_IN
+
+    def by(self, options: TLSOptions) -> Encryption:
+        """The same by these options."""
+        return replace(self, options=options)
+
+    @property
+    def first_answer(self) -> ssl.SSLContext:
+        """The context that handshakes begin with."""
+        found: ssl.SSLContext = self.termination.first_answer(self.options)
+        return found
+
+    def wrapped(self, factory: Factory, reactor: Any) -> Any:
+        """The factory for Twisted's own transports."""
+        return self.termination.wrapped(factory, reactor, self.options)
 
     @property
     def times(self) -> dict[str, float]:
@@ -336,7 +354,7 @@ class NativeListener:
         def connection() -> NativeTransport:
             return make(cast(Protocol, factory.buildProtocol(cast(Any, None))))
 
-        options = {} if tls is None else {"ssl": tls.termination.first_answer(), **tls.times}
+        options: dict[str, Any] = {} if tls is None else {"ssl": tls.first_answer, **tls.times}
         self._starting = loop.create_task(loop.create_server(connection, sock=sock, backlog=4096, **options))
         self._starting.add_done_callback(self._started)
 
@@ -361,7 +379,7 @@ def listen(reactor: Any, sock: socket.socket, factory: Factory, tls: Encryption 
     loop = loop_of(reactor)
     if loop is not None:
         return NativeListener(loop, sock, factory, tls)
-    wrapped = factory if tls is None else tls.termination.wrapped(factory, reactor)
+    wrapped = factory if tls is None else tls.wrapped(factory, reactor)
     port = reactor.adoptStreamPort(sock.fileno(), sock.family, wrapped)
     sock.close()
     return port
@@ -380,7 +398,7 @@ def encrypt(
         encrypting = _encrypt_native(loop, transport.detach(), transport.peer, data, factory, tls)
         return defer.Deferred.fromFuture(loop.create_task(encrypting))
     transport.unregisterProducer()
-    protocol = tls.termination.wrapped(factory, reactor).buildProtocol(transport.getPeer())
+    protocol = tls.wrapped(factory, reactor).buildProtocol(transport.getPeer())
     transport.protocol = protocol
     protocol.makeConnection(transport)
     if data:
@@ -406,7 +424,7 @@ async def _encrypt_native(
     loop: asyncio.AbstractEventLoop, native: Any, peer: Any, data: bytes, factory: Factory, tls: Encryption
 ) -> None:
     early = _Early()
-    first = tls.termination.first_answer()
+    first = tls.first_answer
     start_tls: Any = loop.start_tls
     starting = loop.create_task(start_tls(native, early, first, server_side=True, **tls.times))
     # Now the loop's own protocol for TLS gets the transport; in the next turn it may be fed.

@@ -15,8 +15,9 @@ from dynbalancer.core.exchange import (
     field_of,
 )
 from dynbalancer.core.fields import Kind, learn
-from dynbalancer.core.model import EntryPoint
+from dynbalancer.core.model import EntryPoint, TLSOptions
 from dynbalancer.core.targets import read_authority, split_target
+from dynbalancer.core.tlschoice import UNNAMED
 from dynbalancer.errors import RequestError
 from dynbalancer.proxy.answering import plain_response
 from dynbalancer.proxy.forwarding import Forwarding
@@ -63,6 +64,11 @@ class WebExchange(Forwarding):
         if body and not exchange.over:
             exchange.request_body(body)
             exchange.request_ended([])
+
+    @property
+    def tls_options(self) -> TLSOptions:
+        # Whoever speaks TLS there asks nobody for a certificate that we would know of.
+        return UNNAMED
 
     def send_interim(self, head: ResponseHead) -> None:
         """twisted.web can't."""

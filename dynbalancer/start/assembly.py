@@ -10,6 +10,7 @@ from typing import Any
 
 from dynbalancer.core.labels.v3 import DEFAULT_RULE
 from dynbalancer.core.model import EntryPoint
+from dynbalancer.core.schema import meant_options
 from dynbalancer.core.settings import Limits, Settings
 from dynbalancer.errors import ConfigurationError, Problem, did_you_mean
 from dynbalancer.start.accesslog import access_log
@@ -181,6 +182,7 @@ class Assembly:
             self._get(f"{prefix}.proxyprotocol.insecure", False),
             max_connections=self._get(f"{prefix}.maxconnections", 0),
             max_connections_per_address=self._get(f"{prefix}.maxconnectionsperaddress", 0),
+            tls_options=meant_options(self._get(f"{prefix}.http.tls.options", "")),
             access_log=self._get(f"{prefix}.observability.accesslogs", True),
             udp=udp,
             udp_timeout=self._get(f"{prefix}.udp.timeout", 3.0),
@@ -188,7 +190,8 @@ class Assembly:
 
     def _speaks_tls(self, prefix: str) -> bool:
         given = self._get(f"{prefix}.tls", None) is not None
-        return bool(given or self._get(f"{prefix}.http.tls", False) or self._pairs(prefix))
+        asked = self._get(f"{prefix}.http.tls", False) or self._get(f"{prefix}.http.tls.options", "")
+        return bool(given or asked or self._pairs(prefix))
 
     def _pairs(self, prefix: str) -> tuple[tuple[str, str], ...]:
         """Certificates and keys as files of Traefik 1 have them, in order."""

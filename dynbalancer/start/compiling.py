@@ -13,9 +13,11 @@ from dynbalancer.core.regions import LocalRegions
 from dynbalancer.core.schema import no_such_type
 from dynbalancer.core.streamtable import compile_streams
 from dynbalancer.core.table import RoutingTable, compile_table
+from dynbalancer.core.tlschoice import with_objections
 from dynbalancer.errors import ConfigurationError, did_you_mean
 from dynbalancer.middlewares.connections import connection_middleware
 from dynbalancer.proxy.streamservers import checking_streams
+from dynbalancer.tls.contexts import objection
 
 Compile = Callable[[Configuration, int, RoutingTable | None], RoutingTable]
 
@@ -46,7 +48,7 @@ def compiler(entry_points: Sequence[EntryPoint], clock: Callable[[], float]) -> 
     def compiled(configuration: Configuration, number: int, previous: RoutingTable | None) -> RoutingTable:
         services.transports = configuration.transports
         return compile_table(
-            configuration,
+            with_objections(configuration, objection),
             entry_points,
             number=number,
             previous=previous,

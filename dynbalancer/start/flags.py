@@ -309,6 +309,7 @@ ENTRY_POINT = (
     Flag("address", entry_address, "", "Where it listens; :53/udp is for datagrams.", ENTRY),
     Flag("asdefault", boolean, "false", "Routers that name no entry point use this one.", ENTRY),
     Flag("http.tls", boolean, "false", "Speak only TLS here; its routers answer over it.", ENTRY),
+    Flag("http.tls.options", plain, "", "TLS options of routers there without tls, e.g. mtls@file.", ENTRY),
     Flag(
         "tls.certificates.certfile", plain, "", "Certificates, as in files of Traefik 1 …", ENTRY, many=True
     ),

@@ -1,10 +1,11 @@
-"""Answers TLS handshakes: the certificate for the name that a client asks for, the same rules for all of them."""
+"""Answers TLS handshakes: the certificate for the name that a client asks for, by the options for that name."""
 
 from __future__ import annotations
 
 import ssl
 import sys
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
@@ -12,118 +13,156 @@ from zope.interface import implementer
 
 from dynbalancer import pem
 from dynbalancer.core.certificates import CertificateIndex
-from dynbalancer.core.model import Certificate
+from dynbalancer.core.model import Certificate, TLSOptions
+from dynbalancer.core.tlschoice import BUILT_IN
 from dynbalancer.interfaces import ITermination
 from dynbalancer.tls import tickets
+from dynbalancer.tls.contexts import UnsupportedError, new_answer, objection, ticket_key
 
 if TYPE_CHECKING:
     from dynbalancer.tls.pyopenssl import Creator
 
-#: What may be spoken inside, the best first.
-PROTOCOLS = ("http/1.1",)
+_log = Logger()
 
-#: For TLS 1.2: what encrypts and signs at once, with keys that are gone afterwards. TLS 1.3 has nothing else.
-CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+_REFUSED = ssl.AlertDescription.ALERT_DESCRIPTION_HANDSHAKE_FAILURE
+_NO_NAME = ssl.AlertDescription.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
 
 
-@implementer(ITermination)
-class Termination:
-    """The certificates in force, and the SSL contexts that answer with them.
+class _Answers:
+    """The SSL contexts that answer by one set of options.
 
     A certificate's context is made when somebody first asks for it, and kept as long as the certificate is in force.
-    Connections keep the one they began with.
     """
 
-    _log = Logger()
-
-    def __init__(self, own: Certificate | None = None) -> None:
-        """``own`` answers where no other certificate does."""
+    def __init__(self, options: TLSOptions, index: CertificateIndex, own: Certificate | None) -> None:
+        self._options = options
+        self._index = index
         self._own = own
-        self._index = CertificateIndex((), own)
-        self._answers: dict[Certificate, ssl.SSLContext] = {}
+        self._made: dict[Certificate, ssl.SSLContext] = {}
         self._failed: set[Certificate] = set()
-        self._first: ssl.SSLContext | None = None
-        self._creator: Creator | None = None
-        self._ticket_key = b""
-
-    def use(self, certificates: Iterable[Certificate]) -> None:
-        """Answer with these, from the next handshake on."""
-        self._index = CertificateIndex(certificates, self._own)
-        used = self._index.chosen()
-        self._answers = {one: answer for one, answer in self._answers.items() if one in used}
-        self._failed &= used
-        if self._creator is not None:
-            self._creator.keep(used)
-
-    def share_tickets(self, key: bytes) -> None:
-        """Issue and take session tickets under this key, as all workers do."""
-        self._ticket_key = key
-        if self._first is not None:
-            self._set_ticket_key(self._first)
-
-    def first_answer(self) -> ssl.SSLContext:
-        """The context that a handshake begins with; the name that the client asks for then leads to another."""
-        if self._first is None:
-            self._first = first = new_answer()
-            first.sni_callback = self._asked
-            # As Go's: each is signed and sent before the first answer, and a resumed connection brings the next one.
-            first.num_tickets = 1
-            self._set_ticket_key(first)
-            _ignore_odd_names()
-        return self._first
-
-    def wrapped(self, factory: Any, reactor: Any) -> Any:
-        """A factory whose connections speak TLS on Twisted's own transports, and ``factory``'s protocols inside."""
-        from dynbalancer.tls.pyopenssl import Creator, TLSFactory
-
-        if self._creator is None:
-            self._creator = Creator(lambda name: self._index.choose(name))
-        return TLSFactory(self._creator, False, factory, reactor)
-
-    def _set_ticket_key(self, first: ssl.SSLContext) -> None:
-        if self._ticket_key and not tickets.set_key(first, self._ticket_key):
-            self._log.info(
-                "This Python can't share the keys of TLS tickets: a client that meets another worker makes a full"
-                " handshake"
+        try:
+            self.first = new_answer(options)
+            self.first.sni_callback = self._asked
+        except UnsupportedError as error:
+            _log.error(
+                "TLS options {name} can't be used: {why}; who asks is refused", name=options.name, why=error
             )
+            self.first = new_answer()
+            self.first.sni_callback = _refuse
+        # As Go's: each is signed and sent before the first answer, and a resumed connection brings the next one.
+        self.first.num_tickets = 1 if options.tickets else 0
+
+    def use(self, index: CertificateIndex) -> None:
+        """Answer with these certificates from now on."""
+        self._index = index
+        used = index.chosen()
+        self._made = {one: answer for one, answer in self._made.items() if one in used}
+        self._failed &= used
 
     def _asked(
         self, connection: ssl.SSLObject, name: str | None, first: ssl.SSLContext
     ) -> ssl.AlertDescription | None:
+        if self._options.sni_strict and not self._index.knows(name):
+            return _NO_NAME
         for certificate in (self._index.choose(name), self._own):
             answer = None if certificate is None else self._answer(certificate)
             if answer is not None:
                 connection.context = answer
                 return None
-        return ssl.AlertDescription.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+        return _NO_NAME
 
     def _answer(self, certificate: Certificate) -> ssl.SSLContext | None:
-        answer = self._answers.get(certificate)
+        answer = self._made.get(certificate)
         if answer is None and certificate not in self._failed:
-            answer = new_answer()
+            answer = new_answer(self._options)
             try:
                 pem.load(answer, certificate)
             except (ssl.SSLError, OSError) as error:
                 # It was checked where it was read, but perhaps by another OpenSSL.
                 why = error.strerror or str(error)
-                self._log.error(
+                _log.error(
                     "Certificate {name} can't be used: {why}; another answers", name=certificate.name, why=why
                 )
                 self._failed.add(certificate)
                 return None
-            self._answers[certificate] = answer
+            self._made[certificate] = answer
         return answer
 
 
-def new_answer() -> ssl.SSLContext:
-    """A server's context without a certificate, with the rules that hold for all."""
-    answer = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    answer.minimum_version = ssl.TLSVersion.TLSv1_2
-    # Renegotiation is a way to make a server work for nothing.
-    answer.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-    answer.set_ciphers(CIPHERS)
-    answer.set_alpn_protocols(list(PROTOCOLS))
-    return answer
+def _refuse(connection: ssl.SSLObject, name: str | None, first: ssl.SSLContext) -> ssl.AlertDescription:
+    return _REFUSED
+
+
+@implementer(ITermination)
+class Termination:
+    """The certificates in force, and the SSL contexts that answer with them, by each set of options.
+
+    Connections keep the one they began with.
+    """
+
+    _log = _log
+
+    def __init__(self, own: Certificate | None = None) -> None:
+        """``own`` answers where no other certificate does."""
+        self._own = own
+        self._index = CertificateIndex((), own)
+        self._answers: dict[TLSOptions, _Answers] = {}
+        self._creators: dict[TLSOptions, Creator] = {}
+        self._ticket_key = b""
+
+    def use(self, certificates: Iterable[Certificate]) -> None:
+        """Answer with these, from the next handshake on."""
+        self._index = CertificateIndex(certificates, self._own)
+        for answers in self._answers.values():
+            answers.use(self._index)
+        for creator in self._creators.values():
+            creator.keep(self._index.chosen())
+
+    def keep(self, options: Iterable[TLSOptions]) -> None:
+        """Forget all options but these, and the built-in ones."""
+        kept = {BUILT_IN, *options}
+        self._answers = {one: answers for one, answers in self._answers.items() if one in kept}
+        self._creators = {one: creator for one, creator in self._creators.items() if one in kept}
+
+    def objection(self, options: TLSOptions) -> str:
+        """Why these options can't be used here; empty where they can."""
+        return objection(options)
+
+    def share_tickets(self, key: bytes) -> None:
+        """Issue and take session tickets under this key, as all workers do."""
+        self._ticket_key = key
+        for options, answers in self._answers.items():
+            self._set_ticket_key(options, answers.first)
+
+    def first_answer(self, options: TLSOptions | None = None) -> ssl.SSLContext:
+        """The context that a handshake begins with; the name that the client asks for then leads to another."""
+        options = options or BUILT_IN
+        answers = self._answers.get(options)
+        if answers is None:
+            answers = self._answers[options] = _Answers(options, self._index, self._own)
+            self._set_ticket_key(options, answers.first)
+            _ignore_odd_names()
+        return answers.first
+
+    def wrapped(self, factory: Any, reactor: Any, options: TLSOptions | None = None) -> Any:
+        """A factory whose connections speak TLS on Twisted's own transports, and ``factory``'s protocols inside."""
+        from dynbalancer.tls.pyopenssl import Creator, TLSFactory
+
+        options = options or BUILT_IN
+        creator = self._creators.get(options)
+        if creator is None:
+            creator = self._creators[options] = Creator(partial(self._choose, options), options)
+        return TLSFactory(creator, False, factory, reactor)
+
+    def _choose(self, options: TLSOptions, name: str | None) -> Certificate | None:
+        return None if options.sni_strict and not self._index.knows(name) else self._index.choose(name)
+
+    def _set_ticket_key(self, options: TLSOptions, first: ssl.SSLContext) -> None:
+        if self._ticket_key and not tickets.set_key(first, ticket_key(self._ticket_key, options)):
+            self._log.info(
+                "This Python can't share the keys of TLS tickets: a client that meets another worker makes a full"
+                " handshake"
+            )
 
 
 def _ignore_odd_names() -> None:

@@ -209,11 +209,18 @@ def test_tls_with_options_is_tls_and_says_what_it_lacks() -> None:
     assert second.hint == "did you mean domains?"
 
 
-@pytest.mark.parametrize("key", ["options", "optoins"])
-def test_a_router_that_asks_for_other_tls_options_is_off(key: str) -> None:
-    configuration = router(tls={key: "mtls@file"})
+@pytest.mark.parametrize("written, name", [("mtls@file", "mtls@file"), ("default", ""), ("default@file", "")])
+def test_a_router_names_its_tls_options(written: str, name: str) -> None:
+    configuration = router(tls={"options": written})
+    assert (configuration.routers["web"].tls_options, configuration.problems) == (name, ())
+    assert from_document(to_document(configuration), "file dyn.yml").routers == configuration.routers
+
+
+@pytest.mark.parametrize("tls", [{"optoins": "mtls@file"}, {"options": ["mtls"]}])
+def test_a_router_whose_tls_options_cannot_be_read_is_off(tls: dict[str, Any]) -> None:
+    configuration = router(tls=tls)
     assert configuration.routers == {}
-    assert "this restricts it" in only(configuration).why or "meant to restrict" in only(configuration).why
+    assert configuration.problems
 
 
 HEALTH = {"path": "/health", "interval": "10s", "headers": {"X-A": "b"}, "followRedirects": False}
@@ -482,7 +489,6 @@ def test_default_certificate_of_the_default_store() -> None:
         ({"stores": {"other": {"defaultCertificate": PAIR}}}, "tls.stores.other: only the store named"),
         ({"stores": {"default": {"defaultGeneratedCert": {"resolver": "le"}}}}, "not supported"),
         ({"stores": {"default": {"defaultCertificates": PAIR}}}, "did you mean defaultCertificate?"),
-        ({"options": {"modern": {"minVersion": "VersionTLS13"}}}, "tls.options.modern: understood, but"),
         ({"certificate": [PAIR]}, "did you mean certificates?"),
         ([], "tls: expected a section, got a list"),
     ],
@@ -497,18 +503,6 @@ def test_a_certificate_that_cannot_be_used_is_left_out_and_named(tls: Any, said:
 
 def test_certificates_nobody_reads_are_left_out() -> None:
     assert read({"tls": {"certificates": [PAIR]}}) == Configuration()
-
-
-@pytest.mark.parametrize(
-    "options, routers", [({"clientAuth": {}}, []), ({"minVersion": "VersionTLS12"}, ["web"])]
-)
-def test_routers_are_off_where_every_client_should_show_a_certificate(
-    options: dict[str, Any], routers: list[str]
-) -> None:
-    document = {"http": {"routers": {"web": ROUTER}}, "tls": {"options": {"default": options}}}
-    configuration = read(document)
-    assert list(configuration.routers) == routers
-    assert only(configuration).severity == ("warning" if routers else "error")
 
 
 _anything: st.SearchStrategy[Any] = st.recursive(

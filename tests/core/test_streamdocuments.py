@@ -124,9 +124,9 @@ def test_proxy_headers_may_be_switched_on_in_several_ways(written: object, versi
         ),
         (tcp(routers={"a@b": {}}), "tcp.routers.a@b", "must not be empty or contain"),
         (
-            tcp(routers={"a": {"rule": "HostSNI(`*`)", "service": "b", "tls": {"options": "strict"}}}),
-            "tcp.routers.a.tls.options",
-            "since this restricts it",
+            tcp(routers={"a": {"rule": "HostSNI(`*`)", "service": "b", "tls": {"optoins": "strict"}}}),
+            "tcp.routers.a.tls.optoins",
+            "meant to restrict it",
         ),
         (
             tcp(routers={"a": {"rule": "HostSNI(`*`)", "service": "b", "middleware": ["c"]}}),
@@ -209,7 +209,8 @@ def test_authorities_that_cannot_be_read_switch_the_transport_off() -> None:
     assert "says whom to trust" in found.problems[0].why
 
 
-def test_certificates_asked_of_clients_close_the_routers_of_a_file() -> None:
-    document = tcp(routers={"a": {"rule": "HostSNI(`*`)", "service": "b", "tls": {}}})
-    document["tls"] = {"options": {"default": {"clientAuth": {}}}}
-    assert from_document(document, HERE).tcp_routers == {}
+def test_a_router_names_its_tls_options() -> None:
+    document = tcp(routers={"a": {"rule": "HostSNI(`*`)", "service": "b", "tls": {"options": "mtls"}}})
+    found = from_document(document, HERE)
+    assert (found.tcp_routers["a"].tls_options, found.problems) == ("mtls", ())
+    assert from_document(to_document(found), HERE).tcp_routers == found.tcp_routers

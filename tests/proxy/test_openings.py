@@ -20,7 +20,7 @@ from dynbalancer.core.model import Configuration, EntryPoint, Middleware
 from dynbalancer.core.regions import LocalRegions
 from dynbalancer.core.settings import Limits
 from dynbalancer.core.streams import StreamRouter, StreamServer, StreamService
-from dynbalancer.core.streamtable import compile_streams
+from dynbalancer.core.streamtable import StreamRoute, compile_streams
 from dynbalancer.errors import RequestError
 from dynbalancer.middlewares.connections import connection_middleware
 from dynbalancer.proxy import transports
@@ -145,7 +145,9 @@ class StreamCase(SynchronousTestCase):
         self.to_http.append(data)
         transport.protocol = Protocol()
 
-    def encrypt(self, arrived: Protocol, transport: Any, data: bytes, factory: Factory) -> Deferred[None]:
+    def encrypt(
+        self, arrived: Protocol, transport: Any, data: bytes, factory: Factory, route: StreamRoute
+    ) -> Deferred[None]:
         self.terminating.append((data, factory))
         self.handshake: Deferred[None] = Deferred()
         return self.handshake

@@ -404,7 +404,9 @@ def test_listening_on_a_loop_and_stopping(loop: Loop) -> None:
 
 
 def test_listening_with_tls(loop: Loop) -> None:
-    termination = SimpleNamespace(first_answer=lambda: "answer", wrapped=lambda factory, reactor: "wrapped")
+    termination = SimpleNamespace(
+        first_answer=lambda options: "answer", wrapped=lambda factory, reactor, options: "wrapped"
+    )
     listen(on(loop), object(), Factory.forProtocol(Plain), Encryption(termination, 7.0))  # type: ignore[arg-type]
     loop.turn()
     assert (loop.asked["ssl"], loop.asked["ssl_handshake_timeout"]) == ("answer", 7.0)

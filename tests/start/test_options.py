@@ -421,3 +421,10 @@ def test_the_language_of_rules_is_said_for_all_providers_at_once() -> None:
     assert parse(["--docker"], {}, str).providers["docker"]["defaultrulesyntax"] == "v3"
     with pytest.raises(ConfigurationError, match="'x' is neither v2 nor v3"):
         parse(["--docker.defaultrulesyntax=x"], {}, str)
+
+
+@pytest.mark.parametrize("written, name", [("mtls@file", "mtls@file"), ("default", ""), ("default@file", "")])
+def test_entry_points_name_tls_options(written: str, name: str) -> None:
+    argv = ["--entrypoints.s.address=:443", f"--entrypoints.s.http.tls.options={written}"]
+    (point,) = settings(*argv).entry_points
+    assert (point.tls_options, point.tls) == (name, True)

@@ -37,7 +37,7 @@ def found(key: str, text: str | None = None) -> Verdict:
         ("entrypoints.web.http.sanitizepath", "info"),
         ("entrypoints.web.http.tls.certresolver", "warning"),
         ("entrypoints.web.http.tls.domains[0].sans", "warning"),
-        ("entrypoints.web.http.tls.options", "error"),
+        ("entrypoints.web.http.tls.other", "error"),
         ("entrypoints.web.auth.basic.other", "error"),
         ("entrypoints.web.proxyprotocol.other", "error"),
         ("entrypoints.https.tls.minversion", "error"),

@@ -14,7 +14,8 @@ from twisted.internet.testing import StringTransportWithDisconnection
 
 from dynbalancer import pem
 from dynbalancer.core.certificates import CertificateIndex
-from dynbalancer.core.model import Certificate
+from dynbalancer.core.model import Certificate, TLSOptions
+from dynbalancer.core.tlschoice import BUILT_IN
 from dynbalancer.tls import pyopenssl
 from dynbalancer.tls.pyopenssl import Creator, TLSFactory
 
@@ -119,9 +120,9 @@ def test_a_certificate_is_loaded_once_and_forgotten_with_its_last_use(
     loaded: list[str] = []
     new_answer = pyopenssl.new_answer
 
-    def noted(certificate: Certificate | None = None) -> SSL.Context:
+    def noted(certificate: Certificate | None = None, options: TLSOptions = BUILT_IN) -> SSL.Context:
         loaded.append("" if certificate is None else certificate.name)
-        return new_answer(certificate)
+        return new_answer(certificate, options)
 
     monkeypatch.setattr(pyopenssl, "new_answer", noted)
     made = creator(A)

@@ -13,7 +13,7 @@ import pytest
 from dynbalancer import pem
 from dynbalancer.core.certificates import TICKET_KEY_SIZE
 from dynbalancer.tls import tickets
-from dynbalancer.tls.termination import new_answer
+from dynbalancer.tls.contexts import new_answer
 
 CERTIFICATE = pem.self_signed("a.example", ["a.example"], life=timedelta(days=9))
 

@@ -190,11 +190,7 @@ def _sort_field(sheet: Sheet, label: Label, kind: str, name: str, key: str, find
         before = fields.get(key)
         fields[key] = Label(label.key, f"{before.value},{label.value}" if before else label.value)
         return
-    if use == words.RESTRICTS:
-        if label.value.partition("@")[0].strip() not in ("", "default"):
-            findings.label(label.key, NOT_OPENED)
-            sheet.restricted_routers.setdefault(name.lower(), label.key)
-    elif use == words.LATER and (key.startswith("observability.") or not is_false(label.value)):
+    if use == words.LATER and (key.startswith("observability.") or not is_false(label.value)):
         # What is switched off is as good as not there, but for what would otherwise be on.
         findings.label(label.key, NOT_YET, MEANWHILE.get(key.rpartition(".")[2], ""), "warning")
     fields.setdefault(key, label)
@@ -218,7 +214,12 @@ def _protect(sheet: Sheet, label: Label, meant: str) -> str:
     """Fail closed: a misspelt label that may keep requests out closes what it is about; says what."""
     parts = meant.strip().split(".")
     names_middlewares = any(words.near(part, ("middlewares",), 0.8) for part in label.key.split(".")[4:])
-    restricts = names_middlewares or ".".join(parts[4:]) in ("middlewares", "entrypoints", "tls")
+    restricts = names_middlewares or ".".join(parts[4:]) in (
+        "middlewares",
+        "entrypoints",
+        "tls",
+        "tls.options",
+    )
     if parts[1:3] == ["http", "routers"] and restricts:
         sheet.restricted_routers.setdefault(parts[3].lower(), label.key)
         return f"router {parts[3]}"

@@ -14,7 +14,7 @@ from dynbalancer.core.labels.sections import section_of
 from dynbalancer.core.labels.sheet import Fields, Sheet
 from dynbalancer.core.labels.values import boolean, choice, csv, integer, is_false, text
 from dynbalancer.core.model import Middleware, Router, Server, Service
-from dynbalancer.core.schema import SPELLED_TYPES, WrongValueError, server_url
+from dynbalancer.core.schema import SPELLED_TYPES, WrongValueError, meant_options, server_url
 from dynbalancer.errors import ConfigurationError, Problem
 
 #: Traefik's own default rule, for containers with v3 labels where the provider names none.
@@ -164,6 +164,7 @@ def _read_router(
         choice(fields.get("rulesyntax"), place.defaults.default_rule_syntax, ("v2", "v3"), findings),
         _wants_tls(fields),
         access_log=_access_log(fields, findings),
+        tls_options=meant_options(text(fields.get("tls.options"))),
     )
     router = replace(demand, origin=f"container {place.container.name}")
     key = "".join(rule.split())

@@ -102,8 +102,7 @@ V3_KINDS = ("routers", "services", "middlewares")
 V3_ROUTER: dict[str, str] = {
     **dict.fromkeys(_words("rule rulesyntax entrypoints middlewares service priority tls"), USED),
     **dict.fromkeys(("tls.certresolver", "tls.domains"), LATER),
-    # Options may say that clients must show a certificate.
-    "tls.options": RESTRICTS,
+    "tls.options": USED,
     "observability.accesslogs": USED,
     **{f"observability.{key}": LATER for key in ("metrics", "tracing", "traceverbosity")},
 }

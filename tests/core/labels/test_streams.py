@@ -138,7 +138,7 @@ def test_http_and_tcp_of_one_container() -> None:
     "labels, place, why",
     [
         ({"tcp__routers__db__entrypoint": "x"}, "db.entrypoint", "probably meant to restrict it"),
-        ({"tcp__routers__db__tls__options": "strict"}, "db.tls.options", "since this restricts it"),
+        ({"tcp__routers__db__tls__optoins": "strict"}, "db.tls.optoins", "meant to restrict it"),
         ({"tcp__routers__db__tls": "maybe"}, "db.tls", "expected true or false"),
         ({"tcp__routers__db__rule": "Host(`a`)"}, "db.rule", "unsupported function: Host"),
         ({"tcp__routers__two__service": "db"}, "two.rule", "missing"),
@@ -165,7 +165,7 @@ def test_mistakes_are_told_with_their_label(labels: dict[str, str], place: str, 
     assert any(p.where.endswith(place) and why in p.why for p in found.problems), found.problems
 
 
-@pytest.mark.parametrize("key", ["tcp__routers__db__tls__options", "tcp__routers__db__middleware"])
+@pytest.mark.parametrize("key", ["tcp__routers__db__tls__optoins", "tcp__routers__db__middleware"])
 def test_router_that_was_meant_to_be_restricted_is_off(key: str) -> None:
     assert labelled(**{key: "strict"}).tcp_routers == {}
 

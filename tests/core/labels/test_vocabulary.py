@@ -55,7 +55,7 @@ def test_v1_keys_that_keep_requests_out(rest: str, restricts: bool) -> None:
     [
         ("routers", "rule", words.USED),
         ("routers", "tls.domains[0].main", words.LATER),
-        ("routers", "tls.options", words.RESTRICTS),
+        ("routers", "tls.options", words.USED),
         ("routers", "ruel", ""),
         ("services", "loadbalancer.server.port", words.USED),
         ("services", "loadbalancer.healthcheck.headers.X-A", words.USED),

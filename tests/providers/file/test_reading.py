@@ -77,7 +77,7 @@ def test_an_empty_file_is_a_statement() -> None:
 
 
 def test_a_warning_does_not_make_a_file_wrong() -> None:
-    reading = first(RIGHT + b"tls: {options: {a: {}}}\n")
+    reading = first(RIGHT + b"tls: {stores: {a: {}}}\n")
     assert reading.good
     assert [problem.severity for problem in reading.problems] == ["warning"]
 
