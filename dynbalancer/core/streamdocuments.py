@@ -222,7 +222,8 @@ _MEMBER = (
     Key("name", "text", "Name of the service.", "name", required=True),
     Key("weight", "weight", "Its share; 0: none.", "weight", 1),
 )
-WEIGHTED_REST = (Key("healthCheck", "section", "It is down when its services are."),)
+#: What it asks for is so anyway: a member without a server that may be asked is passed over.
+WEIGHTED_REST = (Key("healthCheck", "presence", "It is down when its services are.", "follows_health"),)
 
 
 def _is_address(text: str) -> bool:

@@ -11,12 +11,21 @@ from dynbalancer.core.labels.containers import Container, Defaults
 from dynbalancer.core.labels.reader import configuration_of
 from dynbalancer.core.labels.v1writer import v1_labels_of
 from dynbalancer.core.labels.writer import UnwritableError, labels_of
-from dynbalancer.core.model import Configuration, Item, Router
+from dynbalancer.core.model import Configuration, Item, Middleware, Router
 from dynbalancer.core.translation import Note, Translated, in_v3
 from dynbalancer.core.typed import typed
 from dynbalancer.core.verdicts import Verdict, by_container, verdicts
 from dynbalancer.errors import Problem
 from dynbalancer.lint.variables import Kept
+from dynbalancer.middlewares.connections import TYPES, AllowConnections, InFlightConnections
+
+#: Types of middlewares of connections, and their options, by their names in small letters.
+_FOLDED_TYPES = {name.lower(): name for name in TYPES}
+_FOLDED_OPTIONS = {
+    option.name.lower(): option.name
+    for made in (AllowConnections, InFlightConnections)
+    for option in made.OPTIONS
+}
 
 #: Labels of neither version, and labels of things that only later versions have.
 _NEUTRAL = ("traefik.enable", "traefik.tags", "traefik.docker.", "traefik.swarm.")
@@ -81,7 +90,16 @@ def document(
         comments += [f"{item.name}: {line}" for line in _whole_problems(said.get(item.name, ()))]
     found = whole.translated.configuration
     middlewares = {name: typed(middleware) for name, middleware in found.middlewares.items()}
-    return to_document(replace(found, middlewares=middlewares)), list(dict.fromkeys(comments))
+    admitting = {name: _spelled(typed(middleware)) for name, middleware in found.tcp_middlewares.items()}
+    written = to_document(replace(found, middlewares=middlewares, tcp_middlewares=admitting))
+    return {root: below for root, below in written.items() if below}, list(dict.fromkeys(comments))
+
+
+def _spelled(middleware: Middleware) -> Middleware:
+    """The same with type and settings as Traefik writes them; labels have them in any letter case."""
+    type_ = _FOLDED_TYPES.get(middleware.type.lower(), middleware.type)
+    settings = {_FOLDED_OPTIONS.get(key.lower(), key): value for key, value in middleware.settings.items()}
+    return replace(middleware, type=type_, settings=settings)
 
 
 def _with_ours(containers: Sequence[Container], defaults: Defaults | None) -> list[Container]:

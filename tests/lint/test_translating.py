@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dynbalancer.core.documents import from_document
 from dynbalancer.core.labels.containers import Container
+from dynbalancer.core.model import HealthCheck
 from dynbalancer.lint.translating import Sheet, document, sheets
 
 V1 = {"traefik.frontend.rule": "Host:a.example", "traefik.port": "8080", "traefik.enable": "true"}
@@ -117,3 +119,29 @@ def test_a_rule_that_can_not_be_read_is_a_comment_either_way() -> None:
 def test_misspelt_labels_are_comments_though_nothing_is_routed() -> None:
     found = sheets([container({"treafik.port": "80", "traefik.frontend.ruel": "Host:a"})], "v3")
     assert {line.partition(":")[0] for line in found[0].comments} >= {"treafik.port", "traefik.frontend.ruel"}
+
+
+def test_a_file_has_tcp_and_udp_too_and_can_be_read_again() -> None:
+    labels = {
+        "traefik.tcp.routers.db.rule": "HostSNI(`*`)",
+        "traefik.tcp.routers.db.entrypoints": "postgres",
+        "traefik.tcp.routers.db.middlewares": "inner,few",
+        "traefik.tcp.services.db.loadbalancer.server.port": "5432",
+        "traefik.tcp.services.db.loadbalancer.healthcheck.interval": "10s",
+        "traefik.tcp.middlewares.inner.ipallowlist.sourcerange": "10.0.0.0/8,192.0.2.1",
+        "traefik.tcp.middlewares.few.inflightconn.amount": "3",
+        "traefik.udp.routers.dns.entrypoints": "dns",
+        "traefik.udp.services.dns.loadbalancer.server.port": "53",
+    }
+    found, comments = document([container(labels, "db")])
+    assert comments == []
+    assert found.keys() == {"tcp", "udp"}
+    assert found["tcp"]["middlewares"] == {
+        "inner": {"ipAllowList": {"sourceRange": ["10.0.0.0/8", "192.0.2.1"]}},
+        "few": {"inFlightConn": {"amount": 3}},
+    }
+    read = from_document(found, "file f")
+    assert not read.problems
+    assert read.tcp_routers["db"].middlewares == ("inner", "few")
+    assert read.tcp_services["db"].health_check == HealthCheck(mode="tcp", interval=10.0)
+    assert [server.address for server in read.udp_services["dns"].servers] == ["web:53"]

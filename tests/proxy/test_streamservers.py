@@ -79,6 +79,13 @@ def test_members_have_their_share() -> None:
     assert {upstream.server.address for upstream in service.choices()} == {"a:1", "b:1", "c:1"}
 
 
+def test_a_member_of_which_no_server_is_well_is_passed_over() -> None:
+    making = Making()
+    down, well = making.service("down", "a:1", s0="down"), making.service("well", "b:1")
+    service = making.service("all", members=((down, 3), (well, 1)))
+    assert asked(service, 4) == ["b:1"] * 4
+
+
 @pytest.mark.parametrize("address", ["a", "a:", ":1", "a:0", "a:65536", "a:x"])
 def test_address_that_is_none(address: str) -> None:
     with pytest.raises(ConfigurationError, match="address with a port"):
