@@ -37,7 +37,7 @@ def log_format(text: str) -> str:
 
 def statuses(text: str) -> tuple[int, int]:
     """A range of status codes, both ends in: ``404`` or ``500-599``."""
-    match = re.fullmatch(r"([1-9]\d\d)(?:-([1-9]\d\d))?", text.strip())
+    match = re.fullmatch(r"(\d{1,3})(?:-(\d{1,3}))?", text.strip())
     if match is None or int(match[2] or match[1]) < int(match[1]):
         raise ValueError(f"{text!r} is neither a status code nor a range such as 500-599")
     return int(match[1]), int(match[2] or match[1])

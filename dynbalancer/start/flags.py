@@ -174,6 +174,11 @@ def redirect_scheme(text: str) -> str:
     return text.strip().lower()
 
 
+def log_path(text: str) -> str:
+    """A file, empty for standard output: whoever gave up root may not open that by its name."""
+    return "" if text.strip() == "/dev/stdout" else text
+
+
 def syntax(text: str) -> str:
     """Which of Traefik's languages a rule is in."""
     if text.strip().lower() not in ("v2", "v3"):
@@ -227,9 +232,9 @@ FIXED = (
     Flag("workeruser", plain, "", "User of the workers (<user>-worker where there is one).", PROCESS),
     Flag("loglevel", level, "info", "debug, info, warn, error or critical.", LOGS),
     Flag("debug", boolean, "false", "The same as --loglevel=debug.", LOGS),
-    Flag("log.filepath", plain, "", "File for our own log; empty: standard output.", LOGS),
+    Flag("log.filepath", log_path, "", "File for our own log; empty: standard output.", LOGS),
     Flag("accesslog", boolean, "false", "Write a line for each request.", LOGS),
-    Flag("accesslog.filepath", plain, "", "File for them; empty: standard output.", LOGS),
+    Flag("accesslog.filepath", log_path, "", "File for them; empty: standard output.", LOGS),
     Flag("accesslog.format", log_format, "common", "common, genericCLF or json.", LOGS),
     Flag("accesslog.bufferingsize", size, "0", "Lines written together; 0: 256, or those of a second.", LOGS),
     Flag("accesslog.filters.statuscodes", statuses, "", "Write those, e.g. 404,500-599.", LOGS, many=True),

@@ -65,13 +65,18 @@ class Asked:
         return self.ping and named.lower() == TRAEFIK and not self.get("ping.manualrouting", False)
 
     @property
+    def _in_v3(self) -> bool:
+        """Whether something is written in the manner of Traefik 2 and 3, ``providers.docker``."""
+        return any(_v3(str(one.where)) for one in self.chosen.values())
+
+    @property
     def has_own_entry_point(self) -> bool:
         """Whether ``traefik`` is an entry point as others are, and not just where the API listens."""
         given = [key for key in self.chosen if key.startswith(_PREFIX)]
         if any(key not in _HARMLESS for key in given):
             # Whatever else is said of it is there to protect it.
             return True
-        if not given or not any(_v3(str(one.where)) for one in self.chosen.values()):
+        if not given or not self._in_v3:
             return False
         return not self.get("api.insecure", False) and not (self.pings_here and not self.api)
 
@@ -128,7 +133,7 @@ class Asked:
             add("api", "PathPrefix(`/api`)", "api", api_on, 1)
             if self.get("api.dashboard", True):
                 add("dashboard", "PathPrefix(`/dashboard`)", "dashboard", api_on, 2)
-        elif self.api and own and self.get("api.insecure", False):
+        elif self.api and own and (self.get("api.insecure", False) or not self._in_v3):
             add("api", "PathPrefix(`/api`)", "api", own, 1)
             add("dashboard", "PathPrefix(`/`)", "dashboard", own, 2)
         ping_on = self._point("ping.entrypoint", points) or (own if self.pings_here else "")

@@ -210,6 +210,9 @@ def verdict(key: str, text: str | None = None) -> Verdict | None:
     if key.startswith("entrypoints."):
         point, _, field = key.removeprefix("entrypoints.").partition(".")
         found, within = _longest(field, _OF_ENTRY_POINTS), f"entrypoints.{point}."
+        if not field:
+            hint = f"it is there by its address: --entrypoints.{point}.address=:80"
+            found = Verdict("", "warning", NO_EFFECT, hint)
     else:
         field, found, within = key, _longest(key, _STATIC), ""
     if found is None:

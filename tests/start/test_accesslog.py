@@ -100,6 +100,8 @@ def test_mistakes_are_one_sentence(flag: str, sentence: str) -> None:
     assert str(caught.value).startswith("--accesslog.")
 
 
-@pytest.mark.parametrize("text, expected", [("404", (404, 404)), (" 200-299 ", (200, 299))])
+@pytest.mark.parametrize(
+    "text, expected", [("404", (404, 404)), (" 200-299 ", (200, 299)), ("0-600", (0, 600))]
+)
 def test_ranges_have_both_ends(text: str, expected: Any) -> None:
     assert accesslog.statuses(text) == expected

@@ -147,3 +147,10 @@ def test_the_reference_page_has_a_row_for_every_setting() -> None:
     rows |= {f"{stem}.NAME" for stem in vocabulary.named}
     flags_without_a_row = [key for key in rows if f"\n| `{key}` | " not in page]
     assert flags_without_a_row == []
+
+
+@pytest.mark.parametrize(
+    "text, expected", [("/dev/stdout", ""), ("", ""), ("/var/log/a.log", "/var/log/a.log")]
+)
+def test_standard_output_is_no_file(text: str, expected: str) -> None:
+    assert flags.log_path(text) == expected

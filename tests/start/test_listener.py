@@ -118,8 +118,17 @@ def test_other_addresses_and_datagrams_are_in_nobody_s_way(point: EntryPoint) ->
 def test_routers_of_entry_points_that_serve_the_pages(
     values: dict[str, Any], expected: dict[str, tuple[str, str]]
 ) -> None:
-    found = asked(values).with_routers(Configuration(), (WEB, TRAEFIK)).routers
+    found = asked(values, v3=True).with_routers(Configuration(), (WEB, TRAEFIK)).routers
     assert {name: (*router.entry_points, router.service) for name, router in found.items()} == expected
+
+
+def test_in_version_1_the_api_is_on_its_entry_point_without_being_insecure() -> None:
+    found = asked({"api": True}).with_routers(Configuration(), (WEB, TRAEFIK)).routers
+    assert {name: router.entry_points for name, router in found.items()} == {
+        "api": ("traefik",),
+        "dashboard": ("traefik",),
+    }
+    assert not asked({"api": True}).with_routers(Configuration(), (WEB,)).routers
 
 
 def test_ping_goes_before_all_and_the_dashboard_after_the_api() -> None:

@@ -41,6 +41,7 @@ def found(key: str, text: str | None = None) -> Verdict:
         ("entrypoints.web.auth.basic.other", "error"),
         ("entrypoints.web.proxyprotocol.other", "error"),
         ("entrypoints.https.tls.minversion", "error"),
+        ("entrypoints.web", "warning"),
         ("providers.consul.endpoint", "error"),
         ("providers.swarm.endpoint", "error"),
         ("rest", "error"),
