@@ -216,12 +216,6 @@ def test_a_router_names_its_tls_options() -> None:
     assert from_document(to_document(found), HERE).tcp_routers == found.tcp_routers
 
 
-def test_certificates_asked_of_clients_close_the_routers_of_a_file() -> None:
-    document = tcp(routers={"a": {"rule": "HostSNI(`*`)", "service": "b", "tls": {}}})
-    document["tls"] = {"options": {"default": {"clientAuth": {}}}}
-    assert from_document(document, HERE).tcp_routers == {}
-
-
 @pytest.mark.parametrize("written", [{}, True, None])
 def test_a_weighted_service_may_ask_to_follow_the_health_of_its_members(written: object) -> None:
     weighted = {"services": [{"name": "db"}], "healthCheck": written}
