@@ -97,7 +97,8 @@ class _Reader(TableReader):
         http = self.section(sections.get("http"), ("http",))
         families = self.known(http, ("http",), schema.HTTP)
         tls = self.known(self.section(sections.get("tls"), ("tls",)), ("tls",), schema.TLS_SECTIONS)
-        streams = StreamDocument(self, self._middleware, self.read_pem)
+        of_http = service_documents.Transports(self, self.read_certificate, self.read_pem)
+        streams = StreamDocument(self, self._middleware, of_http)
         streaming = streams.read(sections.get("tcp"), sections.get("udp"))
         return Configuration(
             routers=dict(self.each(families, "routers", self._router)),

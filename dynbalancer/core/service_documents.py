@@ -99,13 +99,14 @@ class Transports:
         if not given.get("max_idle"):
             # Go's meaning of 0: the default.
             given.pop("max_idle", None)
-        given["root_cas"] = tuple(self._authority(one, path) for one in given.get("root_cas", ()))
+        given["root_cas"] = tuple(self.authority(one, path) for one in given.get("root_cas", ()))
         given["certificates"] = tuple(
-            self._pair(chain, key, path) for chain, key in given.get("certificates", ())
+            self.pair(chain, key, path) for chain, key in given.get("certificates", ())
         )
         return ServersTransport(name=name, origin=self._reader.where, **given)
 
-    def _authority(self, given: str, path: Path) -> str:
+    def authority(self, given: str, path: Path) -> str:
+        """The PEM text of an authority's certificate. Raises UnusableError once it is noted why there is none."""
         place = (*path, "rootCAs")
         if self._read_pem is None:
             raise self._reader.refuse(place, "files can't be read from here; the serversTransport is off")
@@ -115,7 +116,8 @@ class Transports:
             why = f"{error.why}; the serversTransport is off, since this says whom to trust"
             raise self._reader.refuse(place, why, error.hint) from error
 
-    def _pair(self, chain: str, key: str, path: Path) -> tuple[str, str]:
+    def pair(self, chain: str, key: str, path: Path) -> tuple[str, str]:
+        """The PEM texts of a certificate to show, and of its key. Raises UnusableError as above."""
         place = (*path, "certificates")
         if self._read_certificate is None:
             raise self._reader.refuse(place, "files can't be read from here; the serversTransport is off")

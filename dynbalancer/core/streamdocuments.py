@@ -9,6 +9,7 @@ from dynbalancer.core import schema
 from dynbalancer.core.checks import TCP_HEALTH_CHECK
 from dynbalancer.core.model import Configuration, Member, Middleware
 from dynbalancer.core.schema import Key, WrongValueError, describe
+from dynbalancer.core.service_documents import Transports
 from dynbalancer.core.streamrules import read_stream_rule
 from dynbalancer.core.streams import (
     STREAM_SERVICE_KINDS,
@@ -68,7 +69,7 @@ TRANSPORT_TLS = (
     Key("serverName", "text", "The name to ask for and to check.", "server_name", ""),
     Key("insecureSkipVerify", "switch", "Accept any certificate.", "insecure", False),
     Key("rootCAs", "list", "Files of certificate authorities to trust, or their PEM text.", "root_cas", ()),
-    Key("certificates", "sections", "Certificates to show to servers.", restricts=True),
+    Key("certificates", "sections", "What to show to servers that ask.", "certificates", (), restricts=True),
     Key("peerCertURI", "text", "A URI that must be in the server's certificate.", restricts=True),
     Key("spiffe", "section", "Identities by SPIFFE.", restricts=True),
 )
@@ -78,11 +79,12 @@ class StreamDocument:
     """Reads the two sections."""
 
     def __init__(
-        self, reader: TableReader, middleware: ReadMiddleware, read_pem: Callable[[str], str] | None = None
+        self, reader: TableReader, middleware: ReadMiddleware, transports: Transports | None = None
     ) -> None:
+        """``transports`` reads what serversTransports say of whom to trust; without, nothing can be read."""
         self._reader = reader
         self._middleware = middleware
-        self._read_pem = read_pem
+        self._transports = transports or Transports(reader, None, None)
 
     def read(self, tcp: object, udp: object) -> dict[str, Any]:
         """The families of a Configuration that are in them."""
@@ -203,18 +205,12 @@ class StreamDocument:
             if key.lower() == "tls":
                 place = (*path, key)
                 given |= reader.attributes(TRANSPORT_TLS, reader.section(value, place), place)
-                given["root_cas"] = tuple(self._authority(one, place) for one in given.get("root_cas", ()))
+                read = self._transports
+                given["root_cas"] = tuple(read.authority(one, place) for one in given.get("root_cas", ()))
+                given["certificates"] = tuple(
+                    read.pair(chain, key_file, place) for chain, key_file in given.get("certificates", ())
+                )
         return StreamTransport(name=name, origin=reader.where, **given)
-
-    def _authority(self, written: str, path: Path) -> str:
-        place = (*path, "rootCAs")
-        if self._read_pem is None:
-            raise self._reader.refuse(place, "files can't be read from here; the serversTransport is off")
-        try:
-            return self._read_pem(written)
-        except ConfigurationError as error:
-            why = f"{error.why}; the serversTransport is off, since this says whom to trust"
-            raise self._reader.refuse(place, why, error.hint) from error
 
 
 _PROXY_PROTOCOL = (Key("version", "number", "Version of the header, 1 or 2.", "version", 2),)

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError, ConnectionDone
-from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol
 from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -144,6 +144,9 @@ class Tunnel:
     _flow: Flow
     _asked = False
     _over = False
+    #: Ends a half-closed connection on which nothing moves.
+    _ending: IDelayedCall | None = None
+    _seen = 0
 
     def __init__(self, streams: Streams, route: StreamRoute, address: str) -> None:
         self.client = ClientEnd(self)
@@ -271,11 +274,22 @@ class Tunnel:
         assert self._upstream is not None
         if transports.encryption_of(other.transport) is None or other is self.client:
             other.transport.loseWriteConnection()
+        self._end_later()
+
+    def _end_later(self) -> None:
+        assert self._upstream is not None
         delay = self._upstream.manner.termination_delay
         if delay >= 0:
-            self._checked = self._moved
-            # A deadline of 0 seconds would be none.
-            self._streams.deadlines.set(self, max(delay, 0.001))
+            self._seen = self._moved
+            # Mostly it is some milliseconds: too short for what is looked at twice a second.
+            self._ending = self._streams.reactor.callLater(delay, self._half_closed_for_long)
+
+    def _half_closed_for_long(self) -> None:
+        self._ending = None
+        if self._moved != self._seen:
+            self._end_later()
+        else:
+            self._close()
 
     def lost(self, end: End, *, clean: bool) -> None:
         """One end is gone. What it sent before still arrives at the other, unless it broke off."""
@@ -294,30 +308,32 @@ class Tunnel:
             return
         if not self._over:
             self._over = True
+            self._stop_waiting()
             self._checked = self._moved
             self._streams.deadlines.set(self, self._streams.limits.write_time)
             for end in ends:
                 end.transport.loseConnection()
 
     def deadline_passed(self) -> None:
-        """Nothing moved for too long; or one end is closed, and the other has nothing more to say."""
+        """Nothing moved for too long."""
         if not self._over and self._moved != self._checked:
             self._checked = self._moved
-            half_closed = self._server is not None and (self.client.silent or self._server.silent)
-            assert self._upstream is not None
-            delay = self._upstream.manner.termination_delay if half_closed else -1.0
-            self._streams.deadlines.set(
-                self, max(delay, 0.001) if delay >= 0 else self._streams.limits.tunnel_time
-            )
+            self._streams.deadlines.set(self, self._streams.limits.tunnel_time)
         elif self._over:
             self.abort()
         else:
             self._close()
 
+    def _stop_waiting(self) -> None:
+        ending, self._ending = self._ending, None
+        if ending is not None:
+            ending.cancel()
+
     def abort(self, *, broken: bool = False) -> None:
         """End it now; ``broken``: one end broke off."""
         connecting, self._connecting = self._connecting, None
         self._over = True
+        self._stop_waiting()
         if self in self._streams.connections:
             self._streams.connections.discard(self)
             self._streams.deadlines.forget(self)

@@ -10,8 +10,10 @@ from random import random
 from typing import Any
 
 from dynbalancer.core.balancers.roundrobin import WeightedRoundRobin
+from dynbalancer.core.model import ServersTransport
 from dynbalancer.core.streams import TERMINATION_DELAY, StreamServer, StreamService, StreamTransport
 from dynbalancer.errors import ConfigurationError
+from dynbalancer.proxy.trust import client_context
 
 #: A server that could not be connected to comes after the others for so long, in seconds.
 AVOIDED = 2.0
@@ -176,12 +178,11 @@ def manner_of(service: StreamService, transport: StreamTransport | None) -> Mann
 
 
 def _context(transport: StreamTransport) -> ssl.SSLContext:
-    where = f"serversTransport {transport.name}"
-    try:
-        context = ssl.create_default_context(cadata="\n".join(transport.root_cas) or None)
-    except (ssl.SSLError, ValueError) as error:
-        raise ConfigurationError(where, f"rootCAs can't be read: {error}") from None
-    if transport.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+    whom = ServersTransport(
+        transport.name,
+        insecure=transport.insecure,
+        root_cas=transport.root_cas,
+        certificates=transport.certificates,
+    )
+    # What is spoken to these servers is not ours to say.
+    return client_context(whom, protocols=())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,8 +25,11 @@ _VERSIONS: Mapping[str, ssl.TLSVersion] = {
 }
 
 
-def client_context(transport: ServersTransport) -> ssl.SSLContext:
-    """How TLS is spoken to servers. Raises ConfigurationError where that can't be obeyed."""
+def client_context(transport: ServersTransport, protocols: Sequence[str] = ("http/1.1",)) -> ssl.SSLContext:
+    """How TLS is spoken to servers, where ``protocols`` are offered (ALPN).
+
+    Raises ConfigurationError where that can't be obeyed.
+    """
     where = f"serversTransport {transport.name}"
     context = ssl.create_default_context()
     try:
@@ -48,7 +51,8 @@ def client_context(transport: ServersTransport) -> ssl.SSLContext:
     elif transport.insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols(["http/1.1"])
+    if protocols:
+        context.set_alpn_protocols(list(protocols))
     return context
 
 

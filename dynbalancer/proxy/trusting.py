@@ -7,10 +7,12 @@ from typing import Any
 
 from dynbalancer.core.health import Question
 from dynbalancer.core.layered import Layered
+from dynbalancer.core.model import ServersTransport
 from dynbalancer.core.references import found, plain
 from dynbalancer.core.streams import StreamTransport
 from dynbalancer.proxy.securing import Trust
 from dynbalancer.proxy.streamservers import manner_of
+from dynbalancer.proxy.trust import client_context
 from dynbalancer.proxy.upstream import Connecting
 
 
@@ -24,12 +26,25 @@ class Trusting:
         self._router = router
         self._connecting = connecting
         self._of_streams: dict[str, tuple[StreamTransport, Trust]] = {}
+        self._of_services: dict[str, tuple[ServersTransport, Trust]] = {}
 
     def __call__(self, question: Question) -> Trust:
         """Raises ConfigurationError where the transport can't be used, or is not there."""
         if question.mode == "tcp":
             return self._of_stream(question)
-        return Trust(self._connecting.tls)
+        return self._of_http(question)
+
+    def _of_http(self, question: Question) -> Trust:
+        transports = self._router.said.transports
+        name = meant(question.transport, question.service, transports)
+        if not name:
+            return Trust(self._connecting.tls)
+        transport = transports[name]
+        known = self._of_services.get(name)
+        if known is None or known[0] != transport:
+            trust = Trust(client_context(transport), transport.server_name or None, transport.peer_uri)
+            known = self._of_services[name] = transport, trust
+        return known[1]
 
     def _of_stream(self, question: Question) -> Trust:
         transports = self._router.said.tcp_transports

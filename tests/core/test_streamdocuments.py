@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from dynbalancer.core.documents import from_document, to_document
-from dynbalancer.core.model import HealthCheck, Member, Middleware
+from dynbalancer.core.model import Certificate, HealthCheck, Member, Middleware
 from dynbalancer.core.streams import StreamRouter, StreamServer, StreamService, StreamTransport
-from dynbalancer.errors import ConfigurationError
+from dynbalancer.errors import ConfigurationError, Problem
 
 HERE = "file dyn.yml"
 
@@ -163,6 +163,11 @@ def test_proxy_headers_may_be_switched_on_in_several_ways(written: object, versi
             "can't be read from here",
         ),
         (tcp(serversTransports={"t": {"tls": {"spiffe": {}}}}), "t.tls.spiffe", "since this restricts it"),
+        (
+            tcp(serversTransports={"t": {"tls": {"peerCertURI": "a:b"}}}),
+            "t.tls.peerCertURI",
+            "since this restricts it",
+        ),
         (tcp(middlewares={"m": {"a": {}, "b": {}}}), "tcp.middlewares.m", "expected one type"),
         (
             {"udp": {"routers": {"d": {"service": "x", "rule": "HostSNI(`*`)"}}}},
@@ -222,3 +227,18 @@ def test_a_weighted_service_may_ask_to_follow_the_health_of_its_members(written:
     found = from_document(tcp(services={"both": {"weighted": weighted}}), HERE)
     assert not found.problems
     assert found.tcp_services["both"].members == (Member("db"),)
+
+
+def test_certificates_to_show_to_servers_are_read_as_those_of_http() -> None:
+    pair = {"certFile": "a.pem", "keyFile": "a.key"}
+    document = tcp(serversTransports={"t": {"tls": {"certificates": [pair]}}})
+    assert from_document(document, HERE).tcp_transports == {}
+
+    def read(chain: str, key: str) -> tuple[Certificate, tuple[Problem, ...]]:
+        return Certificate("a", f"content of {chain}", f"content of {key}"), ()
+
+    found = from_document(document, HERE, read_certificate=read)
+    assert found.tcp_transports["t"].certificates == (("content of a.pem", "content of a.key"),)
+    lost = from_document(document, HERE, read_certificate=lambda chain, key: (None, (Problem("", "lost"),)))
+    assert lost.tcp_transports == {}
+    assert [problem.why for problem in lost.problems] == ["lost"]

@@ -119,10 +119,15 @@ class TunnelTests(StreamCase):
         client, server = self.joined()
         client.finish()
         for _ in range(3):
-            self.wait(0.25)
+            self.clock.advance(0.09)
             server.send(b"still here")
+            self.clock.advance(0)
         assert client.state == "open"
-        self.wait(2)
+        self.clock.advance(0.09)
+        self.clock.advance(0.09)
+        assert client.state == "open"
+        self.clock.advance(0.03)
+        self.wait(1)
         assert (client.state, server.state, self.streams.connections) == ("closed", "closed", set())
 
     def test_half_closed_connection_may_last_for_ever(self) -> None:

@@ -122,5 +122,8 @@ def test_servers_with_tls_are_checked_unless_switched_off() -> None:
     found = manner_of(service, StreamTransport("t", insecure=True)).tls
     assert found is not None
     assert (found.check_hostname, found.verify_mode) == (False, ssl.CERT_NONE)
-    with pytest.raises(ConfigurationError, match="rootCAs can't be read"):
+    with pytest.raises(ConfigurationError):
+        manner_of(service, StreamTransport("t", certificates=(("rubbish", "rubbish"),)))
+    assert manner_of(service, StreamTransport("t", certificates=((OWN.chain, OWN.key),))).tls is not None
+    with pytest.raises(ConfigurationError, match="OpenSSL refuses it"):
         manner_of(service, StreamTransport("t", root_cas=("no certificate",)))

@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from dynbalancer.core.health import Question
-from dynbalancer.core.model import Configuration
+from dynbalancer.core.model import Configuration, ServersTransport
 from dynbalancer.core.settings import Limits
 from dynbalancer.core.streams import StreamServer, StreamService, StreamTransport
 from dynbalancer.errors import ConfigurationError
@@ -32,6 +32,22 @@ def test_servers_of_http_are_verified_as_the_settings_say() -> None:
     trust = trusting()(Question("web@file", "10.0.0.2", 443, tls=True))
     assert trust.context.verify_mode == ssl.CERT_NONE
     assert trust.server_name is None
+
+
+def test_servers_of_http_are_verified_as_their_transport_says() -> None:
+    question = Question("web@file", "10.0.0.2", 443, tls=True, transport="own")
+    asker = trusting()
+    with pytest.raises(ConfigurationError, match="does not exist"):
+        asker(question)
+    own = ServersTransport("own@file", server_name="web.example", peer_uri="spiffe://a.example/web")
+    asker._router.said = Configuration(transports={"own@file": own})
+    trust = asker(question)
+    assert trust.context.verify_mode == ssl.CERT_REQUIRED
+    assert (trust.server_name, trust.peer_uri) == ("web.example", "spiffe://a.example/web")
+    assert asker(question) is trust
+    asker._router.said = Configuration(transports={"own@file": ServersTransport("own@file", insecure=True)})
+    trust = asker(question)
+    assert (trust.context.verify_mode, trust.server_name) == (ssl.CERT_NONE, None)
 
 
 def test_servers_of_tcp_are_verified_as_their_transport_says() -> None:
