@@ -31,7 +31,8 @@ class Deadlines:
 
     def __init__(self, clock: Any) -> None:
         self._clock = clock
-        self._buckets: dict[float, set[Watched]] = {}
+        # Not sets: those that are due together are told in the order in which they came, not by their addresses.
+        self._buckets: dict[float, dict[Watched, None]] = {}
         self._call = LoopingCall(self._look)
         self._call.clock = clock
         self.now: float = clock.seconds()
@@ -64,12 +65,12 @@ class Deadlines:
     def _watch(self, thing: Watched, deadline: float) -> None:
         self._unwatch(thing)
         thing.watched = due = (deadline // TICK + 1) * TICK
-        self._buckets.setdefault(due, set()).add(thing)
+        self._buckets.setdefault(due, {})[thing] = None
 
     def _unwatch(self, thing: Watched) -> None:
         bucket = self._buckets.get(thing.watched)
         if bucket is not None:
-            bucket.discard(thing)
+            bucket.pop(thing, None)
             if not bucket:
                 del self._buckets[thing.watched]
         thing.watched = NEVER

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -97,6 +99,16 @@ class TestDeadlines(SynchronousTestCase):
         assert len(first.passed) == 1
         assert second.passed[-1] >= first.passed[0] + 2
         assert self.deadlines._buckets == {}
+
+    def test_those_that_are_due_together_are_told_in_the_order_in_which_they_came(self) -> None:
+        # Sets go by addresses: what came of it differed from one run to the next.
+        things = self.things(30)
+        told: list[int] = []
+        for number, thing in enumerate(things):
+            self.patch(thing, "deadline_passed", partial(told.append, number))
+            self.deadlines.set(thing, 2)
+        self.wait(5)
+        assert told == list(range(30))
 
     def test_neighbour_forgotten_while_others_are_told_is_not_told(self) -> None:
         things = self.things(10)
