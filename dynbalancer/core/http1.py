@@ -344,6 +344,8 @@ def _apply_response_special(
         if b"close" in connection:
             head.keep_alive = False
     if head.status == 101:
+        if head.version == 10:
+            raise BadResponse("101 in HTTP/1.0, which has no upgrades")
         switched = tokens_of(special.get(_UPGRADE, []))
         if not upgrade or not switched or not set(switched).issubset(tokens_of([upgrade])):
             raise BadResponse("101 without being asked for it")

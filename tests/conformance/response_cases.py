@@ -208,4 +208,12 @@ CASES: tuple[tuple[str, bytes, bool, str, str, str], ...] = (
         "100 200",
     ),
     ("US08", b"GET", False, "{200}Content-Length: 0\\r\\n\\r\\n", "stay", "200"),
+    (
+        "US09",
+        b"GET",
+        True,
+        "HTTP/1.0 101 Switching Protocols\\r\\nUpgrade: foo\\r\\nConnection: Upgrade\\r\\n\\r\\nraw",
+        "stay",
+        "bad",
+    ),
 )
