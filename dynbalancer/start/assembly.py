@@ -17,6 +17,7 @@ from dynbalancer.start.accesslog import access_log
 from dynbalancer.start.entrypoints import with_routing
 from dynbalancer.start.flags import Flag, Given, Vocabulary
 from dynbalancer.start.listener import TRAEFIK, Asked
+from dynbalancer.start.tlsoptions import with_tls_options
 
 DEFAULTS = Settings()
 
@@ -52,7 +53,9 @@ class Assembly:
         workers = self._get("workers", -1)
         asked = Asked(self._chosen, self._notes)
         points = self._entry_points(asked)
+        points, options = with_tls_options(points, self._chosen, self._read_file)
         entry_points, routing = with_routing(points, self._chosen)
+        routing = replace(routing, tls_options=options)
         return Settings(
             entry_points=entry_points,
             routing=asked.with_routers(routing, points),

@@ -319,6 +319,17 @@ ENTRY_POINT = (
         "tls.certificates.certfile", plain, "", "Certificates, as in files of Traefik 1 …", ENTRY, many=True
     ),
     Flag("tls.certificates.keyfile", plain, "", "… and their keys.", ENTRY, many=True),
+    Flag("tls.minversion", plain, "", "Traefik 1: the oldest TLS allowed, e.g. VersionTLS12.", ENTRY),
+    Flag(
+        "tls.ciphersuites", plain, "", "Traefik 1: allowed up to TLS 1.2, in Go's spelling.", ENTRY, many=True
+    ),
+    Flag("tls.snistrict", boolean, "false", "Traefik 1: refuse names without a certificate.", ENTRY),
+    Flag(
+        "ca", plain, "", "Traefik 1: files of authorities; clients must show certificates.", ENTRY, many=True
+    ),
+    Flag("ca.optional", boolean, "false", "They may have none.", ENTRY),
+    Flag("tls.clientca.files", plain, "", "The same as ca, in files of Traefik 1.", ENTRY, many=True),
+    Flag("tls.clientca.optional", boolean, "false", "The same as ca.optional.", ENTRY),
     Flag("tls", certificates, "false", "The same; or CERTIFICATE,KEY files, pairs with ; between.", ENTRY),
     *OWN_ROUTING,
     Flag("forwardedheaders.trustedips", network, "", "Peers that may set X-Forwarded-*.", ENTRY, many=True),

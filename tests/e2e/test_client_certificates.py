@@ -181,3 +181,40 @@ def test_connection_from_before_does_not_outlive_what_is_asked_now(locked: Locke
         eventually(lambda: status(locked.ask("locked.example.com", FORGED)) == "200")
         assert status(talk(connection, "locked.example.com")) == "421"
     assert locked.ask("locked.example.com", CLIENT) == "refused"
+
+
+OLD = """\
+http:
+  routers:
+    all: {{rule: "PathPrefix(`/`)", service: blue}}
+  services:
+    blue: {{loadBalancer: {{servers: [{{url: "http://127.0.0.1:{port}"}}]}}}}
+"""
+
+
+def test_entry_point_of_traefik_1_asks_everybody(workdir: Path, serve: Serve, start: Start) -> None:
+    upstream, _ = serve("blue")
+    port = free_port()
+    (workdir / "ca.crt").write_text(AUTHORITY.chain)
+    (workdir / "dyn.yml").write_text(OLD.format(port=upstream))
+    start(
+        f"--entryPoints=Name:https Address:127.0.0.1:{port} TLS CA:{workdir / 'ca.crt'}",
+        f"--file.filename={workdir / 'dyn.yml'}",
+        "--workers=1",
+    )
+
+    def asked(shows: Identity | None) -> str:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        if shows is not None:
+            shows.load(context, workdir)
+        try:
+            plain = socket.create_connection(("127.0.0.1", port), timeout=10)
+            with context.wrap_socket(plain, server_hostname="a.example.com") as connection:
+                return status(talk(connection, "a.example.com"))
+        except (ssl.SSLError, ConnectionError):
+            return "refused"
+
+    eventually(lambda: asked(CLIENT) == "200")
+    assert asked(None) == "refused"
+    assert asked(FORGED) == "refused"

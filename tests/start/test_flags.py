@@ -128,7 +128,7 @@ def test_options_of_providers_take_what_their_default_is() -> None:
         ("docker.netwrok", "f.yml:3: docker.netwrok", "no such setting; did you mean docker.network?"),
         ("entrypoints.web.adress", "--entrypoints.web.adress", "did you mean --entrypoints.web.address?"),
         ("providers.nomad", "--providers.nomad", "Traefik has it, this version of dynbalancer has not"),
-        ("entrypoints.web.tls.snistrict", "--entrypoints, TLS.SniStrict", "decides who gets in"),
+        ("entrypoints.web.tls.other", "--entrypoints, TLS.Other", "decides who gets in"),
         ("providers.swarm.network", "--providers.swarm.network", "Swarm services are not supported"),
         ("zzzzqqqq", "--zzzzqqqq", "no such flag"),
     ],

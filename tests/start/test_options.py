@@ -239,7 +239,7 @@ def test_what_changes_nothing_for_clients_is_a_note() -> None:
             "entry point web has no address; write --entrypoints.web.address=:80",
         ),
         (["--entryPoints=Address::80"], "an entry point needs a name"),
-        (["--entryPoints=Name:a Address::443 TLS.SniStrict:true"], "decides who gets in"),
+        (["--entryPoints=Name:a Address::443 TLS.Other:true"], "decides who gets in"),
         (["--entryPoints=Name:a Address::443 TLS:a.pem"], "pairs of files"),
         (["--entryPoints=Name:a Address::80 Redirect.EntryPoint:https"], "there is no entry point https"),
         (["--defaultentrypoints=web"], "there is no entry point web; there is http"),

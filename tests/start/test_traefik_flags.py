@@ -40,7 +40,7 @@ def found(key: str, text: str | None = None) -> Verdict:
         ("entrypoints.web.http.tls.other", "error"),
         ("entrypoints.web.auth.basic.other", "error"),
         ("entrypoints.web.proxyprotocol.other", "error"),
-        ("entrypoints.https.tls.minversion", "error"),
+        ("entrypoints.https.tls.maxversion", "error"),
         ("entrypoints.web", "warning"),
         ("providers.consul.endpoint", "error"),
         ("providers.swarm.endpoint", "error"),
