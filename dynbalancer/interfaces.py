@@ -175,6 +175,32 @@ class IMiddleware(Interface):
         """After the end, exactly once."""
 
 
+class IRepeatable(IMiddleware):
+    """A middleware that promises to do the same with the same again, so that it need not be called for it.
+
+    Where a request comes again on a connection, octet for octet, with the same table in force, and all middlewares of
+    its route promise this, it takes what became of it the last time; and so does the head of an answer that comes
+    again. No hook is called then but ``on_finish``. Without the promise, every hook is called every time.
+    """
+
+    same_again = Attribute(
+        """True on the class itself: nobody inherits it. What ``on_request`` and ``on_response`` do follows from the
+        request's head as they find it, from the exchange's ``client``, ``client_port``, ``trusted``, ``entry_point``,
+        ``route``, ``asked``, ``notes`` and certificates, and from the answer's head: not from a clock, a count, chance,
+        or other requests. ``on_request`` changes nothing but the head, ``notes`` (where it puts only what
+        never changes), ``retry`` (to a policy that may serve any number of exchanges) and ``replayed``; ``on_response``
+        nothing but the answer's head. Filters, answers of their own, and what is to be waited for are free: who has
+        them for a request or an answer is asked each time. bool"""
+    )
+
+    def once_more(exchange):
+        """Called in place of ``on_request`` where that can't be left out, as in a limit; None for all others.
+
+        It is called once, for a request that will come again, and gives a function of an exchange, which does for each
+        of those what ``on_request`` would do; or None, where ``on_request`` has to be called. That function reads
+        and changes no head, and sees no notes but those of its like."""
+
+
 class IBodyFilter(Interface):
     """Every octet of an answer's body passes through it. Appended to ``exchange.filters`` (a list, or None so far) in
     ``on_response``, by a middleware that also sets ``head.length`` to CHUNKED: how long the body gets is the proxy's to
@@ -211,7 +237,10 @@ class IRetryPolicy(Interface):
 
         ``error`` is the UpstreamError where no answer came, else None; ``status`` that of the server's answer, or of
         the one that the error makes. ``exchange.tries`` says how many were asked; ``now`` is a monotonic time. Only
-        asked while all of the request can be sent again and nothing of the answer is out."""
+        asked while all of the request can be sent again and nothing of the answer is out.
+
+        A policy may have a method ``takes(exchange, status)`` as well: True where an answer with this status is taken
+        however many were asked and whatever the time. Who has none is always asked."""
 
 
 class IBalancerMaker(Interface):

@@ -241,15 +241,15 @@ def _usual_line(query: str) -> Line:
         said = head.logged
         if said is None:
             said = about(exchange)
-            if exchange.asked is None:
-                # Nobody changed this head: it may come again.
+            if exchange.asked is None or head.shared:
+                # Nobody changes this head: it may come again.
                 head.logged = said
         first, fields = said
         client = exchange.client if not exchange.trusted else _word(client_host(exchange))
         user = _word(exchange.user) if exchange.user else "-"
         second = int(begun)
         found = float(second), f"{client} - {user} [{stamps[second]}] {first} ", f" {fields} "
-        if exchange.asked is None:
+        if exchange.asked is None or head.shared:
             head.stamped = found
         return found
 

@@ -110,6 +110,8 @@ class RequestHead:
     logged: tuple[str, str] | None = None
     #: The same with what holds for a second: see accesslines.
     stamped: tuple[float, str, str] | None = None
+    #: It serves several exchanges, which all asked for the same: nobody may change it.
+    shared: bool = False
 
     def __init__(
         self,
@@ -138,6 +140,8 @@ class RequestHead:
         if self.logged is not None:
             # Whoever takes a copy may change what was asked.
             twin.logged = twin.stamped = None
+        if self.shared:
+            twin.shared = False
         return twin
 
     @property

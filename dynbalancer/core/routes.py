@@ -52,6 +52,12 @@ class Route:
     priority: int
     entry_points: tuple[str, ...]
     variants: Mapping[str, Route] = field(default_factory=lambda: model.NOTHING)
+    #: Those of the middlewares that want to hear of the end.
+    finishing: tuple[Any, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        finishing = tuple(one for one in self.middlewares if getattr(one, "on_finish", None) is not None)
+        object.__setattr__(self, "finishing", finishing)
 
     def on(self, entry_point: str) -> Route:
         """The one that answers there."""

@@ -26,6 +26,8 @@ class IpAllowList(Middleware):
     An address that the strategy doesn't find, or that is none, is not let in.
     """
 
+    same_again: ClassVar[bool] = True
+
     ranges: AddressRanges
     strategy: IpStrategy = field(default_factory=IpStrategy)
     status: int = HTTPStatus.FORBIDDEN
@@ -59,6 +61,8 @@ class IpWhiteList(Middleware):
 
     ``any_forwarded`` is the manner of Traefik 1: any entry of X-Forwarded-For may be in ``ranges``, or the peer.
     """
+
+    same_again: ClassVar[bool] = True
 
     ranges: AddressRanges
     strategy: IpStrategy = field(default_factory=IpStrategy)

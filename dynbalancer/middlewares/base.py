@@ -62,6 +62,9 @@ class Middleware:
     on_request: ClassVar[Any] = None
     on_response: ClassVar[Any] = None
     on_finish: ClassVar[Any] = None
+    #: See IRepeatable: a promise, which nobody inherits.
+    same_again: ClassVar[bool] = False
+    once_more: ClassVar[Any] = None
 
 
 @implementer(IBodyFilter)

@@ -36,6 +36,8 @@ _KNOWN = 1024
 class CircuitBreaker(Middleware):
     """Answer with ``refusal`` while the breaker of the request's router is open. Each router has one."""
 
+    same_again: ClassVar[bool] = True
+
     name: str
     breakers: Breakers
     refusal: int
@@ -88,6 +90,10 @@ class CircuitBreaker(Middleware):
             notes = exchange.notes = {}
         notes[self.note] = now
         return None
+
+    def once_more(self, exchange: Exchange) -> Callable[[Exchange], Response | None]:
+        """See IRepeatable: what is asked for does not count."""
+        return self.on_request
 
     def on_finish(self, exchange: Exchange, outcome: str) -> None:
         began = None if exchange.notes is None else exchange.notes.pop(self.note, None)

@@ -67,6 +67,8 @@ class PassTlsClientCert(Middleware):
     ``old``: as Traefik 1 writes them.
     """
 
+    same_again: ClassVar[bool] = True
+
     pem: bool
     wanted: Wanted | None
     old: bool = False

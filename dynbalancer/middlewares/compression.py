@@ -86,6 +86,8 @@ class Compress(Middleware):
     ``types`` are those left out, or with ``only`` those taken.
     """
 
+    same_again: ClassVar[bool] = True
+
     encodings: tuple[str, ...]
     default: str
     minimum: int

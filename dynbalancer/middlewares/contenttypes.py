@@ -16,6 +16,8 @@ class ContentType(Middleware):
     Guessing is how a browser comes to run what was uploaded as a picture.
     """
 
+    same_again: ClassVar[bool] = True
+
     notices: tuple[str, ...] = ()
 
     OPTIONS: ClassVar[tuple[Option, ...]] = (

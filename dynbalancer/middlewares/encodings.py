@@ -25,6 +25,8 @@ CHARACTERS = {
 class EncodedCharacters(Middleware):
     """Answer paths with one of ``refused`` with 400."""
 
+    same_again: ClassVar[bool] = True
+
     refused: tuple[bytes, ...]
 
     OPTIONS: ClassVar[tuple[Option, ...]] = tuple(

@@ -41,6 +41,8 @@ class Errors(Middleware):
     ``passed`` names the fields of the request that the service gets (folded), None for all.
     """
 
+    same_again: ClassVar[bool] = True
+
     name: str
     statuses: frozenset[int]
     service: str

@@ -33,6 +33,8 @@ class Headers(Middleware):
     where nothing of theirs is on. ``notices`` are sentences about what is probably not meant.
     """
 
+    same_again: ClassVar[bool] = True
+
     request: FieldEdits
     response: FieldEdits
     authority: bytes | None = None

@@ -51,6 +51,8 @@ def _no_source() -> Response:
 class Unlimited(Middleware):
     """A limit that is none, with a notice that says so."""
 
+    same_again: ClassVar[bool] = True
+
     notices: tuple[str, ...]
 
 
@@ -61,6 +63,8 @@ class RateLimit(Middleware):
     Who is only a little early waits, in the manner of Traefik 2 and 3. ``v1`` is that of Traefik 1, where nobody waits
     and there may be several rates.
     """
+
+    same_again: ClassVar[bool] = True
 
     buckets: TokenBuckets
     sources: Sources
@@ -117,11 +121,23 @@ class RateLimit(Middleware):
         if source is None:
             return _no_source()
         wait = self.buckets.wait(self.sources.number(source), self.clock())
-        if not wait:
+        return self._stop(wait) if wait else None
+
+    def once_more(self, exchange: Exchange) -> Callable[[Exchange], Response | Awaitable[None] | None] | None:
+        """See IRepeatable: the same request comes from the same source."""
+        source = self.criterion.source(exchange)
+        if source is None:
             return None
-        if wait <= self.buckets.patience:
-            return self.later(wait)
-        return self._refusal(wait)
+        wait_of, clock, stop = self.buckets.waiting(self.sources.number(source)), self.clock, self._stop
+
+        def ask(exchange: Exchange) -> Response | Awaitable[None] | None:
+            wait = wait_of(clock())
+            return stop(wait) if wait else None
+
+        return ask
+
+    def _stop(self, wait: float) -> Response | Awaitable[None]:
+        return self.later(wait) if wait <= self.buckets.patience else self._refusal(wait)
 
     def _refusal(self, wait: float) -> Response:
         # A field has no room for Go's µ.
@@ -134,6 +150,8 @@ class RateLimit(Middleware):
 @dataclass(frozen=True, slots=True)
 class InFlightReq(Middleware):
     """Let a source have only so many requests at once; v1's ``maxconn`` too."""
+
+    same_again: ClassVar[bool] = True
 
     in_flight: InFlight
     sources: Sources
@@ -171,13 +189,24 @@ class InFlightReq(Middleware):
         source = self.criterion.source(exchange)
         if source is None:
             return _no_source()
+        return self._enter(exchange, self.sources.number(source))
+
+    def once_more(self, exchange: Exchange) -> Callable[[Exchange], Response | None] | None:
+        """See IRepeatable: the same request comes from the same source."""
+        source = self.criterion.source(exchange)
+        if source is None:
+            return None
+        number = self.sources.number(source)
+        return lambda exchange: self._enter(exchange, number)
+
+    def _enter(self, exchange: Exchange, number: int) -> Response | None:
         notes = exchange.notes
         if notes is None:
             notes = exchange.notes = {}
         elif self.note in notes:
             # Twice on one route, it counts once.
             return None
-        row = self.in_flight.enter(self.sources.number(source))
+        row = self.in_flight.enter(number)
         if row == inflight.FULL:
             return plain(TOO_MANY, b"max connections reached: %d" % self.in_flight.most)
         notes[self.note] = row

@@ -35,6 +35,8 @@ _UNQUOTED = "/%:@!$&'()*+,;=~|<>[]^`{}\"\\"
 class AddPrefix(Middleware):
     """Put ``prefix`` in front of the path the server sees."""
 
+    same_again: ClassVar[bool] = True
+
     prefix: bytes
 
     OPTIONS: ClassVar[tuple[Option, ...]] = (
@@ -63,6 +65,8 @@ class StripPrefix(Middleware):
 
     Where none fits, the request goes on unchanged. ``notices`` are sentences about prefixes without effect.
     """
+
+    same_again: ClassVar[bool] = True
 
     prefixes: tuple[bytes, ...]
     notices: tuple[str, ...] = ()
@@ -103,6 +107,8 @@ class StripPrefixRegex(Middleware):
 
     ``searches`` are those of the compiled patterns. Where none fits, the request goes on unchanged.
     """
+
+    same_again: ClassVar[bool] = True
 
     searches: tuple[Callable[[bytes], Any], ...]
 
@@ -166,6 +172,8 @@ def _tell_prefix(exchange: Exchange, prefix: bytes) -> None:
 class ReplacePath(Middleware):
     """Send ``path`` to the server instead, and the path that was asked for in X-Replaced-Path."""
 
+    same_again: ClassVar[bool] = True
+
     path: bytes
 
     OPTIONS: ClassVar[tuple[Option, ...]] = (
@@ -190,6 +198,8 @@ class ReplacePathRegex(Middleware):
 
     Where it finds nothing, the request goes on unchanged. ``replacement`` None: there is nothing to put in its place.
     """
+
+    same_again: ClassVar[bool] = True
 
     replacement: Replacement | None
     notices: tuple[str, ...] = ()

@@ -39,6 +39,8 @@ class RedirectScheme(Middleware):
     A request that has the scheme (and the port, where one is given) goes on.
     """
 
+    same_again: ClassVar[bool] = True
+
     scheme: bytes
     port: int | None = None
     permanent: bool = False
@@ -89,6 +91,8 @@ class RedirectEntryPoint(Middleware):
     URL is that already, as a trusted peer says.
     """
 
+    same_again: ClassVar[bool] = True
+
     OPTIONS: ClassVar[tuple[Option, ...]] = (
         Option("entryPoint", "text", "Name of the entry point that requests are sent to.", required=True),
         Option("permanent", "switch", "301 and 308 instead of 302 and 307.", False),
@@ -133,6 +137,8 @@ class RedirectTrailingSlash(Middleware):
 
     The first that fits decides. With ``keep`` such a path is answered with 404. Traefik v1.7, ``keepTrailingSlash``.
     """
+
+    same_again: ClassVar[bool] = True
 
     OPTIONS: ClassVar[tuple[Option, ...]] = (
         Option("paths", "list", "Paths, or templates such as ``/users/{id:[0-9]+}``.", required=True),
@@ -184,6 +190,8 @@ class RedirectRegex(Middleware):
 
     A URL that the pattern doesn't find, or that stays the same, goes on.
     """
+
+    same_again: ClassVar[bool] = True
 
     replacement: Replacement
     permanent: bool = False

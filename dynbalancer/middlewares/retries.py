@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from dynbalancer.core.exchange import Exchange
-from dynbalancer.core.repeating import IDEMPOTENT, is_safe_again
+from dynbalancer.core.repeating import IDEMPOTENT, is_safe_again, is_taken
 from dynbalancer.errors import UpstreamError
 from dynbalancer.middlewares.base import Middleware, Option, SettingsReader
 from dynbalancer.middlewares.statuses import as_texts, statuses_of
@@ -33,6 +33,10 @@ class Either:
         found = self.other.another_try(exchange, status, error, now)
         return None if found is None else float(found)
 
+    def takes(self, exchange: Exchange, status: int) -> bool:
+        """See IRetryPolicy."""
+        return is_taken(self.one, exchange, status) and is_taken(self.other, exchange, status)
+
 
 def obey(exchange: Exchange, policy: Any, replayed: int | None = None) -> None:
     """Let a policy decide about this exchange too, which holds so many octets of a body for it."""
@@ -44,6 +48,8 @@ def obey(exchange: Exchange, policy: Any, replayed: int | None = None) -> None:
 @dataclass(frozen=True, slots=True)
 class Retry(Middleware):
     """Ask ``attempts`` servers at most, the first one among them. Times in seconds, 0 for none."""
+
+    same_again: ClassVar[bool] = True
 
     attempts: int
     interval: float = 0.0
@@ -102,6 +108,10 @@ class Retry(Middleware):
         if self.timeout and now - exchange.started + pause >= self.timeout:
             return None
         return pause
+
+    def takes(self, exchange: Exchange, status: int) -> bool:
+        """See IRetryPolicy."""
+        return not self._is_wanted(exchange.head.method, status, None)
 
     def _is_wanted(self, method: bytes, status: int, error: UpstreamError | None) -> bool:
         harmless = self.any_method or method in IDEMPOTENT

@@ -35,6 +35,8 @@ class Answering(Exchange):
     between: Shaping | Waiting | None = None
     #: How many of the route's middlewares saw the request and let it pass; None is all of them.
     reached: int | None = None
+    #: The server's answer as it would go to a client, while it passes middlewares that promise to do the same again.
+    learning: bytes = b""
     _broken: bool = False
 
     # What the client's side offers.
@@ -172,6 +174,7 @@ class Answering(Exchange):
         position: int,
     ) -> None:
         """Let nothing through until a middleware has made up its mind."""
+        self.learning = b""
         verdict = awaited(found)
         waiting = self.between = Waiting(self, verdict)
         assert self.route is not None

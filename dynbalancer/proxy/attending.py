@@ -39,6 +39,8 @@ class Attended:
 
     on_request = None
     on_response = None
+    same_again = True
+    once_more = None
 
     def on_finish(self, exchange: Forwarding, outcome: str) -> None:
         """Tell them that it is over."""

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
-from weakref import ref
 
 from dynbalancer.core.chunks import LAST_CHUNK, chunk
 from dynbalancer.core.exchange import CHUNKED, UNTIL_CLOSE, Field, RequestHead, ResponseHead
 from dynbalancer.core.forwarded import with_host
-from dynbalancer.core.http1 import write_request_head, write_response_head, write_trailers
+from dynbalancer.core.http1 import write_response_head, write_trailers
 from dynbalancer.core.reading import LENGTH
+from dynbalancer.core.repeating import is_taken
 from dynbalancer.proxy.forwarding import Forwarding
 from dynbalancer.proxy.showing import certificates_of
 from dynbalancer.proxy.transports import reset
 
 if TYPE_CHECKING:
     from dynbalancer.core.model import TLSOptions
-    from dynbalancer.core.table import Route, RoutingTable
     from dynbalancer.proxy.http1 import ServerConnection
 
 #: What is read and thrown away of a request whose answer is out, in bytes.
@@ -87,6 +86,21 @@ class ClientExchange(Forwarding):
         elif self.head.version == 10:
             extra = b"Connection: keep-alive\r\n"
         self.pending = write_response_head(head, extra)
+        if self.learning and not extra:
+            self._learn(head)
+
+    def _learn(self, head: ResponseHead) -> None:
+        """What the middlewares made of the server's answer may come again, unless there is more to it than a head."""
+        known, origin = self.client_connection.known, self.origin
+        if (
+            known is not None
+            and known.head is self.head
+            and origin is not None
+            and self.sent is None
+            and self.between is None
+            and self.filters is None
+        ):
+            known.learn(self.learning, head, self.pending, origin)
 
     def body_at_hand(self) -> bool:
         connection = self.client_connection
@@ -98,13 +112,22 @@ class ClientExchange(Forwarding):
         route = self.route
         if (
             route is None
-            or route.middlewares
             or request.version != 11
             or not request.keep_alive
             or not self.request_complete
             or connection.closing
         ):
             return False
+        if route.middlewares:
+            known = connection.known
+            if known is None or known.head is not request or self.attendants:
+                return False
+            if known.told != head.wire or known.answer is None:
+                if self.retry is None or is_taken(self.retry, self, head.status):
+                    self.learning = head.wire
+                return False
+            head = known.answer
+            self.origin = known.origin
         self.response = head
         self.status = head.status
         self.bytes_out = len(body)
@@ -194,41 +217,6 @@ class ClientExchange(Forwarding):
         else:
             connection.exchange = None
             connection.close()
-
-
-class KnownRequest:
-    """A request and what it comes to, while the table is the same: its route, and the head for the server.
-
-    ``data`` is the request as it came: a head and nothing else. ``head`` is for those who change it where the route has
-    middlewares: each exchange needs a copy then. Where it has none, ``wire`` is what goes to whichever server (empty:
-    that differs by server).
-    """
-
-    __slots__ = ("data", "head", "route", "table", "wire")
-
-    def __init__(
-        self, data: bytes, head: RequestHead, table: RoutingTable, route: Route, wire: bytes = b""
-    ) -> None:
-        self.data = data
-        self.head = head
-        self.route = route
-        # A connection may rest for long: it must not keep a table that nobody else needs.
-        self.table = ref(table)
-        self.wire = wire
-
-    @classmethod
-    def of(cls, exchange: ClientExchange, data: bytes, head: RequestHead) -> KnownRequest | None:
-        """What ``exchange`` shows of its request, where nothing but the table decides what becomes of it.
-
-        ``head`` is that of the request, before anybody changed it.
-        """
-        table, route, resource = exchange.table, exchange.route, exchange.resource
-        if table is None or route is None or head.length is not None or head.upgrade is not None:
-            return None
-        resource.say_where_from(exchange, head)
-        if route.middlewares or not head.authority or not route.service.same_head:
-            return cls(data, head, table, route)
-        return cls(data, head, table, route, write_request_head(head))
 
 
 def _short(length: int | None) -> bool:

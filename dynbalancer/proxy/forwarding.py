@@ -80,8 +80,8 @@ class Forwarding(Receiving):
     def forward(self, service: LiveService) -> None:
         """Begin: ask the best server of ``service``."""
         candidates = self._candidates = service.choices(self)
-        # Without middlewares it is the same moment, and a clock costs something.
-        self.forwarded = self.started if self.asked is None else self.resource.clock()
+        # Without middlewares that do something it is the same moment, and a clock costs something.
+        self.forwarded = self.started if self.asked is None or self.wire else self.resource.clock()
         for upstream in candidates:
             if upstream.up and not upstream.avoid_until:
                 self._ask(upstream)

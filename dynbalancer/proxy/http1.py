@@ -16,8 +16,9 @@ from dynbalancer.core.model import EntryPoint, TLSOptions
 from dynbalancer.core.reading import CHUNKS, DEAD, HEAD, HELD, LENGTH, RAW, RequestReader
 from dynbalancer.core.settings import Limits
 from dynbalancer.errors import RequestError
-from dynbalancer.proxy.client_exchange import LINGER_SIZE, ClientExchange, KnownRequest
+from dynbalancer.proxy.client_exchange import LINGER_SIZE, ClientExchange
 from dynbalancer.proxy.deadlines import NEVER, Deadlines
+from dynbalancer.proxy.repetition import KnownRequest
 from dynbalancer.proxy.resource import ReverseProxyResource
 from dynbalancer.proxy.transports import unsent
 
@@ -95,7 +96,7 @@ class ServerConnection(RequestReader, Protocol):
         self._stalled = False
         self._moved = 0
         self._last = b""
-        self._known: KnownRequest | None = None
+        self.known: KnownRequest | None = None
         self.forwarded_for: bytes | None = None
         self.forwarded_port: int | None = None
         self.forwarded: list[Field] = []
@@ -119,7 +120,7 @@ class ServerConnection(RequestReader, Protocol):
             self.close_if_idle()
 
     def dataReceived(self, data: bytes) -> None:
-        known = self._known
+        known = self.known
         if known is not None and data == known.data and self.reading == HEAD and not self._held:
             if self._repeat(known):
                 return
@@ -147,7 +148,7 @@ class ServerConnection(RequestReader, Protocol):
         resource = self.site.resource
         table = resource.router.table
         if known.table() is not table:
-            self._known = None
+            self.known = None
             return False
         self.reading = HELD
         self._fresh = False
@@ -156,10 +157,7 @@ class ServerConnection(RequestReader, Protocol):
         if resource.watchdog.dozing:
             resource.watchdog.wake()
         if route.middlewares:
-            # They may change it.
-            self.exchange = exchange = ClientExchange(self, known.head.copy())
-            exchange.table, exchange.route = table, route
-            resource.run(exchange, route.middlewares)
+            known.begin(self, table)
         else:
             self.exchange = exchange = ClientExchange(self, known.head)
             exchange.table, exchange.route = table, route
@@ -181,7 +179,7 @@ class ServerConnection(RequestReader, Protocol):
             and data.find(b"\r\n\r\n") == len(data) - 4
             and not data.startswith(b"\r")
         ):
-            self._known = KnownRequest.of(exchange, data, self.read_again(data))
+            self.known = KnownRequest.of(exchange, data, self.read_again(data))
 
     def readConnectionLost(self) -> None:
         self._half_closed = True

@@ -146,21 +146,34 @@ class ReverseProxyResource:
             try:
                 found = hook(exchange)
             except Exception:
-                exchange.reached = index
-                self._middleware_broke(exchange, middlewares[index])
+                self.broke_at(exchange, middlewares, index)
                 return
-            if found is None:
-                continue
-            # Until it lets the request pass: whoever stands behind it never saw it, and has no say in the answer.
-            exchange.reached = index
-            if isinstance(found, Response):
-                exchange.answer(found)
+            if found is not None:
+                self.stopped_at(exchange, middlewares, index, found)
                 return
-            self._wait(exchange, middlewares, index, found)
-            return
         route = exchange.route
         assert route is not None
         exchange.forward(route.service)
+
+    def stopped_at(
+        self,
+        exchange: Forwarding,
+        middlewares: tuple[Any, ...],
+        index: int,
+        found: Response | Awaitable[Response | None],
+    ) -> None:
+        """A request hook gave an answer, or something to wait for."""
+        # Until it lets the request pass: whoever stands behind it never saw it, and has no say in the answer.
+        exchange.reached = index
+        if isinstance(found, Response):
+            exchange.answer(found)
+        else:
+            self._wait(exchange, middlewares, index, found)
+
+    def broke_at(self, exchange: Forwarding, middlewares: tuple[Any, ...], index: int) -> None:
+        """A request hook raised the exception at hand."""
+        exchange.reached = index
+        self._middleware_broke(exchange, middlewares[index])
 
     def _wait(
         self,
@@ -259,12 +272,11 @@ class ReverseProxyResource:
         exchange.finished = self.clock()
         route = exchange.route
         if route is not None and route.middlewares:
-            for middleware in route.middlewares:
-                if middleware.on_finish is not None:
-                    try:
-                        middleware.on_finish(exchange, exchange.outcome)
-                    except Exception:
-                        self.note_defect(middleware)
+            for middleware in route.finishing:
+                try:
+                    middleware.on_finish(exchange, exchange.outcome)
+                except Exception:
+                    self.note_defect(middleware)
             if exchange.kept is not None:
                 exchange.kept.close()
         for ended in self._observers:

@@ -119,6 +119,28 @@ def test_time_that_runs_a_little_behind_in_another_worker_is_no_harm() -> None:
     assert other.wait(1, 11.0) == pytest.approx(0.01)
 
 
+@pytest.mark.parametrize("rates", [(Rate(2, 1.0, 1),), (Rate(1, 1.0, 3),), (SECOND, Rate(2, 60.0, 2))])
+@pytest.mark.parametrize("patience", [0.0, 0.25])
+def test_who_is_known_waits_as_long_as_anybody(rates: tuple[Rate, ...], patience: float) -> None:
+    one, other = (buckets(*rates, patience=patience, places=8) for _ in range(2))
+    # As many others as there are places: its own is taken from it now and then.
+    known = one.waiting(1)
+    for step in range(60):
+        now = 10 + step * 0.2 + (30 if step > 40 else 0)
+        assert known(now) == other.wait(1, now)
+        if step % 5 == 4:
+            for number in range(100, 109):
+                one.wait(number, now)
+                other.wait(number, now)
+    assert list(one._first) == list(other._first)
+
+
+def test_who_is_known_holds_the_lock_as_well() -> None:
+    lock = CountingLock()
+    known = TokenBuckets(Region(region().cells, lock=lock), (SECOND,)).waiting(7)
+    assert (known(10.0), known(10.0), lock.taken, lock.held) == (0.0, 1.0, 2, False)
+
+
 def test_lock_is_held_once_for_each_request_and_given_back() -> None:
     lock = CountingLock()
     plain = region()

@@ -104,3 +104,10 @@ def test_exchange_begins_undecided() -> None:
     assert (exchange.route, exchange.server, exchange.table, exchange.response) == (None, None, None, None)
     assert (exchange.status, exchange.outcome, exchange.tries, exchange.notes) == (0, "", 0, None)
     assert (exchange.bytes_in, exchange.bytes_out, exchange.user) == (0, 0, b"")
+
+
+def test_copy_of_a_head_that_serves_several_serves_one() -> None:
+    head = RequestHead(path=b"/a")
+    head.shared, head.logged = True, ("a", "b")
+    twin = head.copy()
+    assert (twin.path, twin.shared, twin.logged) == (b"/a", False, None)

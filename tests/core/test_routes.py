@@ -7,9 +7,18 @@ from typing import Any
 
 import pytest
 
+from dynbalancer.core.exchange import Exchange
 from dynbalancer.core.model import Router
 from dynbalancer.core.routes import Route, priority_of, problem_of, read_rule, shadowed
 from dynbalancer.errors import ConfigurationError
+from dynbalancer.middlewares.base import Middleware
+
+
+class Listening(Middleware):
+    """Hears of the end."""
+
+    def on_finish(self, exchange: Exchange, outcome: str) -> None:
+        """Nothing to do."""
 
 
 def route(name: str, points: tuple[str, ...] = ("web",), priority: int = 1, **fields: Any) -> Route:
@@ -35,6 +44,13 @@ def test_route_answers_on_its_entry_points_plain_or_encrypted(
     fields: dict[str, Any], places: list[tuple[str, bool]]
 ) -> None:
     assert route("r", ("web", "only"), **fields).places(frozenset({"only"})) == places
+
+
+def test_those_who_want_to_hear_of_the_end_are_known() -> None:
+    deaf, listening = Middleware(), Listening()
+    found = replace(route("r"), middlewares=(deaf, listening, deaf, listening))
+    assert found.finishing == (listening, listening)
+    assert route("r").finishing == ()
 
 
 def test_rule_is_read_once() -> None:

@@ -365,3 +365,29 @@ def test_no_time_to_come_again_is_nonsense(given: Given) -> None:
     limit.on_request(exchange())
     wait = limit.on_request(exchange())
     assert float(wait.headers.get(b"retry-after") or b"nan") == math.ceil(7 / 3)
+
+
+def test_a_request_that_comes_again_counts_as_before(given: Given) -> None:
+    limit = given.rate({"average": 1, "period": "10s", "burst": 3})
+    asked = exchange()
+    assert limit.on_request(asked) is None
+    again = limit.once_more(asked)
+    assert [status(again(asked)) for _ in range(3)] == [200, 200, 429]
+    assert status(limit.on_request(asked)) == 429
+
+
+def test_a_request_in_flight_that_comes_again_counts_as_before(given: Given) -> None:
+    limit = given.in_flight({"amount": 1})
+    first, second = exchange(host=b"a.example"), exchange(host=b"a.example")
+    again: Any = limit.once_more(first)
+    assert status(again(first)) == 200
+    assert status(again(second)) == 429
+    limit.on_finish(first, "done")
+    assert status(again(second)) == 200
+
+
+def test_without_a_source_nothing_is_known_of_a_request(given: Given) -> None:
+    by_depth = {"sourceCriterion": {"ipStrategy": {"depth": 1}}}
+    asked = exchange()
+    assert given.rate({"average": 1, **by_depth}).once_more(asked) is None
+    assert given.in_flight({"amount": 1, **by_depth}).once_more(asked) is None

@@ -99,3 +99,23 @@ def test_two_policies_both_have_a_say() -> None:
     assert made.retry.another_try(made, 502, ConnectError(), 0.0) == 0.0
     assert Either(other, one).another_try(made, 502, ConnectError(), 0.0) == 0.0
     assert Either(one, one).another_try(made, 502, ConnectError(), 0.0) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "method", "status", "taken"),
+    [
+        ({}, b"GET", 503, True),
+        ({"status": "500-599"}, b"GET", 503, False),
+        ({"status": "500-599"}, b"GET", 200, True),
+        ({"status": "500-599"}, b"POST", 503, True),
+        ({"status": "500-599", "retryNonIdempotentMethod": True}, b"POST", 503, False),
+    ],
+)
+def test_an_answer_is_taken_for_good_where_no_count_and_no_time_could_change_that(
+    settings: dict[str, Any], method: bytes, status: int, taken: bool
+) -> None:
+    one, asked = retry(**settings), tried(method=method)
+    assert one.takes(asked, status) is taken
+    assert Either(retry(), one).takes(asked, status) is taken
+    # Who can't say so may want another try.
+    assert not Either(one, object()).takes(asked, status)
