@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
@@ -85,6 +86,11 @@ class MiddlewareMaker:
             # A defect of one type must not cost everybody else the table.
             why = f"its settings could not be read, which is a defect of the type {self.type}: {error!r}"
             raise ConfigurationError(f"middleware {name}", why) from error
+
+    def load(self) -> None:
+        """Import what it is made by; where that fails, making one will say why."""
+        with suppress(Exception):
+            _named(self.factory)
 
     def _is_cosmetic(self, settings: Mapping[str, Any]) -> bool:
         if isinstance(self.cosmetic, bool):

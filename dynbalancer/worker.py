@@ -183,8 +183,17 @@ class Worker:
     def _take(self, message: Mapping[str, Any]) -> None:
         number, slots = message["number"], self._held.slots
         self._read(message)
+        # Before it serves nobody waits for what is imported.
+        new = [one for part in self._parts for one in part.set.middlewares.values()]
+        loading = self._data_plane.loading(new) if new and not self._unused else None
+        if loading is None:
+            self._build(number, slots, message["base"])
+        else:
+            loading.addBoth(lambda _: self._build(number, slots, message["base"]))
+
+    def _build(self, number: int, slots: Mapping[str, int], base: int | None) -> None:
         try:
-            steps = self._data_plane.taking(self._new_configuration(message["base"]), number)
+            steps = self._data_plane.taking(self._new_configuration(base), number)
         except Exception:
             self._could_not_take(number, slots, Failure())
             return

@@ -166,3 +166,10 @@ def test_everything_else_that_is_built_in_closes_its_routers() -> None:
     assert {name for name, maker in plugins.middleware_makers().items() if maker.cosmetic} == COSMETIC | {
         "headers"
     }
+
+
+def test_what_a_middleware_is_made_by_can_be_imported_before_and_failing_says_nothing_yet() -> None:
+    sys.modules.pop("colorsys", None)
+    plugins.MiddlewareMaker("a", "colorsys.rgb_to_hls", "").load()
+    assert "colorsys" in sys.modules
+    plugins.MiddlewareMaker("b", "no_such_module.Thing", "").load()

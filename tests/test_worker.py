@@ -8,7 +8,7 @@ import io
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dynbalancer.core import transfer
 from dynbalancer.core.frames import FrameDecoder, encode
-from dynbalancer.core.model import Configuration, EntryPoint, Service
+from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Service
 from dynbalancer.core.settings import Settings
 from dynbalancer.core.settings_codec import for_worker
 from dynbalancer.core.statistics import Report
@@ -47,6 +47,7 @@ class FakeDataPlane:
         self.fails: Exception | None = None
         self.served = 0
         self.unreported = 0
+        self.loaded: Deferred[None] | None = None
         self.table = SimpleNamespace(configuration=Configuration(), changes=0)
 
     def start(self) -> None:
@@ -65,6 +66,10 @@ class FakeDataPlane:
         self.table.configuration, self.table.changes = configuration, len(configuration.services)
         self.log.append(("took", number, list(configuration.services)))
         yield
+
+    def loading(self, definitions: Iterable[Any]) -> Deferred[None] | None:
+        self.log.append(("loads", [definition.type for definition in definitions]))
+        return self.loaded
 
     def listen(self, entry_point: EntryPoint, sock: Any) -> None:
         self.log.append(("listens", entry_point.name, sock))
@@ -287,6 +292,17 @@ class ServingTests(WorkerCase):
         assert [entry[0] for entry in self.log] == ["uses", "took", "listens", "listens"]
         assert self.log[1][2] == list(held.configuration.services)
         assert (gc.isenabled(), self.frozen) == (True, [True])
+
+    def test_new_types_of_middlewares_are_imported_before_a_table_is_built(self) -> None:
+        self.start()
+        configuration = Configuration(middlewares={"a@x": Middleware("a@x", "compress")})
+        self.plane.loaded = Deferred()
+        for part in transfer.parts(transfer.Held(configuration), transfer.Held()):
+            self.told(type="table", number=2, base=None, **part)
+        assert self.log == [("loads", ["compress"])]
+        self.plane.loaded.callback(None)
+        assert self.log[-1] == ("took", 2, [])
+        assert {"type": "ack", "number": 2} in self.said()
 
     def test_collector_works_again_after_a_table_that_can_not_be_used(self) -> None:
         self.start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from functools import partial
 from itertools import chain
 from random import random
@@ -89,6 +89,7 @@ class DataPlane:
         self._refusals: dict[str, int] = {}
         self._flowing = Flowing()
         self._breakers: dict[str, Any] = {}
+        self._loaded: set[str] = set()
         self.table: RoutingTable = completed(self._compiling(Configuration(), 0))
         observers = [one for one in (self._counting, self._access_log) if one is not None]
         self.resource = ReverseProxyResource(
@@ -313,11 +314,23 @@ class DataPlane:
             ),
         )
 
+    def loading(self, definitions: Iterable[Middleware]) -> Deferred[Any] | None:
+        """Import what new types of middlewares need, beside the reactor; None where there is nothing to wait for.
+
+        Without compiled files it may take a tenth of a second, for which requests would stand still.
+        """
+        types = {definition.type.lower() for definition in definitions} - self._loaded
+        self._loaded |= types
+        loads = [getattr(self._middleware_makers.get(name), "load", None) for name in types]
+        wanted = [load for load in loads if load is not None]
+        return self._in_thread(lambda: [load() for load in wanted]) if wanted else None
+
     def _make_middleware(self, definition: Middleware) -> Any:
         maker = self._middleware_makers.get(definition.type.lower())
         if maker is None:
             running = [maker.type for maker in self._middleware_makers.values()]
             raise no_such_type(definition.name, definition.type, running)
+        self._loaded.add(definition.type.lower())
         made = maker.make_middleware(definition.name, definition.settings, self._offers)
         # What stands open or closed: a circuit breaker.
         if hasattr(made, "standings"):

@@ -530,6 +530,20 @@ class Threads(PlaneCase):
             self.pool.waiting[number]()
         assert self.successResultOf(last) == (3, 1)
 
+    def test_what_new_types_of_middlewares_need_is_imported_in_a_thread_once(self) -> None:
+        wanted = [Middleware("a@x", "Compress"), Middleware("b@x", "nothingLikeIt")]
+        loading = self.plane.loading(wanted)
+        assert loading is not None
+        assert len(self.pool.waiting) == 1
+        self.pool.waiting[0]()
+        self.successResultOf(loading)
+        assert self.plane.loading(wanted) is None
+
+    def test_what_a_table_has_made_needs_no_thread(self) -> None:
+        prefix = Middleware("add@x", "addPrefix", {"prefix": "/p"})
+        self.plane.take(replace(configuration("one"), middlewares={"add@x": prefix}), 1)
+        assert self.plane.loading([prefix]) is None
+
     def test_secret_is_that_of_the_settings_or_drawn(self) -> None:
         told = Settings(entry_points=(WEB,), secret="c0ffee")
         assert DataPlane(told, self.clock, LocalCounters())._offers["secret"] == b"\xc0\xff\xee"
