@@ -29,6 +29,9 @@ ReadCertificate = Callable[[str, str], tuple[Certificate | None, tuple[Problem, 
 #: What a file of certificates, or their PEM text, says. Raises ConfigurationError.
 ReadPem = Callable[[str], str]
 
+#: What only documents of Traefik 1 have.
+_OLDER = ("frontends", "backends")
+
 
 def from_document(
     document: object,
@@ -47,7 +50,13 @@ def from_document(
     """
     reader = _Reader(where, line_of, read_certificate, read_pem)
     reader.dialect = dialect
-    return reader.read(document)
+    if not isinstance(document, Mapping) or not any(str(key).lower() in _OLDER for key in document):
+        return reader.read(document)
+    # Workers get their configuration otherwise: they have no use for the readers of labels, which this loads.
+    from dynbalancer.core import v1documents
+
+    newer = reader.read(v1documents.rest_of(document))
+    return v1documents.joined(newer, v1documents.read(document, where, line_of))
 
 
 def to_document(configuration: Configuration) -> dict[str, Any]:

@@ -45,6 +45,11 @@ class Key:
     always: bool = False
 
 
+#: What stands for true and for false, in lower case.
+YES = frozenset(("true", "t", "1"))
+NO = frozenset(("false", "f", "0"))
+
+
 def describe(value: object) -> str:
     """A value in the words of whoever wrote the file."""
     if value is None:
@@ -69,15 +74,22 @@ def text(value: object) -> str:
 
 
 def names(value: object) -> tuple[str, ...]:
-    """A list of names, or one text with commas."""
+    """A list of names, or one text with commas. Numbers are taken as they are written: ``status: [404, 500-599]``."""
     if isinstance(value, str):
-        value = value.split(",")
-    if not isinstance(value, (list, tuple)) or not all(isinstance(name, str) for name in value):
+        # A comma too many at an end is nothing; between two others, a name may have been lost.
+        value = value.strip(" \t\r\n,").split(",")
+    elif isinstance(value, int) and not isinstance(value, bool):
+        value = [value]
+    if not isinstance(value, (list, tuple)) or not all(_is_name(name) for name in value):
         raise WrongValueError("a list of names")
-    found = tuple(name.strip() for name in value)
+    found = tuple(str(name).strip() for name in value)
     if not all(found):
         raise WrongValueError("a list of names, none of them empty")
     return found
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, (str, int)) and not isinstance(value, bool)
 
 
 def whole_number(value: object) -> int:
@@ -100,12 +112,11 @@ def weight(value: object) -> int:
 
 
 def switch(value: object) -> bool:
-    """True or false, or a text of it."""
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.lower() in ("true", "false"):
-        return value.lower() == "true"
-    raise WrongValueError("true or false")
+    """True or false, or a text or a number of it, as Go's ParseBool reads them."""
+    found = str(value).strip().lower() if isinstance(value, (bool, int, str)) else ""
+    if found not in YES and found not in NO:
+        raise WrongValueError("true or false")
+    return found in YES
 
 
 def duration(value: object) -> float:
@@ -293,14 +304,11 @@ TLS_SECTIONS = ("certificates", "options", "stores")
 STORE = ("defaultCertificate", "defaultGeneratedCert")
 HTTP = ("routers", "services", "middlewares", "serversTransports")
 
-#: Keys that belong elsewhere: to the settings read at start, or to files of Traefik 1.
+#: Keys that belong elsewhere: to the settings read at start, or below ``http``.
 STRANGERS: Mapping[str, str] = {
     **dict.fromkeys(
         ("entrypoints", "providers", "api", "log", "accesslog", "metrics", "ping", "certificatesresolvers"),
         "it belongs to the settings read at start, not to a file of routes",
-    ),
-    **dict.fromkeys(
-        ("frontends", "backends"), "that is the format of Traefik 1; write http.routers and http.services"
     ),
     **dict.fromkeys(("routers", "services", "middlewares"), "it belongs below http"),
 }

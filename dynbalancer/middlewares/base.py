@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from dynbalancer.core.exchange import CHUNKED, Exchange, Field, Headers, Response, ResponseHead, field_of
 from dynbalancer.core.fields import CONTROLS, TOKEN
-from dynbalancer.core.schema import READERS, WrongValueError, describe
+from dynbalancer.core.schema import NO, READERS, WrongValueError, describe
 from dynbalancer.errors import ConfigurationError, did_you_mean
 from dynbalancer.interfaces import IBodyFilter, IMiddleware
 
@@ -33,6 +33,9 @@ HOP_BY_HOP = frozenset(
 
 #: Up to so many dashes in a name, all its spellings are laid out.
 _MOST_DASHES = 6
+
+#: What an option says, as a text, that is as good as not there.
+_OFF = frozenset(("", "false", "none", "()", "[]", "{}"))
 
 _member = re.compile(r"(\w+)\[([0-9]{1,4})\]").fullmatch
 
@@ -126,7 +129,9 @@ class SettingsReader:
 
     def is_on(self, option: str) -> bool:
         """Whether it is given and neither false nor empty."""
-        return str(self._found.get(option)).lower() not in ("", "false", "none", "()", "[]", "{}")
+        found = str(self._found.get(option)).lower()
+        declared = self._declared.get(option)
+        return found not in _OFF and not (declared is not None and declared.kind == "switch" and found in NO)
 
     def is_empty_section(self, option: str) -> bool:
         """Whether it is there with nothing in it, as ``ipStrategy: {}``."""
@@ -148,7 +153,7 @@ class SettingsReader:
         """
         value = self._found.get(option)
         alone = str(value).lower() if isinstance(value, (str, bool)) else ""
-        if value is None or alone == "false":
+        if value is None or alone in NO:
             return None
         known = known or self._declared[option].members
         found = {} if alone == "true" else self._read("section", option, value, {})

@@ -120,7 +120,7 @@ def test_a_wrong_key_is_off_and_the_router_stays(key: str, value: object, why: s
         ("rule", 5),
         ("rule", None),
         ("service", ""),
-        ("middlewares", 5),
+        ("middlewares", {"a": 5}),
         ("middlewares", [{"auth": 1}]),
         ("middleware", ["auth"]),
         ("entryPoints", {"web": {}}),
@@ -339,7 +339,6 @@ def test_settings_nested_without_end_are_refused() -> None:
     [
         ({"htp": {}}, "file dyn.yml: htp: expected one of http, tcp, udp, tls; did you mean http?"),
         ({"entryPoints": {}}, "settings read at start"),
-        ({"backends": {}}, "format of Traefik 1"),
         (
             {"http": {"router": {}}},
             "file dyn.yml: http.router: expected one of routers, services, middlewares",

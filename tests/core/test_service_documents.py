@@ -260,7 +260,7 @@ def test_middlewares_stand_beside_the_type(kind: str, section: dict[str, Any]) -
     assert list(written) == [kind, "middlewares"]
 
 
-@pytest.mark.parametrize("keys", [{"middlewares": 7}, {"middlewares": ["a"], "Middlewares": ["b"]}])
+@pytest.mark.parametrize("keys", [{"middlewares": {"a": 7}}, {"middlewares": ["a"], "Middlewares": ["b"]}])
 def test_service_whose_middlewares_can_not_be_read_is_off(keys: dict[str, Any]) -> None:
     found = service(loadBalancer=BALANCED, **keys)
     assert found.services == {}

@@ -208,7 +208,7 @@ def _open_v1(
         (first.router.origin, first.modifiers),
         (backend.service.origin, backend.options),
     )
-    added = _added(name, wanted)
+    added = in_order(name, wanted)
     whole.middlewares.update({middleware.name: middleware for middleware in added})
     whole.pages += [(name, middleware.name) for middleware in added if middleware.type == "errors"]
     middlewares = tuple(middleware.name for middleware in added)
@@ -217,7 +217,7 @@ def _open_v1(
         whole.credit(container, name)
 
 
-def _added(router: str, wanted: Iterable[tuple[str, Iterable[Modifier]]]) -> list[Middleware]:
+def in_order(router: str, wanted: Iterable[tuple[str, Iterable[Modifier]]]) -> list[Middleware]:
     """The middlewares of a v1 router in Traefik's order, from who asks for them and what."""
     found = [(ORDER.index(m.type), m, origin) for origin, modifiers in wanted for m in modifiers]
     return [

@@ -6,7 +6,7 @@ from typing import Any
 
 from dynbalancer.core.labels.findings import Findings, Label
 from dynbalancer.core.labels.sheet import Fields
-from dynbalancer.core.labels.values import boolean
+from dynbalancer.core.labels.values import boolean, is_false
 from dynbalancer.core.schema import WrongValueError, describe
 from dynbalancer.core.sections import BELOW, OF_KIND, READERS, Section
 
@@ -18,6 +18,10 @@ def section_of(word: str, prefix: str, fields: Fields, findings: Findings) -> An
     section with nothing but defaults.
     """
     section = BELOW.get(word) or OF_KIND[word]
+    alone = fields.get(prefix[:-1])
+    if alone is not None and is_false(alone.value):
+        # Traefik: what is switched off by its own name is off, whatever is below it.
+        return None
     given: dict[str, Any] = {}
     labels: dict[str, str] = {}
     usable = True
@@ -34,7 +38,7 @@ def section_of(word: str, prefix: str, fields: Fields, findings: Findings) -> An
             findings.label(label.key, f"expected {wrong.expected}{shown}", wrong.hint)
             usable = usable and not (key.required or key.restricts)
     if not labels:
-        return _switched_on(fields.get(prefix[:-1]), section, findings)
+        return _switched_on(alone, section, findings)
     missing = [key for key in section.keys if key.required and key.name not in labels]
     for key in missing:
         root = next(iter(labels.values())).rpartition(".")[0]

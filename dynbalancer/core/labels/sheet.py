@@ -85,7 +85,7 @@ def sheet_of(labels: Mapping[str, str], findings: Findings, excused: frozenset[s
         if root.lower() == "traefik" and dot and rest:
             sheet.ours[label.key] = _shown(label)
             _sort(sheet, label, rest, findings)
-        elif _is_root_typo(label.key):
+        elif _is_root_typo(label.key) and (label.key.strip() != label.key or _means_ours(label.key)):
             sheet.ours[label.key] = _shown(label)
             _unknown(sheet, label, findings, root=True)
     return sheet
@@ -241,6 +241,11 @@ def _same_name(name: str, known: Mapping[str, object]) -> str:
 def _is_root_typo(key: str) -> bool:
     root = _roots(key.strip(), maxsplit=1)[0].lower()
     return len(root) + 1 < len(key) and _is_near_traefik(root)
+
+
+def _means_ours(key: str) -> bool:
+    """Whether a key with another root is one of Traefik's: ``traefik-net`` is somebody else's label."""
+    return _roots(key, maxsplit=1)[0].lower() != "traefik" or bool(words.nearest(key))
 
 
 @lru_cache(256)

@@ -202,7 +202,10 @@ def _only(services: tuple[str, ...], router: str, place: Place, findings: Findin
 def _wants_tls(fields: Fields) -> bool:
     """Whether it answers over TLS, and then over nothing else."""
     tls = fields.get("tls")
-    return any(key.startswith("tls.") for key in fields) or (tls is not None and not is_false(tls.value))
+    if tls is not None:
+        # False switches it off whatever is below it, as in Traefik.
+        return not is_false(tls.value)
+    return any(key.startswith("tls.") for key in fields)
 
 
 def _access_log(fields: Fields, findings: Findings) -> bool | None:

@@ -114,3 +114,10 @@ def test_a_timeout_above_the_interval_is_told_at_its_label() -> None:
     found, (problem,) = read(path="/health", interval="2s", timeout="3s")
     assert found == HealthCheck("/health", interval=2.0, timeout=3.0)
     assert (problem.where, problem.severity) == (f"container box_1, label {PREFIX}timeout", "warning")
+
+
+def test_what_is_switched_off_by_its_own_name_is_off_whatever_is_below() -> None:
+    findings = Findings("box_1")
+    below = {"sticky.cookie": Label("c", "false"), "sticky.cookie.name": Label("c.name", "x")}
+    assert section_of("cookie", "sticky.cookie.", below, findings) is None
+    assert findings.problems == []

@@ -140,7 +140,16 @@ def test_unknown_labels_are_refused_with_the_nearest_right_key(key: str, hint: s
 
 
 @pytest.mark.parametrize(
-    "key", ["maintainer", "com.example.traefik.port", "traffic.shape", "tls.port", "traefik"]
+    "key",
+    [
+        "maintainer",
+        "com.example.traefik.port",
+        "traffic.shape",
+        "tls.port",
+        "traefik",
+        "traefik-net",
+        "traefik_net",
+    ],
 )
 def test_labels_of_others_are_left_alone(key: str) -> None:
     found, findings = read({key: "x"})

@@ -278,6 +278,7 @@ def test_a_url_stands_for_itself() -> None:
         ({f"{ROUTER}.tls": "true"}, True, 0),
         ({f"{ROUTER}.tls": ""}, True, 0),
         ({f"{ROUTER}.tls": "false"}, False, 0),
+        ({f"{ROUTER}.tls": "false", f"{ROUTER}.tls.certresolver": "le"}, False, 1),
         ({f"{ROUTER}.tls.options": "default@file"}, True, 0),
         ({f"{ROUTER}.tls.certresolver": "le"}, True, 1),
         ({f"{ROUTER}.tls.domains[0].main": "a.example"}, True, 1),
