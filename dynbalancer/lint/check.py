@@ -295,10 +295,13 @@ def _entry_points(
 ) -> tuple[EntryPoint, ...]:
     if static.entry_points and not names:
         return static.entry_points
-    named = names or sorted(
-        {name for router in found.routers.values() for name in router.entry_points} | _targets(found)
+    routers = (*found.routers.values(), *found.tcp_routers.values())
+    streaming = {name for router in routers for name in router.entry_points} | _targets(found)
+    datagrams = {name for router in found.udp_routers.values() for name in router.entry_points} - streaming
+    named = names or sorted(streaming | datagrams)
+    return tuple(
+        EntryPoint(name, 80 + index, udp=name in datagrams) for index, name in enumerate(named or ("http",))
     )
-    return tuple(EntryPoint(name, 80 + index) for index, name in enumerate(named or ("http",)))
 
 
 def _targets(found: Configuration) -> set[str]:

@@ -80,6 +80,22 @@ def test_toml() -> None:
     assert "nosuch" in checked(text, "d.toml").as_text()
 
 
+def test_entry_points_of_tcp_and_udp_exist_as_those_of_http_do_where_nothing_says_which_there_are() -> None:
+    text = """
+http:
+  routers: {web: {rule: Path(`/`), service: web, entryPoints: [web]}}
+  services: {web: {loadBalancer: {servers: []}}}
+tcp:
+  routers: {ssh: {rule: HostSNI(`*`), service: ssh, entryPoints: [ssh]}}
+  services: {ssh: {loadBalancer: {servers: [{address: "10.0.0.2:22"}]}}}
+udp:
+  routers: {dns: {service: dns, entryPoints: [dns]}}
+  services: {dns: {loadBalancer: {servers: [{address: "10.0.0.2:53"}]}}}
+"""
+    assert [problem for problem in checked(text).problems if problem.severity == "error"] == []
+    assert "ssh" in checked(text, entry_points=("web",)).as_text()
+
+
 def test_the_labels_of_a_compose_file() -> None:
     found = checked(COMPOSE, "shop/c.yml").as_text()
     assert found == "shop/c.yml: nothing wrong; 1 router, 1 service; 2 labels: 2 understood"

@@ -12,7 +12,8 @@ from dynbalancer.core.labels.drafts import Reading, RouterDraft, ServiceDraft
 from dynbalancer.core.labels.v1options import ORDER, keeps_out
 from dynbalancer.core.labels.v1rules import Modifier
 from dynbalancer.core.model import Middleware, Router, Server, Service
-from dynbalancer.errors import Problem, did_you_mean
+from dynbalancer.core.rules.parser import read as read_rule
+from dynbalancer.errors import ConfigurationError, Problem, did_you_mean, printable
 
 Definition = TypeVar("Definition", Middleware, Service, RouterDraft)
 
@@ -293,6 +294,12 @@ def _refuse(drafts: Iterable[RouterDraft], whole: Assembly, name: str) -> None:
     for draft in drafts:
         why = f"router {name} is not opened: a label that keeps requests out can't be obeyed"
         whole.refuse(draft.container, why)
+        try:
+            read_rule(draft.router.rule, draft.router.dialect)
+        except ConfigurationError as error:
+            # The routing table doesn't see it; whoever corrects the label is to be told of the rule at once.
+            where = f"router {name} of {draft.router.origin}: rule {printable(draft.router.rule)}"
+            whole.problems.append(Problem(where, printable(error.why), printable(error.hint)))
 
 
 def _members(services: Mapping[str, list[ServiceDraft]], names: Collection[str]) -> list[ServiceDraft]:

@@ -315,3 +315,25 @@ def test_error_pages_find_the_service_that_a_backend_became() -> None:
     (pages,) = [m for m in found.middlewares.values() if m.type == "errors"]
     assert members(found, pages.settings["service"]) == ["b"]
     assert pages.settings["service"] != "pages"
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (
+            {"traefik.http.routers.r.rule": "Hots(`a.example`)", "traefik.http.routers.r.middleware": "m"},
+            "unsupported function: Hots",
+        ),
+        (
+            {"traefik.frontend.rule": "Hots:a.example", "traefik.frontend.auth.basic": ""},
+            "unsupported function: Hots",
+        ),
+    ],
+)
+def test_the_rule_of_a_router_that_is_not_opened_is_read_all_the_same(
+    labels: dict[str, str], said: str
+) -> None:
+    container = Container("1", "web", labels=labels, networks={"n": "10.0.0.2"}, ports=(80,))
+    found = configuration_of([container], Defaults())
+    assert found.routers == {}
+    assert any(said in str(problem) for problem in found.problems)
