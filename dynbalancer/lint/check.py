@@ -295,8 +295,8 @@ def _entry_points(
 ) -> tuple[EntryPoint, ...]:
     if static.entry_points and not names:
         return static.entry_points
-    routers = (*found.routers.values(), *found.tcp_routers.values())
-    streaming = {name for router in routers for name in router.entry_points} | _targets(found)
+    streaming = {name for router in found.routers.values() for name in router.entry_points} | _targets(found)
+    streaming |= {name for router in found.tcp_routers.values() for name in router.entry_points}
     datagrams = {name for router in found.udp_routers.values() for name in router.entry_points} - streaming
     named = names or sorted(streaming | datagrams)
     return tuple(
