@@ -209,9 +209,6 @@ def verdict(key: str, text: str | None = None) -> Verdict | None:
     """
     if key.startswith("entrypoints."):
         point, _, field = key.removeprefix("entrypoints.").partition(".")
-        if not field and (text or "").strip().lower() in ("", "true"):
-            # What is below it says it all.
-            return Verdict(key, "info")
         found, within = _longest(field, _OF_ENTRY_POINTS), f"entrypoints.{point}."
         if not field:
             hint = f"it is there by its address: --entrypoints.{point}.address=:80"

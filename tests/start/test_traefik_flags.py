@@ -96,11 +96,6 @@ def test_what_says_otherwise_is(key: str, text: str, severity: str) -> None:
     assert found(key, text).severity == severity
 
 
-def test_an_entry_point_that_is_only_switched_on_says_nothing() -> None:
-    assert verdict("entrypoints.web", "true") == Verdict("entrypoints.web", "info")
-    assert verdict("entrypoints.web", "false") is None
-
-
 def test_settings_of_one_family_and_entry_point_are_one() -> None:
     assert found("metrics.prometheus").family == found("metrics.statsd.address").family == "metrics"
     assert found("entrypoints.web.http3").family == "entrypoints.web.http3"
