@@ -4,7 +4,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format e2e fuzz reference docs bench image clean
+.PHONY: help run demo test lint format e2e soak fuzz reference docs bench image clean
 
 PORT ?= 8000
 API_PORT ?= 8080
@@ -113,6 +113,9 @@ format: $(VENV)/lint ## Put the sources in shape
 
 e2e: ## Run the end-to-end tests on a Docker engine of their own (needs root)
 	@PYTHON="$(PYTHON)" PYTHONPATH= tests/e2e/run $(ARGS)
+
+soak: ## Run the faults of docs/inside/reliability.md in full: an hour, as root
+	@PYTHON="$(PYTHON)" PYTHONPATH= tests/e2e/run --full $(ARGS)
 
 fuzz: $(VENV)/fuzz ## Fuzz parsers, rules and labels, SECONDS each, and compare INPUTS with other parsers
 	@"$(BIN)/python" tests/fuzz/run.py $(SECONDS) $(INPUTS)

@@ -22,6 +22,7 @@ from zope.interface import implementer
 
 from dynbalancer import pem, plugins
 from dynbalancer.control import privileges
+from dynbalancer.control.steady import keep_steady
 from dynbalancer.core.model import Configuration, EntryPoint
 from dynbalancer.core.settings import ApiSettings, Settings
 from dynbalancer.errors import ConfigurationError, DynbalancerError, Problem
@@ -54,6 +55,7 @@ def makeService(options: Options) -> Balancer:
     """Everything, not started. A wrong setting ends in one sentence and exit code 2, a taken port in 1."""
     from twisted.internet import reactor
 
+    keep_steady(reactor)
     try:
         observer = chosen_observer(options)
         opener = sockets.open_listening

@@ -329,6 +329,9 @@ def install_reactor(loop: asyncio.AbstractEventLoop) -> Any:
     asyncioreactor.install(loop)
     from twisted.internet import reactor
 
+    from dynbalancer.control.steady import keep_steady
+
+    keep_steady(reactor)
     return reactor
 
 

@@ -253,7 +253,7 @@ class HealthChecks(Service):
         """A server answered, or didn't."""
         before, now = watch.standing, self._wall_time()
         watch.standing = before.after(printable(why), now)
-        # The reactor's clock is the wall clock: set back, it must not make anybody wait longer.
+        # A reactor's clock may be the wall clock: set back, it must not make anybody wait longer.
         spent = max(0.0, self._reactor.seconds() - watch.asked)
         self._ask_in(watch, wait_after(watch.standing, watch.check, spent, self._chance()))
         if watch.standing.up != before.up:

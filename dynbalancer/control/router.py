@@ -199,7 +199,7 @@ class RouterService(Service):
         if self._last_rebuild is None:
             return 0.0
         since = self._clock.seconds() - self._last_rebuild
-        # The reactor's clock is the wall clock: set back by an hour it must not stop changes for an hour.
+        # A reactor's clock may be the wall clock: set back by an hour it must not stop changes for an hour.
         return self._throttle - since if since >= 0 else self._throttle
 
     def _rebuild(self) -> None:

@@ -11,7 +11,10 @@ from dynbalancer.core.model import NOTHING, Certificate, Configuration, EntryPoi
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of anything one peer may send or hold. Sizes in bytes, times in seconds; 0 switches a time off."""
+    """How much of anything one peer may send or hold. Sizes in bytes, times in seconds; 0 switches a time off.
+
+    ``memory`` is what a process that serves clients may hold; 0: what its control group may.
+    """
 
     request_line: int = 16384
     head: int = 32768
@@ -35,6 +38,7 @@ class Limits:
     tunnel_time: float = 3600.0
     upstream_idle_time: float = 90.0
     upstream_idle_connections: int = 200
+    memory: int = 0
 
 
 @dataclass(frozen=True, slots=True)

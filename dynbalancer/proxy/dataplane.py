@@ -36,8 +36,9 @@ from dynbalancer.proxy.deadlines import Deadlines
 from dynbalancer.proxy.descriptors import Descriptors, allowed
 from dynbalancer.proxy.entrances import Entrance
 from dynbalancer.proxy.flowing import Flowing
-from dynbalancer.proxy.http1 import LINGER_TIME
+from dynbalancer.proxy.http1 import LINGER_TIME, Site
 from dynbalancer.proxy.inquiry import Inquiring
+from dynbalancer.proxy.memory import Memory, memory_measure
 from dynbalancer.proxy.resource import ReverseProxyResource, Watchful
 from dynbalancer.proxy.services import balanced, composed
 from dynbalancer.proxy.statistics import REPORTED, Counting
@@ -91,17 +92,23 @@ class DataPlane:
         self._breakers: dict[str, Any] = {}
         self._loaded: set[str] = set()
         self.table: RoutingTable = completed(self._compiling(Configuration(), 0))
+        self.resource = self._made_resource()
+        self._memory = self._memory_watched(settings.limits.memory)
+
+    def _made_resource(self) -> ReverseProxyResource:
+        clock = clock_of(self._reactor)
         observers = [one for one in (self._counting, self._access_log) if one is not None]
-        self.resource = ReverseProxyResource(
+        resource = ReverseProxyResource(
             self,
             observers,
-            clock=clock_of(reactor),
+            clock=clock,
             server_name=socket.gethostname(),
-            retries=settings.retries,
+            retries=self._settings.retries,
             refusals=self._refusals,
-            later=reactor.callLater,
+            later=self._reactor.callLater,
         )
-        self.resource.descriptors = Descriptors(allowed(), self._refusals, clock_of(reactor))
+        resource.descriptors = Descriptors(allowed(), self._refusals, clock)
+        return resource
 
     def _offered(self, settings: Settings) -> dict[str, Any]:
         """What middlewares may use; see IMiddlewareMaker."""
@@ -125,6 +132,8 @@ class DataPlane:
         self._deadlines.start()
         if self._access_log is not None:
             self._access_log.start()
+        if self._memory is not None:
+            self._memory.start()
 
     def listen(self, entry_point: EntryPoint, sock: socket.socket) -> None:
         """Serve an entry point on a bound, non-blocking socket, which listens where it isn't for datagrams."""
@@ -167,6 +176,9 @@ class DataPlane:
 
     def drain(self, grace: float) -> Deferred[None]:
         """Accept no more, finish what is in flight within ``grace`` seconds, cut the rest. Fires when all is quiet."""
+        if self._memory is not None:
+            # Or it would let connections be kept again.
+            self._memory.stop()
         for entrance in self._entrances:
             entrance.close()
             entrance.drain()
@@ -209,6 +221,14 @@ class DataPlane:
         """Log files were moved away: go on in new ones."""
         if self._access_log is not None:
             self._access_log.reopen()
+
+    def _memory_watched(self, limit: int) -> Memory | None:
+        measure = memory_measure(limit)
+        return None if measure is None else Memory(measure, self.resource, self._sites, self._reactor)
+
+    def _sites(self) -> list[Site]:
+        streaming = [entrance for entrance in self._entrances if isinstance(entrance, Entrance)]
+        return [party for entrance in streaming for party in entrance.parties if isinstance(party, Site)]
 
     def _open_connections(self) -> int:
         return sum(entrance.open_connections for entrance in self._entrances)

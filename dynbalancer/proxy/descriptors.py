@@ -7,6 +7,7 @@ who connects when most are taken is cut instead, and the rest is kept for server
 from __future__ import annotations
 
 import resource
+import select
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +35,16 @@ def raise_limit() -> None:
     most = PLENTY if hard == resource.RLIM_INFINITY else min(hard, PLENTY)
     if soft != resource.RLIM_INFINITY and soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def has_news(transport: Any) -> bool:
+    """Whether something came over a connection, or its end, that nobody has read yet. Asks the system."""
+    number = transports.descriptor(transport)
+    if number < 0:
+        return False
+    looking = select.poll()
+    looking.register(number, select.POLLIN)
+    return bool(looking.poll(0))
 
 
 class Descriptors:

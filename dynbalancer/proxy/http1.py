@@ -58,6 +58,13 @@ class Site(Factory):
         for connection in list(self.connections):
             connection.close_if_idle()
 
+    def keep_none(self, on: bool) -> None:
+        """Close connections that wait for a request, and others when theirs is answered, as long as this is ``on``."""
+        if on:
+            self.drain()
+        else:
+            self.draining = False
+
     def abort(self) -> None:
         """Cut whatever is left."""
         for connection in list(self.connections):

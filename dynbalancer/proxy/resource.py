@@ -26,6 +26,7 @@ from dynbalancer.proxy.upstream import Upstream
 
 NOT_FOUND = b"404 page not found\n"
 NO_SERVER = b"no available server\n"
+NO_MEMORY = b"no memory left\n"
 
 
 class Watchful(Protocol):
@@ -123,6 +124,20 @@ class ReverseProxyResource:
         """Its connection was begun for a host with other TLS options (RFC 9110 section 15.5.20)."""
         why = "the connection was begun by other TLS options than those of the host"
         exchange.refuse(RequestError(421, "misdirected", why), exchange.head.authority)
+
+    def refuse_all(self, on: bool) -> None:
+        """Answer every request 503, as long as this is ``on``: there is no memory for more of them."""
+        if on:
+            # So it costs nothing to ask whether there is.
+            self.handle = self._refuse  # type: ignore[method-assign]
+        else:
+            self.__dict__.pop("handle", None)
+
+    def _refuse(self, exchange: Forwarding) -> None:
+        self.refusals["memory"] = self.refusals.get("memory", 0) + 1
+        response = plain_response(503, NO_MEMORY)
+        response.headers.add(b"Retry-After", b"1")
+        exchange.answer(response)
 
     def say_where_from(self, exchange: Forwarding, head: RequestHead) -> None:
         """Put the X-Forwarded-* fields of an exchange into its ``head``."""

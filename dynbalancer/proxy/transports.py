@@ -40,8 +40,8 @@ _CLOSED.cleanFailure()
 #: As long as the loop can be told, in seconds.
 _NEVER = 86400.0
 
-#: How much may wait in a transport before its producer is paused, in bytes.
-HIGH_WATER = 65536
+#: How much may wait in a transport before its producer is paused, in bytes. One read more than that is held at most.
+HIGH_WATER = 16384
 
 
 def loop_of(reactor: Any) -> asyncio.AbstractEventLoop | None:

@@ -25,6 +25,7 @@ from dynbalancer.errors import (
 )
 from dynbalancer.proxy import transports
 from dynbalancer.proxy.deadlines import NEVER, Deadlines
+from dynbalancer.proxy.descriptors import has_news
 from dynbalancer.proxy.trust import client_context, limits_by, peer_uris
 from dynbalancer.proxy.upstream_connection import UpstreamConnection
 
@@ -35,6 +36,9 @@ FIRST_AVOIDANCE, LONGEST_AVOIDANCE = 1.0, 30.0
 #: seconds, until the server has shown that it closes idle ones sooner (RFC 9112 section 9.3.1).
 FIRST_TRUST = 0.5
 
+#: A server that ends a connection in use a shorter time ago than this failed at a request, and closes nothing idle.
+#: Seconds.
+AT_ONCE = 0.01
 
 #: Errors that say nothing of the server: there is no descriptor, no port or no memory left here.
 OURS = frozenset((errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM))
@@ -193,10 +197,17 @@ class Upstream:
         while idle:
             connection = idle.pop()
             if connection.reading == HELD and not connection.lost:
-                if repeatable or self.connecting.clock() - connection.idle_since < self.trust:
+                # The server may have closed it, and where we are behind with reading, we don't know yet.
+                if repeatable or (
+                    self.connecting.clock() - connection.idle_since < self.trust
+                    and not has_news(connection.transport)
+                ):
                     connection.deadline = NEVER
                     return connection
                 idle.append(connection)
+                if len(idle) > 1:
+                    # A fresh one takes its place. Or each such request would leave one more here.
+                    idle.pop(0).close()
                 return None
         return None
 
@@ -219,9 +230,14 @@ class Upstream:
         self._idle.remove(connection)
         return True
 
-    def server_closed(self, connection: UpstreamConnection) -> None:
-        """The server closed a connection since its last answer: it waits no longer than this, perhaps less."""
-        self.trust = min(self.trust, (self.connecting.clock() - connection.idle_since) / 2)
+    def server_closed(self, connection: UpstreamConnection, *, asked: bool = False) -> None:
+        """The server closed a connection since its last answer: it waits no longer than this, perhaps less.
+
+        ``asked``: the next request was sent already.
+        """
+        since = self.connecting.clock() - connection.idle_since
+        if not asked or since >= AT_ONCE:
+            self.trust = min(self.trust, since / 2)
 
     def close_idle(self) -> None:
         """Close what is kept. What is in use goes on to its end."""

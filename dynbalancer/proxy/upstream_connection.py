@@ -214,7 +214,7 @@ class UpstreamConnection(ResponseReader, Protocol):
         if isinstance(error, UpstreamClosed):
             error.retryable = self.reused and not self.answered
             if error.retryable:
-                self.upstream.server_closed(self)
+                self.upstream.server_closed(self, asked=True)
         self.close()
         if exchange is not None:
             exchange.upstream_failed(error)

@@ -400,6 +400,7 @@ _LIMIT_MEANINGS = {
     "tunnel_time": "Silence on an upgraded connection (WebSocket).",
     "upstream_idle_time": "Time an unused connection to a server is kept.",
     "upstream_idle_connections": "Unused connections kept for one server.",
+    "memory": "Bytes that a worker may hold; 0: what its control group may.",
 }
 
 

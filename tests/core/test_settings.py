@@ -12,7 +12,8 @@ from dynbalancer.core.settings import AccessLogSettings, ApiSettings, Limits, Se
 @pytest.mark.parametrize("limit", fields(Limits), ids=lambda field: field.name)
 def test_everything_is_limited_by_default(limit: object) -> None:
     value = getattr(Limits(), limit.name)  # type: ignore[attr-defined]
-    assert value > 0
+    # How much memory there is says the system.
+    assert value > 0 or limit.name == "memory"  # type: ignore[attr-defined]
     # A time is a float and everything counted an int: flags are read by that.
     assert isinstance(value, float if limit.name.endswith("_time") else int)  # type: ignore[attr-defined]
 

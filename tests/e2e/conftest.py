@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from balancer import Balancer, Serve, Start, free_port
+from dose import MEASURED, Dose
 from engine import Engine
 from eventually import eventually
 from places import EXAMPLES
@@ -22,12 +23,45 @@ from web import ask
 
 HOST_SOCKET = Path("/var/run/docker.sock")
 
+#: With ``--full``, tests may take so many times as long.
+PATIENCE = 25
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--full``: what ``make soak`` gives."""
+    parser.addoption(
+        "--full", action="store_true", help="only tests with a dose, each with all of it: takes about an hour"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With ``--full``, leave out what has no larger dose."""
+    if config.getoption("--full"):
+        without = [item for item in items if "dose" not in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=without)
+        items[:] = [item for item in items if item not in without]
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Show what was measured."""
+    measured = config.stash.get(MEASURED, [])
+    if measured and config.getoption("--full"):
+        terminalreporter.section("measured")
+        for line in measured:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def dose(request: pytest.FixtureRequest) -> Dose:
+    """How much of it: see :mod:`dose`."""
+    return Dose(request.config, request.node.name)
+
 
 @pytest.fixture(autouse=True)
 def time_bound(request: pytest.FixtureRequest) -> Iterator[None]:
     """End a test that hangs, with a traceback of where."""
     marker = request.node.get_closest_marker("bound")
-    seconds = marker.args[0] if marker else 60
+    seconds = (marker.args[0] if marker else 60) * (PATIENCE if request.config.getoption("--full") else 1)
 
     def too_late(number: int, frame: FrameType | None) -> None:
         raise TimeoutError(f"this test may take {seconds} seconds")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import sys
 from pathlib import Path
@@ -137,6 +138,20 @@ class Trusting(ProxyCase):
         self.asking(GET)
         assert server.read() == GOT
 
+    def test_post_goes_on_no_connection_with_an_end_that_nobody_read_yet(self) -> None:
+        """We were behind: the server's word was there, and the client's request was read first."""
+        for said, kept in ((b"", True), (b"x", False)):
+            _, server = self.asking()
+            server.send(OK)
+            theirs, ours = os.pipe()
+            os.write(ours, said)
+            self.upstream._idle[-1].transport.fileno = lambda number=theirs: number
+            assert (self.asking(post(b"hi"))[1] is server) == kept
+            self.server.send(OK)
+            os.close(theirs)
+            os.close(ours)
+            self.upstream.close_idle()
+
     def test_server_that_closes_idle_connections_is_trusted_half_as_long(self) -> None:
         for idle, trust in ((0.2, 0.1), (0.6, 0.1), (0.1, 0.05)):
             _, server = self.asking()
@@ -153,6 +168,25 @@ class Trusting(ProxyCase):
         same.reset()
         assert client.read().startswith(b"HTTP/1.1 502 ")
         assert self.upstream.trust == pytest.approx(0.15)
+
+    def test_server_that_fails_at_a_request_at_once_teaches_nothing(self) -> None:
+        """It was in use a moment ago: that is not a server which closes what is idle."""
+        _, server = self.asking()
+        server.send(OK)
+        self.clock.advance(0.001)
+        client, same = self.asking(post(b"hi"))
+        assert same is server
+        same.reset()
+        assert client.read().startswith(b"HTTP/1.1 502 ")
+        assert self.upstream.trust == FIRST_TRUST
+
+    def test_connections_that_posts_do_not_take_do_not_heap_up(self) -> None:
+        for _ in range(20):
+            self.asking(post(b"hi"))
+            self.server.send(OK)
+            self.clock.advance(FIRST_TRUST + 0.01)
+        assert len(self.upstream._idle) == 2
+        assert sum(wire.state == "open" for wire in self.servers.wires) == 2
 
     def test_what_we_close_or_what_breaks_in_use_teaches_nothing(self) -> None:
         _, server = self.asking()

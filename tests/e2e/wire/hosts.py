@@ -12,7 +12,7 @@ from rawclient import Client
 from rawserver import Behaviour, RawServer, echo
 
 #: Hosts with one server, and hosts with four.
-SINGLE, FOURFOLD = 150, 15
+SINGLE, FOURFOLD = 170, 17
 
 LIMITS = (
     "--limits.headtime=1s",

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from dose import Dose
 from eventually import eventually
 from hosts import NewWire, Wire
 from rawclient import Client, request
@@ -30,7 +31,7 @@ def together(count: int, work: Callable[[int], None]) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join()
     for problem in problems:
         raise problem
 
@@ -51,25 +52,38 @@ def impatient(peer: Peer) -> None:
         peer.send(answer(peer.requests[-1].path.encode()))
 
 
-def test_server_that_closes_idle_connections_costs_no_request(wire: NewWire) -> None:
-    """The race of a request with a close: the clients ask just when the server gives up waiting."""
+def test_server_that_closes_idle_connections_costs_no_request(wire: NewWire, dose: Dose) -> None:
+    """F09, S16: the race of a request with a close. The clients ask just when the server gives up waiting."""
     target = wire()
     server = target.serve(impatient)
+    count = dose(600, 9375)
+    unlucky: list[str] = []
 
     def ask(number: int) -> None:
         chance = random.Random(number)
         with target.client() as client:
-            for count in range(600):
-                path = f"/{number}/{count}"
-                method = "GET" if count % 3 else "POST"
+            for one in range(count):
+                path = f"/{number}/{one}"
+                method = "GET" if one % 3 else "POST"
                 reply = client.ask(target.host, path, method)
-                assert (reply.status, reply.body) == (200, path.encode()), (path, reply)
+                if method == "POST" and reply.status == 502:
+                    unlucky.append(path)
+                else:
+                    assert (reply.status, reply.body) == (200, path.encode()), (path, reply)
                 time.sleep(chance.choice((0.0, 0.001, 0.0195, 0.0202)))
 
-    together(5, ask)
+    together(8, ask)
     asked = [one.line for one in server.requests]
-    assert len(asked) == 3000
+    # Where the machine is so busy that we are late by half of the server's patience, one may meet a close.
+    assert len(unlucky) <= count // 600
+    assert len(set(asked)) >= 8 * count - len(unlucky)
     posts = [line for line in asked if line.startswith(b"POST")]
+    dose.measured(
+        "F09, S16",
+        f"{8 * count} requests, {len(posts)} of them POST: {len(unlucky)} not answered, all of them POST; "
+        f"{len(posts) - len(set(posts))} carried out twice; "
+        f"the server closed {len(server.peers)} connections",
+    )
     assert len(posts) == len(set(posts)), "a POST was carried out twice"
     assert len(server.peers) > 100, "the server hardly closed anything: the test did not bite"
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from balancer import Balancer, Start
+from dose import Dose
 from eventually import eventually
 from hosts import bound, routes
 from rawclient import Client, Closed, request
@@ -90,41 +91,60 @@ class Arrivals:
         return max(after - before for before, after in itertools.pairwise(times))
 
 
-@pytest.mark.parametrize("balancer, gap", [(1, 2.0), (2, 0.5)], indirect=["balancer"])
-def test_worker_killed_under_load_loses_only_what_it_was_at(balancer: Balancer, gap: float) -> None:
-    """Nothing is refused, and it is back at once: those who connect meanwhile wait in the parent's socket."""
+@pytest.mark.parametrize("balancer, gap", [(1, 5.0), (2, 2.0)], indirect=["balancer"])
+def test_worker_killed_under_load_loses_only_what_it_was_at(
+    balancer: Balancer, gap: float, dose: Dose
+) -> None:
+    """F46: nothing is refused, and it is back at once. Those who connect meanwhile wait in the parent's socket."""
     before = balancer.worker_pids()
-    with Arrivals(balancer.port) as arrivals:
+    with Arrivals(balancer.port, clients=32) as arrivals:
         os.kill(before[0], signal.SIGKILL)
-        eventually(lambda: len(set(balancer.worker_pids()) - set(before)) == 1, within=5)
+        killed = time.monotonic()
+        eventually(lambda: len(set(balancer.worker_pids()) - set(before)) == 1, within=5, every=0.01)
+        back = time.monotonic() - killed
         eventually(lambda: arrivals.answered[-1] > time.monotonic() - 0.1)
+        eventually(lambda: len(arrivals.answered) >= dose(4000, 10_000), within=30)
         time.sleep(1)
+    dose.measured(
+        "F46",
+        f"{len(arrivals.answered)} connections answered, {len(arrivals.refused)} refused, {len(arrivals.failed)} cut; "
+        f"another worker process after {back:.2f} s; longest time without an answer {arrivals.longest_gap:.2f} s",
+    )
     assert arrivals.refused == []
     # Each client had at most one request at the worker.
-    assert len(arrivals.failed) <= 4
+    assert len(arrivals.failed) <= 32
     assert arrivals.longest_gap < gap
     assert set(before[1:]) <= set(balancer.worker_pids())
 
 
 @pytest.mark.parametrize("balancer", [1, 2], indirect=True)
-def test_sigterm_completes_what_is_in_flight_and_exits_with_0(balancer: Balancer, server: RawServer) -> None:
+def test_sigterm_completes_what_is_in_flight_and_exits_with_0(
+    balancer: Balancer, server: RawServer, dose: Dose
+) -> None:
+    """F49: with those who send nothing whole beside them, who are cut."""
     with contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(Client(balancer.port)) for _ in range(50)]
+        clients = [stack.enter_context(Client(balancer.port)) for _ in range(500)]
+        stuck = [stack.enter_context(Client(balancer.port)) for _ in range(50)]
+        for client in stuck:
+            client.send(b"GET / HTTP/1.1\r\n")
         idle = stack.enter_context(Client(balancer.port))
         assert idle.ask(HOST, "/0").status == 200
         for client in clients:
-            client.send(request(HOST, "/1000"))
-        eventually(lambda: len(server.requests) == 51)
+            client.send(request(HOST, "/2000"))
+        eventually(lambda: len(server.requests) == 501)
         begun = time.monotonic()
         balancer.send(signal.SIGTERM)
         assert idle.is_closed(2)
         replies = [client.reply() for client in clients]
         assert [(reply.status, reply.body, reply.complete) for reply in replies] == [
-            (200, b"/1000", True)
-        ] * 50
+            (200, b"/2000", True)
+        ] * 500
         assert all(client.is_closed() for client in clients)
-        assert balancer.process.wait(10) == 0
-        assert time.monotonic() - begun < 5
+        assert balancer.process.wait(20) == 0
+        took = time.monotonic() - begun
+        dose.measured("F49", f"500 of 500 completed, ended with 0 after {took:.1f} s")
+        # The stuck ones have the time of grace, 10 s, or that for a head.
+        assert took < 14
     with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", balancer.port)):
         pass
 

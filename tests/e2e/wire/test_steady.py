@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from balancer import Balancer, Start
+from dose import Dose
 from eventually import eventually
 from hosts import NewWire, bound, routes
 from rawclient import Client, request
@@ -83,7 +84,7 @@ class Kept:
 
 
 def test_hundred_tables_under_load_lose_no_request_and_no_tunnel(
-    start: Start, servers: list[RawServer], workdir: Path
+    start: Start, servers: list[RawServer], workdir: Path, dose: Dose
 ) -> None:
     """F45: servers come and go with each table. What a client asks again is decided by the newest."""
     file = workdir / "routes.yml"
@@ -110,6 +111,12 @@ def test_hundred_tables_under_load_lose_no_request_and_no_tunnel(
             for number in range(RELOADS):
                 write(*chance.sample(ports, 1 + number % 3))
                 eventually(lambda wanted=before + number + 1: tables() >= wanted, every=0.005)  # type: ignore[misc]
+                asked = dose(0, 50_000) * (number + 1) // RELOADS
+                eventually(lambda asked=asked: kept.failures or kept.answered >= asked)  # type: ignore[misc]
+        dose.measured(
+            "F45",
+            f"{RELOADS} tables, {kept.answered} requests, {len(kept.failures)} failed, {TUNNELS} tunnels go on",
+        )
         assert kept.failures == []
         assert kept.answered > 1000
         assert tables() >= before + RELOADS - 1

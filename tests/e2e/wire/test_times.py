@@ -9,10 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
+from dose import Dose
 from eventually import eventually
 from hosts import NewWire
 from rawclient import Client, Closed, request
 from rawserver import Peer, answer, echo
+from test_connections import together
 
 MEBIBYTE = 1 << 20
 
@@ -418,21 +420,33 @@ def test_server_that_trickles_its_head_is_504_at_the_deadline(wire: NewWire) -> 
         assert 1.5 < time.monotonic() - begun < 4
 
 
-def test_unasked_answer_on_a_kept_connection_reaches_nobody(wire: NewWire) -> None:
-    target = wire()
+def test_unasked_answer_on_a_kept_connection_reaches_nobody(wire: NewWire, dose: Dose) -> None:
+    """S17. Whatever comes when somebody has asked is an answer: so each client has a server of its own, and waits."""
 
     def talkative(peer: Peer) -> None:
         while (asked := peer.request()) is not None:
             peer.send(answer(asked.path.encode()))
-            time.sleep(0.002)
+            time.sleep(0.001)
             peer.send(answer(b"EVIL"))
 
-    server = target.serve(talkative)
-    with target.client() as client:
-        for number in range(100):
-            assert client.ask(target.host, f"/{number}").body == b"/%d" % number
-            time.sleep(0.012)
-    assert len(server.peers) == 100, "a connection that spoke unasked was used again"
+    targets = [wire() for _ in range(10)]
+    servers = [target.serve(talkative) for target in targets]
+    count = dose(100, 1000)
+
+    def ask(client_number: int) -> None:
+        target = targets[client_number]
+        with target.client() as client:
+            for number in range(count):
+                path = f"/{client_number}/{number}"
+                assert client.ask(target.host, path).body == path.encode()
+                assert target.servers[0].peer(number).finished.wait(5), "the connection is kept"
+
+    together(10, ask)
+    used = [len(peer.requests) for server in servers for peer in server.peers]
+    dose.measured(
+        "S17", f"0 of {10 * count} unasked answers reached anybody; {max(used)} requests a connection"
+    )
+    assert len(used) == 10 * count, "a connection that spoke unasked was used again"
 
 
 def test_client_that_vanished_leaves_nothing_in_flight(wire: NewWire) -> None:

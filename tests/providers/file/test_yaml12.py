@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pytest
@@ -127,6 +128,15 @@ def test_aliases_that_multiply_without_end_are_refused() -> None:
     assert "more than 1000000 values" in error.why
 
 
+#: Numbers since YAML 1.2, and words to the older rules by which PyYAML quotes.
+_newer = re.compile(r"[-+]?[0-9.]+[eE][-+]?[0-9]+|0o[0-7]+").fullmatch
+
+
+def _words(least: int, longest: int) -> st.SearchStrategy[str]:
+    characters = st.characters(min_codepoint=least, max_codepoint=126)
+    return st.text(characters, max_size=longest).filter(lambda text: not _newer(text))
+
+
 _values: st.SearchStrategy[Any] = st.recursive(
     st.none()
     | st.booleans()
@@ -134,13 +144,8 @@ _values: st.SearchStrategy[Any] = st.recursive(
     | st.floats(allow_nan=False, allow_infinity=False, min_value=-1e6, max_value=1e6).map(
         lambda x: round(x, 3)
     )
-    | st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=12),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=6), inner, max_size=3
-        )
-    ),
+    | _words(32, 12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_words(33, 6), inner, max_size=3),
     max_leaves=10,
 )
 
