@@ -22,17 +22,14 @@ from typing import Any, cast
 
 from twisted.internet import defer, error
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.interfaces import (
-    IConsumer,
-    IHalfCloseableProtocol,
-    ITCPTransport,
-)
+from twisted.internet.interfaces import IConsumer, IHalfCloseableProtocol, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dynbalancer.core.model import TLSOptions
 from dynbalancer.core.tlschoice import BUILT_IN
+from dynbalancer.proxy.terminating import sessions
 
 _CLOSED = Failure(error.ConnectionDone())
 _CLOSED.cleanFailure()
@@ -348,14 +345,15 @@ class NativeListener:
     ) -> None:
         self._server: asyncio.AbstractServer | None = None
         self._stopped = False
-
         make = NativeTransport if tls is None else EncryptedTransport
 
         def connection() -> NativeTransport:
             return make(cast(Protocol, factory.buildProtocol(cast(Any, None))))
 
-        options: dict[str, Any] = {} if tls is None else {"ssl": tls.first_answer, **tls.times}
-        self._starting = loop.create_task(loop.create_server(connection, sock=sock, backlog=4096, **options))
+        accepted = (
+            connection if tls is None else sessions(loop, tls.first_answer, connection, tls.handshake_time)
+        )
+        self._starting = loop.create_task(loop.create_server(accepted, sock=sock, backlog=4096))
         self._starting.add_done_callback(self._started)
 
     def _started(self, task: asyncio.Task[asyncio.AbstractServer]) -> None:

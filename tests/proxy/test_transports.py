@@ -404,13 +404,16 @@ def test_listening_on_a_loop_and_stopping(loop: Loop) -> None:
 
 
 def test_listening_with_tls(loop: Loop) -> None:
+    answer = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     termination = SimpleNamespace(
-        first_answer=lambda options: "answer", wrapped=lambda factory, reactor, options: "wrapped"
+        first_answer=lambda options: answer, wrapped=lambda factory, reactor, options: "wrapped"
     )
     listen(on(loop), object(), Factory.forProtocol(Plain), Encryption(termination, 7.0))  # type: ignore[arg-type]
     loop.turn()
-    assert (loop.asked["ssl"], loop.asked["ssl_handshake_timeout"]) == ("answer", 7.0)
-    transport = loop.factory()
+    assert "ssl" not in loop.asked
+    session = loop.factory()
+    assert session.get_extra_info("ssl_object").context is answer
+    transport = session._inside
     native = FakeNative(half_close=False)
     transport.connection_made(native)
     transport.loseWriteConnection()
