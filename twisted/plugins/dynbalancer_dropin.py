@@ -25,7 +25,9 @@ docker = ProviderMaker(
         Option("network", "", "Network through which containers are reached."),
         Option("domain", "", "Domain of the default rule of v1 labels: Host:<name>.<domain>."),
         Option("defaultrule", "", "Rule of containers that have none, e.g. Host(`{{ normalize .Name }}`)."),
-        Option("defaultrulesyntax", "", "How rules are read that don't say: v2 or v3 (core.defaultrulesyntax)."),
+        Option(
+            "defaultrulesyntax", "", "How rules are read that don't say: v2 or v3 (core.defaultrulesyntax)."
+        ),
         Option("usebindportip", False, "Reach containers through their published address and port."),
         Option(
             "constraints",
@@ -54,7 +56,9 @@ file = ProviderMaker(
     (
         Option("filename", "", "The file to read."),
         Option("directory", "", "A directory: every .yml, .yaml and .toml in it."),
-        Option("defaultrulesyntax", "", "How rules are read that don't say: v2 or v3 (core.defaultrulesyntax)."),
+        Option(
+            "defaultrulesyntax", "", "How rules are read that don't say: v2 or v3 (core.defaultrulesyntax)."
+        ),
         Option("watch", True, "Follow changes."),
     ),
 )
