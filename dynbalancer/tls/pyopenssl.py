@@ -117,6 +117,12 @@ def _agreed(spoken: list[bytes], offered: list[bytes]) -> Any:
 class TLSConnection(BufferingTLSTransport):
     """Twisted's TLS transport, whose write side can't be closed alone: then all of it is, once everything is sent."""
 
+    def loseConnection(self) -> None:
+        """See ITransport."""
+        # Twisted would wait until the producer has ended, and ours only wants to hear when to pause.
+        self.unregisterProducer()
+        super().loseConnection()
+
     def loseWriteConnection(self) -> None:
         """See ITCPTransport."""
         self.loseConnection()

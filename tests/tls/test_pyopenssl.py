@@ -31,6 +31,19 @@ class Plain(Protocol):
         self.transport.write(b"re: " + data)  # type: ignore[union-attr]
 
 
+class Producer:
+    """Goes on whatever it is told."""
+
+    def pauseProducing(self) -> None:
+        """Don't."""
+
+    def resumeProducing(self) -> None:
+        """Nothing was paused."""
+
+    def stopProducing(self) -> None:
+        """Don't."""
+
+
 class Client:
     """A client whose octets go to a server's transport in memory, and back."""
 
@@ -97,6 +110,16 @@ def test_bytes_go_both_ways_and_closing_the_write_side_closes_it_all() -> None:
     client.server.loseWriteConnection()
     client.exchange()
     assert client.tls.read(1) == b""
+
+
+def test_connection_that_is_to_end_does_not_wait_for_its_producer() -> None:
+    client = Client(creator(), "a.example").shake()
+    client.exchange()
+    client.server.registerProducer(Producer(), True)
+    client.server.write(b"bye")
+    client.server.loseConnection()
+    client.exchange()
+    assert (client.tls.read(20), client.tls.read(1)) == (b"bye", b"")
 
 
 def test_nobody_else_speaks_its_protocol() -> None:
