@@ -132,6 +132,12 @@ class RequestHead:
             for name, value in about.items():
                 setattr(self, name, value)
 
+    def settle(self) -> RequestHead:
+        """The same, for one that serves many requests: what stands on the class is found quicker on itself."""
+        self.length, self.keep_alive, self.version = self.length, self.keep_alive, self.version
+        self.upgrade, self.shared, self.stamped = self.upgrade, self.shared, self.stamped
+        return self
+
     def copy(self) -> RequestHead:
         """Independent of this one."""
         twin = RequestHead.__new__(RequestHead)

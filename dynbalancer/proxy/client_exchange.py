@@ -43,8 +43,10 @@ class ClientExchange(Forwarding):
         self.client_port = connection.client_port
         self.trusted = connection.trusted
         self.started = resource.clock()
+        # Both stand on the class as well; here they are found quicker.
+        self.tries = 0
+        self.request_complete = not head.length
         if head.length:
-            self.request_complete = False
             self._body = []
 
     def forwarded_fields(self, head: RequestHead, server: bytes) -> list[Field]:

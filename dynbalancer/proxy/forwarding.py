@@ -144,7 +144,13 @@ class Forwarding(Receiving):
         head = self.head
         connection.begin(self, head)
         wire = self.wire or self.resource.request_head(self, connection.upstream)
-        if head.length is not None and head.length > 0 and (self._body or self.body_at_hand()):
+        length = head.length
+        if length is None and self.request_complete:
+            # Most have no body.
+            connection.transport.write(wire)
+            connection.await_response()
+            return
+        if length is not None and length > 0 and (self._body or self.body_at_hand()):
             self._unsent = wire
         else:
             connection.transport.write(wire)
@@ -158,7 +164,7 @@ class Forwarding(Receiving):
         if self._body:
             self._write_body(b"".join(self._body))
         if self.request_complete:
-            if head.length == CHUNKED:
+            if length == CHUNKED:
                 self._end_request(connection)
             else:
                 connection.await_response()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dynbalancer.proxy.http1 import ServerConnection
 
 #: What a middleware may set of an exchange and keep its promise (see IRepeatable).
-_SETTABLE = frozenset(("notes", "replayed", "retry"))
+_SETTABLE = frozenset(("head", "notes", "replayed", "retry"))
 
 #: The hooks that its promise is about.
 _PROMISED = frozenset(("on_request", "on_response", "once_more"))
@@ -93,7 +93,7 @@ class KnownRequest:
 
     def __init__(self, data: bytes, head: RequestHead, table: RoutingTable, route: Route) -> None:
         self.data = data
-        self.head = head
+        self.head = head.settle()
         self.route = route
         # A connection may rest for long: it must not keep a table that nobody else needs.
         self.table = ref(table)
@@ -146,7 +146,9 @@ class KnownRequest:
         except Exception:
             # In the long way it is said whose defect that is.
             return False
-        if vars(exchange).keys() - before.keys() - _SETTABLE:
+        if {
+            name for name, value in vars(exchange).items() if before.get(name, self) is not value
+        } - _SETTABLE:
             return False
         self.standing = Standing(exchange)
         self.steps = tuple(steps)

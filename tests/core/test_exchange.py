@@ -111,3 +111,12 @@ def test_copy_of_a_head_that_serves_several_serves_one() -> None:
     head.shared, head.logged = True, ("a", "b")
     twin = head.copy()
     assert (twin.path, twin.shared, twin.logged) == (b"/a", False, None)
+
+
+def test_head_that_comes_again_says_the_same_settled() -> None:
+    head = RequestHead(path=b"/a", length=3, version=10)
+    before = head.copy()
+    names = ("path", "length", "keep_alive", "version", "upgrade", "shared", "stamped")
+    assert head.settle() is head
+    assert [getattr(head, name) for name in names] == [getattr(before, name) for name in names]
+    assert set(names) <= vars(head).keys()

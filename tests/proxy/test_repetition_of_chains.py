@@ -169,6 +169,15 @@ class Instead(Middleware):
         return Response(200, b"instead", [(b"X-Instead", b"1")])
 
 
+class Renaming(Middleware):
+    """Promises, and changes of an exchange what nobody may who does."""
+
+    same_again: ClassVar[bool] = True
+
+    def on_request(self, exchange: Exchange) -> None:
+        exchange.client = "192.0.2.99"
+
+
 class Listening(Middleware):
     """Is told of the end, and of nothing else."""
 
@@ -261,6 +270,7 @@ MAKERS: dict[str, Callable[[ChainWorld], Any]] = {
     "buffer": lambda world: Buffering.from_settings("buffer", {"maxResponseBodyBytes": 30}),
     "numbering": lambda world: Numbering.from_settings("numbering", {}),
     "asking": Asking,
+    "renaming": lambda world: Renaming(),
     "late": Late,
     "failing": lambda world: Failing(),
     "listening": Listening,
@@ -445,6 +455,7 @@ def relayed(monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...], request: by
         (("buffer",), OK, 0),
         (("set", "asking"), OK, 0),
         (("numbering",), OK, 0),
+        (("renaming", "set"), OK, 0),
         (("late", "set"), OK, 0),
     ],
 )
