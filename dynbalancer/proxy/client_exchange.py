@@ -221,5 +221,38 @@ class ClientExchange(Forwarding):
             connection.close()
 
 
+#: What every exchange sets on its way, and next what those through middlewares do.
+USUAL = (
+    *("client_connection", "resource", "head", "entry_point", "client", "client_port", "trusted", "started"),
+    *(
+        "tries",
+        "request_complete",
+        "table",
+        "route",
+        "wire",
+        "_candidates",
+        "forwarded",
+        "_upstream",
+        "server",
+    ),
+    *("cancel", "connection", "response", "status", "bytes_out", "outcome", "over", "finished"),
+    *("asked", "origin", "retry", "pending", "_body"),
+)
+
+
+def _lay_out() -> None:
+    """Let the usual attributes have the best places.
+
+    CPython finds the first thirty names that a class's instances were given without a dictionary. With others among
+    them, because the first requests were unusual ones, each exchange costs a sixth more instructions, for ever.
+    """
+    first = ClientExchange.__new__(ClientExchange)
+    for name in USUAL:
+        setattr(first, name, None)
+
+
+_lay_out()
+
+
 def _short(length: int | None) -> bool:
     return length is not None and length <= LINGER_SIZE

@@ -9,6 +9,7 @@ from typing import Any
 from dynbalancer.core.exchange import Exchange, Response, ResponseHead
 from dynbalancer.core.model import Router, Service
 from dynbalancer.middlewares.base import Middleware
+from dynbalancer.proxy.client_exchange import USUAL
 
 sys.path.insert(0, str(Path(__file__).parent))
 from wires import GET, GOT, OK, ProxyCase, own, post
@@ -116,6 +117,11 @@ class Repeating(ProxyCase):
     def setUp(self) -> None:
         super().setUp()
         self.one = self.client()
+
+    def test_usual_attributes_are_the_ones_that_are_found_quickest(self) -> None:
+        self.ask_and_answer()
+        assert vars(self.ended.exchanges[-1]).keys() <= set(USUAL)
+        assert len(USUAL) <= 30, "more than CPython keeps in place"
 
     def test_every_time_is_like_the_first(self) -> None:
         self.ask_and_answer(5)
