@@ -141,7 +141,6 @@ class Tunnel:
     starttls = False
     _server: ServerEnd | None = None
     _upstream: StreamUpstream | None = None
-    _flow: Flow
     _asked = False
     _over = False
     #: Ends a half-closed connection on which nothing moves.
@@ -159,6 +158,8 @@ class Tunnel:
         self._connecting: Deferred[None] | None = None
         self._moved = 0
         self._checked = 0
+        # A server may speak before we hear that it is there: until then it is counted here.
+        self._flow = Flow()
         streams.connections.add(self)
 
     def begin(self) -> None:
@@ -214,7 +215,9 @@ class Tunnel:
         client = self.client.transport
         self._server, self._upstream = end, upstream
         upstream.in_flight += 1
-        flow = self._flow = self._streams.flow(self._route, upstream)
+        said, self._flow = self._flow, self._streams.flow(self._route, upstream)
+        flow = self._flow
+        flow.bytes_out += said.bytes_out
         flow.count += 1
         flow.open += 1
         if upstream.manner.keep_alive:

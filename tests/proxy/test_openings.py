@@ -70,7 +70,9 @@ class StreamWire(Wire):
 
 
 class StreamServers(Servers):
-    """Servers whose wires can be handed over."""
+    """Servers whose wires can be handed over. With ``greeting`` they speak before anybody hears that they are there."""
+
+    greeting = b""
 
     def _settle(self, attempt: Any) -> None:
         if attempt.cancelled:
@@ -80,6 +82,8 @@ class StreamServers(Servers):
             return
         attempt.wire = StreamWire(self._clock, attempt.protocol, attempt.host, attempt.port)
         attempt.protocol.makeConnection(attempt.wire)
+        if self.greeting:
+            attempt.wire.send(self.greeting)
         attempt.done.callback(attempt.protocol)
 
 

@@ -85,6 +85,12 @@ class TunnelTests(StreamCase):
         self.clock.advance(0)
         assert self.server.read() == b"early"
 
+    def test_server_may_speak_before_anybody_hears_that_it_is_there(self) -> None:
+        self.servers.greeting = b"greeting"
+        client, _ = self.joined()
+        assert client.read() == b"greeting"
+        assert self.flows()["any@x", "db@x", "one:1"]["bytesOut"] == 8
+
     def test_slow_server_holds_its_client_back_and_the_other_way_round(self) -> None:
         client, server = self.joined()
         for near, far in ((client, server), (server, client)):
