@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from dynbalancer.core.accessfields import (
     Encryption,
@@ -26,6 +27,8 @@ from dynbalancer.core.settings import AccessLogSettings
 
 #: An exchange, the time of its end (Unix seconds) and its number in this process make a line.
 Line = Callable[[Exchange, float, int], str]
+
+_Key = TypeVar("_Key")
 
 REDACTED = "REDACTED"
 
@@ -175,28 +178,18 @@ class _Texts(dict[bytes | str, str]):
         return text
 
 
-class _Numbers(dict[float, str]):
-    """Whole numbers as they are written."""
+class _Written(dict[_Key, str]):
+    """What ``write`` makes of a key, remembered until there are ``most``."""
 
-    MOST = 8192
+    def __init__(self, write: Callable[[_Key], str], most: int) -> None:
+        self._write = write
+        self._most = most
 
-    def __missing__(self, number: float) -> str:
-        if len(self) >= self.MOST:
+    def __missing__(self, key: _Key) -> str:
+        if len(self) >= self._most:
             self.clear()
-        self[number] = text = str(int(number))
+        self[key] = text = self._write(key)
         return text
-
-
-class _Stamps(dict[int, str]):
-    """The time as the line has it, by second."""
-
-    MOST = 600
-
-    def __missing__(self, second: int) -> str:
-        if len(self) >= self.MOST:
-            self.clear()
-        self[second] = stamp = clf_time(second)
-        return stamp
 
 
 def _about(texts: _Texts, query_of: Callable[[bytes], bytes]) -> Callable[[Exchange], tuple[str, str]]:
@@ -228,29 +221,32 @@ def _about(texts: _Texts, query_of: Callable[[bytes], bytes]) -> Callable[[Excha
     return about
 
 
+def _whole(number: float) -> str:
+    return str(int(number))
+
+
 def _usual_line(query: str) -> Line:
     """The common line with all its fields: what nearly everybody has, so it is written out."""
-    texts, stamps = _Texts(_clean(query)), _Stamps()
+    texts = _Texts(_clean(query))
     # Routers and servers: as many as are configured.
     names = _Texts(_clean(query), 65536)
-    about, numbers = _about(texts, _masked(query)), _Numbers()
+    about = _about(texts, _masked(query))
+    stamps = _Written(clf_time, 600)
+    # Statuses, small sizes and milliseconds: whole, whatever their type.
+    numbers = _Written(_whole, 8192)
 
     def stamped(exchange: Exchange, begun: float) -> tuple[float, str, str]:
         """From when on this holds for a second; what stands before, and behind, status and size."""
         head = exchange.head
-        said = head.logged
-        if said is None:
-            said = about(exchange)
-            if exchange.asked is None or head.shared:
-                # Nobody changes this head: it may come again.
-                head.logged = said
-        first, fields = said
+        # A head that nobody changes may come again.
+        lasting = exchange.asked is None or head.shared
+        first, fields = said = head.logged or about(exchange)
         client = exchange.client if not exchange.trusted else _word(client_host(exchange))
         user = _word(exchange.user) if exchange.user else "-"
         second = int(begun)
         found = float(second), f"{client} - {user} [{stamps[second]}] {first} ", f" {fields} "
-        if exchange.asked is None or head.shared:
-            head.stamped = found
+        if lasting:
+            head.logged, head.stamped = said, found
         return found
 
     def line(exchange: Exchange, now: float, count: int) -> str:

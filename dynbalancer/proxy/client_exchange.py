@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 #: What is read and thrown away of a request whose answer is out, in bytes.
 LINGER_SIZE = 65536
 
-
 #: From this size on, in bytes, it is dearer to put two pieces together than to write both.
 LARGE = 8192
 
@@ -221,23 +220,15 @@ class ClientExchange(Forwarding):
             connection.close()
 
 
-#: What every exchange sets on its way, and next what those through middlewares do.
+#: What every exchange sets on its way, and in the last line what those through middlewares do.
+# fmt: off
 USUAL = (
-    *("client_connection", "resource", "head", "entry_point", "client", "client_port", "trusted", "started"),
-    *(
-        "tries",
-        "request_complete",
-        "table",
-        "route",
-        "wire",
-        "_candidates",
-        "forwarded",
-        "_upstream",
-        "server",
-    ),
-    *("cancel", "connection", "response", "status", "bytes_out", "outcome", "over", "finished"),
-    *("asked", "origin", "retry", "pending", "_body"),
+    "client_connection", "resource", "head", "entry_point", "client", "client_port", "trusted", "started",
+    "tries", "request_complete", "table", "route", "wire", "_candidates", "forwarded", "_upstream", "server",
+    "cancel", "connection", "response", "status", "bytes_out", "outcome", "over", "finished",
+    "asked", "origin", "retry", "pending", "_body",
 )
+# fmt: on
 
 
 def _lay_out() -> None:

@@ -178,6 +178,9 @@ class KnownRequest:
                 there.put(exchange)
                 resource.stopped_at(exchange, route.middlewares, index, found)
                 return
+        if self.steps and exchange.user:
+            # A step named it: what is logged of this exchange is not what the head says of all.
+            exchange.head = head.copy()
         standing.tell(exchange)
         exchange.wire = self.wire
         exchange.forward(route.service)

@@ -140,6 +140,23 @@ class Failing(Middleware):
             raise ValueError(self.asked)
 
 
+class Naming(Middleware):
+    """Promises, and says of every other request whose it is."""
+
+    same_again: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def once_more(self, exchange: Exchange) -> Callable[[Exchange], None]:
+        return self.on_request
+
+    def on_request(self, exchange: Exchange) -> None:
+        self.asked += 1
+        if self.asked % 2:
+            exchange.user = b"user %d" % self.asked
+
+
 class Policy(Middleware):
     """Promises; its policy takes every answer, but wants to be asked."""
 
@@ -274,6 +291,7 @@ MAKERS: dict[str, Callable[[ChainWorld], Any]] = {
     "late": Late,
     "failing": lambda world: Failing(),
     "listening": Listening,
+    "naming": lambda world: Naming(),
 }
 FIVE = ("set", "strip", "few", "retry", "compress")
 
