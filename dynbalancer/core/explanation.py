@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,8 @@ from dynbalancer.core.rules.tree import Trace
 from dynbalancer.errors import ConfigurationError, did_you_mean
 
 if TYPE_CHECKING:
+    from dynbalancer.core.model import Router
+    from dynbalancer.core.streams import StreamRouter
     from dynbalancer.core.streamtable import StreamRoute
     from dynbalancer.core.table import Route, RoutingTable
 
@@ -70,8 +72,13 @@ def explain(table: RoutingTable, exchange: Exchange) -> Explanation:
         candidate(route, trace, verdict(route, trace, winner))
         for route, trace in zip(tried, traces, strict=True)
     ]
-    elsewhere = [*_elsewhere(table, exchange, {route.name for route in tried}), *_disabled(table, exchange)]
-    return Explanation(winner, (*candidates, *elsewhere), _summary(table, exchange, winner, tried))
+    names = {route.name for route in tried}
+    others = ((route, route.rule.trace(exchange)) for route in table.routes if route.name not in names)
+    routers = table.configuration.routers
+    off = ((name, routers[name], table.disabled[name]) for name in routers if name in table.disabled)
+    candidates += elsewhere(others, exchange.entry_point.name, "HTTPS requests", "plain HTTP requests")
+    candidates += disabled(off, lambda router: read(router.rule, router.dialect).node.trace(exchange))
+    return Explanation(winner, tuple(candidates), _summary(table, exchange, winner, tried))
 
 
 def candidate(route: Route | StreamRoute, trace: Trace, why: str) -> Candidate:
@@ -90,37 +97,35 @@ def verdict(route: Route | StreamRoute, trace: Trace, winner: Route | StreamRout
     return f"matches, but {winner.name} comes first: priority {winner.priority} against {route.priority}"
 
 
-def _clauses(trace: Trace) -> Iterator[str]:
-    for clause in trace.clauses():
-        yield f"{clause.node} is {'true' if clause.matched else 'false'}"
+def elsewhere(
+    routes: Iterable[tuple[Route | StreamRoute, Trace]], entry_point: str, encrypted: str, plain: str
+) -> Iterator[Candidate]:
+    """Of routes that weren't tried, those whose rule matches: on other entry points, or with or without TLS.
 
-
-def _elsewhere(table: RoutingTable, exchange: Exchange, tried: set[str]) -> Iterator[Candidate]:
-    """Those whose rule matches, but which aren't asked on this entry point or in this scheme."""
-    entry_point = exchange.entry_point.name
-    for route in table.routes:
-        trace = None if route.name in tried else route.rule.trace(exchange)
-        if trace is None or not trace.matched:
+    ``encrypted`` and ``plain``: what routes take that have tls, and those that have none.
+    """
+    for route, trace in routes:
+        if not trace.matched:
             continue
         if entry_point not in route.entry_points:
             why = f"would match, but listens on {', '.join(route.entry_points)} only, not on {entry_point}"
         elif route.router.tls:
-            why = "would match, but has tls, so it takes HTTPS requests only"
+            why = f"would match, but has tls, so it takes {encrypted} only"
         else:
-            why = "would match, but has no tls, so it takes plain HTTP requests only"
+            why = f"would match, but has no tls, so it takes {plain} only"
         yield candidate(route, trace, why)
 
 
-def _disabled(table: RoutingTable, exchange: Exchange) -> Iterator[Candidate]:
-    """Those that are off, and would match or can't be read."""
+def disabled(
+    routers: Iterable[tuple[str, Router | StreamRouter, tuple[str, ...]]],
+    trace_of: Callable[[Any], Trace],
+) -> Iterator[Candidate]:
+    """Routers that are off, with the reasons: those that would match, and some that can't be read."""
     unreadable = 0
-    for name, router in table.configuration.routers.items():
-        reasons = table.disabled.get(name)
-        if reasons is None:
-            continue
+    for name, router, reasons in routers:
         why = f"is off: {'; '.join(reasons)}"
         try:
-            trace = read(router.rule, router.dialect).node.trace(exchange)
+            trace = trace_of(router)
         except ConfigurationError:
             unreadable += 1
             if unreadable <= _UNREADABLE:
@@ -128,6 +133,11 @@ def _disabled(table: RoutingTable, exchange: Exchange) -> Iterator[Candidate]:
             continue
         if trace.matched:
             yield Candidate(name, router.rule, router.priority, True, why, trace)
+
+
+def _clauses(trace: Trace) -> Iterator[str]:
+    for clause in trace.clauses():
+        yield f"{clause.node} is {'true' if clause.matched else 'false'}"
 
 
 def _summary(table: RoutingTable, exchange: Exchange, winner: Route | None, tried: Sequence[Route]) -> str:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from dynbalancer.core.explanation import Candidate, candidate, verdict
+from dynbalancer.core.explanation import Candidate, candidate, disabled, elsewhere, verdict
 from dynbalancer.core.rules.tree import Trace
-from dynbalancer.core.streamrules import Caller, read_stream_rule
-from dynbalancer.core.streams import StreamRouter
+from dynbalancer.core.streamrules import Caller, StreamRule, read_stream_rule
 from dynbalancer.core.streamtable import StreamRoute, StreamTable
 from dynbalancer.core.table import RoutingTable
-from dynbalancer.errors import ConfigurationError
 
 Json = dict[str, Any]
 
@@ -23,7 +21,7 @@ def explain_connection(table: RoutingTable, entry_point: str, caller: Caller, *,
     """
     streams = table.streams
     tried = streams.of(entry_point, encrypted=encrypted)
-    traces = [_trace(route, caller) for route in tried]
+    traces = [_trace(route.rule, caller) for route in tried]
     winner = next((route for route, trace in zip(tried, traces, strict=True) if trace.matched), None)
     why = _summary(winner, entry_point, encrypted=encrypted)
     if winner is not None and encrypted and winner.catch_all:
@@ -36,8 +34,12 @@ def explain_connection(table: RoutingTable, entry_point: str, caller: Caller, *,
         candidate(route, trace, _verdict(route, trace, winner, why))
         for route, trace in zip(tried, traces, strict=True)
     ]
-    found += _elsewhere(streams, entry_point, caller, tried)
-    found += _disabled(streams, caller)
+    names = {route.name for route in tried}
+    others = ((route, _trace(route.rule, caller)) for route in streams.routes if route.name not in names)
+    routers = streams.configuration.tcp_routers
+    off = ((name, routers[name], reasons) for name, reasons in _off(streams, "tcp"))
+    found += elsewhere(others, entry_point, "connections with TLS", "connections without TLS")
+    found += disabled(off, lambda router: _trace(read_stream_rule(router.rule, router.dialect), caller))
     return _shown(streams, winner, why, found)
 
 
@@ -86,45 +88,14 @@ def _summary(winner: StreamRoute | None, entry_point: str, *, encrypted: bool) -
     return f"no TCP router on {entry_point} takes this connection {kind}: it goes on as {rest}"
 
 
-def _trace(route: StreamRoute, caller: Caller) -> Trace:
-    assert route.rule is not None
+def _trace(rule: StreamRule | None, caller: Caller) -> Trace:
+    assert rule is not None
     # The tree hands on whatever it is given.
-    return route.rule.node.trace(caller)  # type: ignore[arg-type]
+    return rule.node.trace(caller)  # type: ignore[arg-type]
 
 
 def _verdict(route: StreamRoute, trace: Trace, winner: StreamRoute | None, why: str) -> str:
     return why if trace.matched and winner is None else verdict(route, trace, winner)
-
-
-def _elsewhere(
-    streams: StreamTable, entry_point: str, caller: Caller, tried: Sequence[StreamRoute]
-) -> Iterator[Candidate]:
-    """Those whose rule matches, but which aren't asked on this entry point, or with or without TLS."""
-    for route in streams.routes:
-        trace = _trace(route, caller)
-        if route in tried or not trace.matched:
-            continue
-        if entry_point not in route.entry_points:
-            why = f"would match, but listens on {', '.join(route.entry_points)} only, not on {entry_point}"
-        elif route.router.tls:
-            why = "would match, but has tls, so it takes connections with TLS only"
-        else:
-            why = "would match, but has no tls, so it takes connections without TLS only"
-        yield candidate(route, trace, why)
-
-
-def _disabled(streams: StreamTable, caller: Caller) -> Iterator[Candidate]:
-    """Those that are off, and would match or can't be read."""
-    for name, reasons in _off(streams, "tcp"):
-        router: StreamRouter = streams.configuration.tcp_routers[name]
-        why = f"is off: {'; '.join(reasons)}"
-        try:
-            trace = read_stream_rule(router.rule, router.dialect).node.trace(caller)  # type: ignore[arg-type]
-        except ConfigurationError:
-            yield Candidate(name, router.rule, router.priority, False, why)
-            continue
-        if trace.matched:
-            yield Candidate(name, router.rule, router.priority, True, why, trace)
 
 
 def _off(streams: StreamTable, family: str) -> Iterator[tuple[str, tuple[str, ...]]]:
