@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from dynbalancer.core.predicates import PredicateReader
 from dynbalancer.errors import ConfigurationError, did_you_mean
 
 #: What is counted: ``all``; ``network``; ``codes`` from ``low`` on, below ``high``; answers ``within`` ``high`` whole
@@ -32,7 +33,7 @@ _TOKEN = re.compile(
     r"\s*(?:(?P<number>\d+\.\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\d+)"
     r"|(?P<name>[A-Za-z_]\w*)|(?P<sign>&&|\|\||==|!=|<=|>=|[<>!(),])|(?P<other>\S))"
 )
-_LONGEST, _DEEPEST, _LARGEST = 4096, 50, 10**9
+_LARGEST = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,8 @@ class Condition:
 
 def read_condition(text: str) -> Condition:
     """The condition that an expression means. Raises ConfigurationError with what is wrong in it."""
-    if len(text) > _LONGEST:
-        raise ConfigurationError("", f"it is longer than {_LONGEST} characters")
     reader = _Reader(text)
-    test = reader.either(0)
-    if reader.next is not None:
-        raise _wrong(f"unexpected {reader.next[1]}")
+    test = reader.read()
     return Condition(text, tuple(reader.counters), test)
 
 
@@ -75,59 +72,27 @@ class _Ratio:
         return sums[self.above] / sums[self.below] if sums[self.below] else 0.0
 
 
-class _Reader:
-    """Reads an expression from left to right; ``!`` binds closest, then comparison, ``&&``, ``||``, as in Go."""
+class _Reader(PredicateReader[Sequence[float]]):
+    """Reads the expression, and collects what has to be counted for it."""
+
+    TOKEN = _TOKEN
 
     def __init__(self, text: str) -> None:
+        super().__init__(text)
         self.counters = [Counter(ALL), Counter(NETWORK)]
-        self._tokens = [(str(found.lastgroup), found[0].strip()) for found in _TOKEN.finditer(text.rstrip())]
-        self._at = 0
-        if not self._tokens:
-            raise _wrong("it is empty")
 
-    @property
-    def next(self) -> tuple[str, str] | None:
-        """Kind and text of what comes next."""
-        return self._tokens[self._at] if self._at < len(self._tokens) else None
-
-    def either(self, depth: int) -> Test:
-        """Comparisons with ``||`` and ``&&`` between them."""
-        if depth > _DEEPEST:
-            raise _wrong(f"it is nested deeper than {_DEEPEST} levels")
-        tests = [self._both(depth)]
-        while self._takes("||"):
-            tests.append(self._both(depth))
-        return tests[0] if len(tests) == 1 else lambda sums: any(test(sums) for test in tests)
-
-    def _both(self, depth: int) -> Test:
-        tests = [self._one(depth)]
-        while self._takes("&&"):
-            tests.append(self._one(depth))
-        return tests[0] if len(tests) == 1 else lambda sums: all(test(sums) for test in tests)
-
-    def _one(self, depth: int) -> Test:
-        opposite = False
-        while self._takes("!"):
-            opposite = not opposite
-        if self._takes("("):
-            test = self.either(depth + 1)
-            self._expect(")")
-        else:
-            test = self._comparison()
-        return (lambda sums: not test(sums)) if opposite else test
-
-    def _comparison(self) -> Test:
-        kind, word = self._take("a function")
+    def read_comparison(self) -> Test:
+        kind, word = self.take("a function")
         if kind != "name":
             hint = "write the function first: NetworkErrorRatio() > 0.5" if kind == "number" else ""
             raise _wrong(f"expected a function, found {word}", hint)
         if word not in _FUNCTIONS:
             raise _wrong(f"there is no function {word}", did_you_mean(word, _FUNCTIONS) or _known())
         arguments = self._arguments(word)
-        sign = self._take(f"a comparison after {word}(…)")[1]
+        sign = self.take(f"a comparison after {word}(…)")[1]
         if sign not in _COMPARISONS:
             raise _wrong(f"expected a comparison after {word}(…), found {sign}", "such as > 0.5")
-        kind, number = self._take(f"a number after {sign}")
+        kind, number = self.take(f"a number after {sign}")
         if kind != "number":
             raise _wrong(f"expected a number after {sign}, found {number}")
         return self._test(word, arguments, sign, number)
@@ -164,37 +129,20 @@ class _Reader:
         return self.counters.index(counter)
 
     def _arguments(self, word: str) -> list[str]:
-        self._expect("(")
+        self.expect("(")
         found: list[str] = []
         while self.next is not None and self.next[1] != ")":
             if found:
-                self._expect(",")
-            kind, number = self._take("a number")
+                self.expect(",")
+            kind, number = self.take("a number")
             if kind != "number":
                 raise _wrong(f"expected a number in {word}(…), found {number}")
             found.append(number)
-        self._expect(")")
+        self.expect(")")
         wanted = {"NetworkErrorRatio": 0, "LatencyAtQuantileMS": 1, "ResponseCodeRatio": 4}[word]
         if len(found) != wanted:
             raise _wrong(f"{word} takes {wanted or 'no'} arguments, not {len(found)}", _known())
         return found
-
-    def _takes(self, sign: str) -> bool:
-        if self.next is None or self.next[1] != sign:
-            return False
-        self._at += 1
-        return True
-
-    def _take(self, wanted: str) -> tuple[str, str]:
-        found = self.next
-        if found is None:
-            raise _wrong(f"expected {wanted} at its end")
-        self._at += 1
-        return found
-
-    def _expect(self, sign: str) -> None:
-        if not self._takes(sign):
-            raise _wrong(f"expected {sign}, found {self.next[1] if self.next else 'its end'}")
 
 
 def _is_whole(number: str) -> bool:
