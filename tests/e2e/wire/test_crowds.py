@@ -252,6 +252,8 @@ def test_many_slow_readers_cost_little_each_and_leave_nothing(wire: NewWire, dos
         assert peak < count * allowed
         # They are gone, and so are their connections to the server; others may have come or gone meanwhile.
         eventually(lambda: descriptors(target.worker) < connected + count // 10, within=30)
-        told.append(f"{peak / count / 1024:.0f} KiB each, {(resident(target.worker) - before) / 1048576:+.1f} MiB after")
+        told.append(
+            f"{peak / count / 1024:.0f} KiB each, {(resident(target.worker) - before) / 1048576:+.1f} MiB after"
+        )
     eventually(lambda: target.balancer.api("/api/statistics")["inFlight"] == 0)
     dose.measured("F39", f"{count} readers, three times: {'; '.join(told)}")
