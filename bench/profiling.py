@@ -23,34 +23,10 @@ def recipes(pid: int, seconds: int, directory: Path) -> list[list[str]]:
     py_spy = Path(sys.executable).with_name("py-spy")
     spy = str(py_spy) if py_spy.exists() else "py-spy"
     time = str(seconds)
+    spied = [spy, "record", "-p", str(pid), "-d", time, "-r", "500"]
     known = [
-        [
-            spy,
-            "record",
-            "-p",
-            str(pid),
-            "-d",
-            time,
-            "-r",
-            "500",
-            "-f",
-            "raw",
-            "-o",
-            str(directory / "py-spy.txt"),
-        ],
-        [
-            spy,
-            "record",
-            "-p",
-            str(pid),
-            "-d",
-            time,
-            "-r",
-            "500",
-            "--native",
-            "-o",
-            str(directory / "py-spy.svg"),
-        ],
+        [*spied, "-f", "raw", "-o", str(directory / "py-spy.txt")],
+        [*spied, "--native", "-o", str(directory / "py-spy.svg")],
         ["perf", "stat", "-p", str(pid), "-o", str(directory / "perf-stat.txt"), "--", "sleep", time],
         [
             "perf",
