@@ -115,12 +115,9 @@ class Openings(Arrivals):
             # What nobody else takes is HTTP's before it is such a route's (Traefik 2.6 and later).
             if route is not None and route.catch_all and not connection.starttls:
                 route = None if self._answers(caller.hello.server_name) else route
-            if route is not None or connection.starttls:
-                self._tunnel(route, connection, data)
-            else:
-                self.go_on(connection, connection.transport, data)
-            return
-        route = None if connection.starttls else _first(self.plain, caller)
+        else:
+            # Who was promised TLS begins it, or goes.
+            route = None if connection.starttls else _first(self.plain, caller)
         if route is not None or connection.starttls:
             self._tunnel(route, connection, data)
         else:
