@@ -15,6 +15,7 @@ PARTS = {
     "handshakes": "TLS handshakes, full and resumed",
     "connections": "what 10,000 idle connections take",
     "workers": "two workers beside one",
+    "floor": "a relay that does nothing, beside ours: what is left to gain",
     "deploy": "a container starts: how soon it is routed; it stops: how soon no more",
     "idle": "memory and CPU at rest",
     "tables": "building routing tables, and changing one router",
