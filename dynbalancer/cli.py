@@ -10,7 +10,6 @@ from typing import Any
 
 from dynbalancer import version as package
 from dynbalancer.errors import ConfigurationError
-from dynbalancer.lint import command, translate_command
 from dynbalancer.start import commandline, health, logs
 from dynbalancer.start.options import Options, read, read_text
 
@@ -138,6 +137,9 @@ def healthcheck(argv: list[str]) -> int:
 
 def check_files(argv: list[str]) -> int:
     """Print what is wrong with some files; 0: nothing, 1: there are problems, 2: a file can't be read."""
+    # What balances has no use for it, and it would be 3 MiB there.
+    from dynbalancer.lint import command
+
     found = command.answer(argv, os.environ, package.version())
     _print(found.text)
     return found.code
@@ -145,6 +147,8 @@ def check_files(argv: list[str]) -> int:
 
 def translate(argv: list[str]) -> int:
     """Print labels in the words of another version; 0, or 2 where they can't be read."""
+    from dynbalancer.lint import translate_command
+
     found = translate_command.answer(
         argv,
         os.environ,

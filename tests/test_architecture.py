@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,10 @@ from pathlib import Path
 import pytest
 
 from dynbalancer import plugins
+from dynbalancer.core import codec
+from dynbalancer.core.merge import merge
+from dynbalancer.core.model import Configuration, Middleware, Router, Server, Service
+from dynbalancer.start.internals import with_internals
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs" / "reference"
@@ -184,24 +189,32 @@ HEAVY = (
     "yaml",
 )
 
+#: One router, and what is always there with an API.
+TOLD = merge(
+    [
+        ("internal", with_internals(Configuration(), ("127.0.0.1", 8080))),
+        (
+            "file",
+            Configuration(
+                routers={"a": Router("a", "Host(`a.example.com`)", "a", middlewares=("gone",))},
+                services={"a": Service("a", servers=(Server("http://127.0.0.1:1"),))},
+                middlewares={"gone": Middleware("gone", "stripPrefix", {"prefixes": "/a"})},
+            ),
+        ),
+    ]
+)
+
 WORKER = """
-import sys
+import json, sys
 from dynbalancer import worker
 from dynbalancer.control.counters import LocalCounters
-from dynbalancer.core.model import Configuration, Middleware, Router, Server, Service
+from dynbalancer.core.codec import from_snapshot
 from dynbalancer.core.settings import Settings
 
 reactor = worker.install_reactor(worker.new_loop())
 plane = worker._data_plane(reactor)(Settings(), LocalCounters())
 worker._watchdog(reactor)
-plane.take(
-    Configuration(
-        routers={"a": Router("a", "Host(`a.example.com`)", "a", middlewares=("gone",))},
-        services={"a": Service("a", servers=(Server("http://127.0.0.1:1"),))},
-        middlewares={"gone": Middleware("gone", "stripPrefix", {"prefixes": "/a"})},
-    ),
-    1,
-)
+plane.take(from_snapshot(json.loads(sys.argv[1])), 1)
 assert plane.table.routes and not plane.table.problems, plane.table.problems
 """
 
@@ -210,7 +223,7 @@ def in_worker(code: str) -> tuple[str, str]:
     """What code writes behind all that a worker does before its first request: to stdout, to stderr."""
     path = f"{ROOT}:{ROOT / 'providers'}"
     done = subprocess.run(
-        [sys.executable, "-c", WORKER + code],
+        [sys.executable, "-c", WORKER + code, json.dumps(codec.snapshot(TOLD))],
         capture_output=True,
         text=True,
         timeout=60,

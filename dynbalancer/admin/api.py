@@ -20,6 +20,7 @@ from dynbalancer.admin import dashboard, explain, state, streams, traefik1, trae
 from dynbalancer.admin.answers import JSON_V1, as_json, in_words, moved, page_not_found, plain
 from dynbalancer.admin.events import EventStream
 from dynbalancer.admin.listing import select
+from dynbalancer.core.settings import DASHBOARD_ALONE
 from dynbalancer.errors import RequestError
 from dynbalancer.version import version
 
@@ -220,7 +221,10 @@ class Api:
     @app.route("/")
     @app.route("/dashboard", endpoint="dashboard_bare")
     @app.route("/dashboard/status", endpoint="dashboard_status")
-    def to_dashboard(self, request: Request) -> bytes:
+    @app.route(f"{DASHBOARD_ALONE}/dashboard/status", endpoint="alone_status")
+    @app.route(f"{DASHBOARD_ALONE}/", endpoint="alone")
+    @app.route(f"{DASHBOARD_ALONE}/<path:other>", endpoint="alone_other")
+    def to_dashboard(self, request: Request, other: str = "") -> bytes:
         if not self._pages:
             return page_not_found(request)
         prefix = request.getHeader("x-forwarded-prefix") or ""
@@ -230,6 +234,8 @@ class Api:
 
     @app.route("/dashboard/")
     @app.route("/dashboard/<name>", endpoint="dashboard_file")
+    @app.route(f"{DASHBOARD_ALONE}/dashboard/", endpoint="alone_page")
+    @app.route(f"{DASHBOARD_ALONE}/dashboard/<name>", endpoint="alone_file")
     def dashboard(self, request: Request, name: str = "") -> bytes:
         return dashboard.answer(request, self._pages, name)
 

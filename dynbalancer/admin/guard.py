@@ -13,7 +13,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
 from dynbalancer.admin.answers import in_words
-from dynbalancer.core.settings import ApiSettings
+from dynbalancer.core.settings import DASHBOARD_ALONE, ApiSettings
 
 #: Scripts and styles come from our own files alone, and no string can become markup.
 CONTENT_POLICY = (
@@ -32,7 +32,7 @@ SECURITY_FIELDS = (
 )
 
 _host_field = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]/@\s]+)(?::[0-9]{0,5})?\Z").match
-_free_page = re.compile(r"/(?:ping|dashboard(?:/.*)?)?\Z", re.DOTALL).match
+_free_page = re.compile(rf"/(?:ping|dashboard(?:/.*)?)?\Z|{DASHBOARD_ALONE}/", re.DOTALL).match
 
 
 @dataclass(frozen=True, slots=True)

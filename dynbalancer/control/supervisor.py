@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from dynbalancer.control.router import RouterService
     from dynbalancer.core.table import RoutingTable
 
-#: Seconds before a crashed worker is replaced: at first, at most; and the life after which it is "at first".
+#: Seconds before a worker is replaced that crashed again (the first time none pass), at first and at most; and the
+#: life after which it is the first time.
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 10.0
 STEADY = 30.0
@@ -108,7 +109,7 @@ class Worker:
         self._supervisor.statistics.update(self.number, report)
 
     def process_ended(self, process: WorkerProcess, why: str) -> None:
-        """Start the next one after a while, or tell who waits for the end."""
+        """Start the next one, after a while if it is not the first that crashed, or tell who waits for the end."""
         self._supervisor.statistics.close(self.number)
         self._supervisor.regions.ended(self.number)
         self.process = None
@@ -125,7 +126,7 @@ class Worker:
         reactor = self._supervisor.reactor
         if reactor.seconds() - process.began >= STEADY:
             self._crashes = 0
-        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self._crashes, 20))
+        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self._crashes - 1, 20)) if self._crashes else 0.0
         self._crashes += 1
         self._restarts += 1
         # One that could not be started has no pid.

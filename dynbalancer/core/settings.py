@@ -8,6 +8,9 @@ from typing import Any
 
 from dynbalancer.core.model import NOTHING, Certificate, Configuration, EntryPoint
 
+#: Before a path on the admin listener: the dashboard and nothing else, whatever the path is.
+DASHBOARD_ALONE = "/dashboard@internal"
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

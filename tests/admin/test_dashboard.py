@@ -129,6 +129,23 @@ class DashboardTests(AdminCase):
                 (response.code, response.headers.getRawHeaders("location")), (302, ["/dashboard/"])
             )
 
+    def test_alone_it_shows_itself_and_any_other_path_leads_to_it(self) -> None:
+        for name in ("", "app.js"):
+            response, body = self.ask(f"/dashboard@internal/dashboard/{name}")
+            self.assertEqual((response.code, body), (200, PAGES[name].body))
+        for path in (
+            "/",
+            "/ping",
+            "/api/state",
+            "/dashboard/status",
+            "/dashboard/a/b",
+            "/../api/state",
+            "/x//y",
+        ):
+            response, _ = self.ask(f"/dashboard@internal{path}")
+            found = (response.code, response.headers.getRawHeaders("location"))
+            self.assertEqual(found, (302, ["/dashboard/"]), path)
+
     def test_a_prefix_before_us_is_kept_and_a_foreign_host_is_not(self) -> None:
         for prefix, location in (
             ("/a/b/", "/a/b/dashboard/"),

@@ -105,7 +105,8 @@ def test_methods_that_do_not_read_are_refused(method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/api", "/api/", "/api/state", "/health", "//api", "/Ping", "/dashboardx", "/x"]
+    "path",
+    ["/api", "/api/", "/api/state", "/health", "//api", "/Ping", "/dashboardx", "/x", "/dashboard@internal"],
 )
 def test_with_a_token_set_all_but_listed_paths_need_it(path: str) -> None:
     found = refusal("GET", ["localhost"], path, "", WITH_TOKEN)
@@ -113,7 +114,9 @@ def test_with_a_token_set_all_but_listed_paths_need_it(path: str) -> None:
     assert refusal("GET", ["localhost"], path, "Bearer s3cret", WITH_TOKEN) is None
 
 
-@pytest.mark.parametrize("path", ["/", "/ping", "/dashboard", "/dashboard/", "/dashboard/app.js"])
+@pytest.mark.parametrize(
+    "path", ["/", "/ping", "/dashboard", "/dashboard/", "/dashboard/app.js", "/dashboard@internal/dashboard/"]
+)
 def test_the_page_and_ping_are_free(path: str) -> None:
     assert refusal("GET", ["localhost"], path, "", WITH_TOKEN) is None
 

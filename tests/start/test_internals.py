@@ -8,7 +8,7 @@ from dynbalancer.core.codec import to_document
 from dynbalancer.core.merge import merge
 from dynbalancer.core.model import Configuration, EntryPoint, Middleware, Router, Service
 from dynbalancer.core.table import RoutingTable
-from dynbalancer.middlewares.paths import ReplacePath, ReplacePathRegex
+from dynbalancer.middlewares.paths import AddPrefix, ReplacePath
 from dynbalancer.start.compiling import compiler
 from dynbalancer.start.internals import with_internals
 from dynbalancer.testing import exchange
@@ -72,11 +72,9 @@ def test_router_to_nobody_needs_no_listener() -> None:
     [
         ("ping@internal", b"/", b"/ping"),
         ("ping@internal", b"/ping", b"/ping"),
-        ("dashboard@internal", b"/", b"/"),
-        ("dashboard@internal", b"/dashboard", b"/dashboard"),
-        ("dashboard@internal", b"/dashboard/page.js", b"/dashboard/page.js"),
-        ("dashboard@internal", b"/api/state", b"/"),
-        ("dashboard@internal", b"/health", b"/"),
+        ("dashboard@internal", b"/", b"/dashboard@internal/"),
+        ("dashboard@internal", b"/dashboard/page.js", b"/dashboard@internal/dashboard/page.js"),
+        ("dashboard@internal", b"/api/state", b"/dashboard@internal/api/state"),
         ("api@internal", b"/api/state", b"/api/state"),
     ],
 )
@@ -84,7 +82,7 @@ def test_what_the_listener_is_asked_for(service: str, path: bytes, seen: bytes) 
     (route,) = table(service).routes
     asked = exchange(path=path)
     for middleware in route.middlewares:
-        assert isinstance(middleware, (ReplacePath, ReplacePathRegex))
+        assert isinstance(middleware, (AddPrefix, ReplacePath))
         middleware.on_request(asked)
     assert asked.head.path == seen
 
