@@ -38,7 +38,7 @@ from dynbalancer.proxy.entrances import Entrance
 from dynbalancer.proxy.flowing import Flowing
 from dynbalancer.proxy.http1 import LINGER_TIME, Site
 from dynbalancer.proxy.inquiry import Inquiring
-from dynbalancer.proxy.memory import Memory, memory_measure
+from dynbalancer.proxy.memory import Ebb, Memory, memory_measure
 from dynbalancer.proxy.resource import ReverseProxyResource, Watchful
 from dynbalancer.proxy.services import balanced, composed
 from dynbalancer.proxy.statistics import REPORTED, Counting
@@ -94,6 +94,7 @@ class DataPlane:
         self.table: RoutingTable = completed(self._compiling(Configuration(), 0))
         self.resource = self._made_resource()
         self._memory = self._memory_watched(settings.limits.memory)
+        self._ebb = Ebb(self._open_connections, reactor)
 
     def _made_resource(self) -> ReverseProxyResource:
         clock = clock_of(self._reactor)
@@ -130,6 +131,7 @@ class DataPlane:
     def start(self) -> None:
         """Begin to keep deadlines and to write logs."""
         self._deadlines.start()
+        self._ebb.start()
         if self._access_log is not None:
             self._access_log.start()
         if self._memory is not None:
@@ -176,6 +178,7 @@ class DataPlane:
 
     def drain(self, grace: float) -> Deferred[None]:
         """Accept no more, finish what is in flight within ``grace`` seconds, cut the rest. Fires when all is quiet."""
+        self._ebb.stop()
         if self._memory is not None:
             # Or it would let connections be kept again.
             self._memory.stop()

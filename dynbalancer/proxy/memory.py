@@ -2,6 +2,8 @@
 
 First connections are not kept any more: those that wait for a next request are closed. Then who comes is answered 503.
 Nobody is cut. Both is better than to be killed by the system, with all that is in flight.
+
+And where nothing is short, what a crowd of clients held is given back when it has gone.
 """
 
 from __future__ import annotations
@@ -15,12 +17,13 @@ from typing import Any
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from dynbalancer.core.pressure import EASY, OUT, SHORT, SHORT_AT, pressure, working_set
+from dynbalancer.core.pressure import EASY, OUT, SHORT, SHORT_AT, ebbed, pressure, working_set
 from dynbalancer.proxy.http1 import Site
 from dynbalancer.proxy.resource import ReverseProxyResource
 
-#: Seconds between two looks.
+#: Seconds between two looks: how much memory is left, and whether a crowd has gone.
 INTERVAL = 0.5
+EBB_INTERVAL = 2.0
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -148,6 +151,39 @@ class Memory:
             limit=limit >> 20,
             done=done,
         )
+
+
+class Ebb:
+    """Gives memory back when a crowd of clients has gone. ``connections()`` says how many there are now.
+
+    That takes some milliseconds: a hundred slow readers leave 20 MiB, found and given back in 1 to 9.
+    """
+
+    def __init__(
+        self, connections: Callable[[], int], clock: Any, *, give_back: Callable[[], None] = give_back
+    ) -> None:
+        self._connections = connections
+        self._give_back = give_back
+        self._most = 0
+        self._call = LoopingCall(self.look)
+        self._call.clock = clock
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._call.start(EBB_INTERVAL, now=False)
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._call.running:
+            self._call.stop()
+
+    def look(self) -> None:
+        """How many are left now?"""
+        now = self._connections()
+        if ebbed(self._most, now):
+            self._give_back()
+            self._most = now
+        self._most = max(self._most, now)
 
 
 def memory_measure(limit: int) -> Measure | None:

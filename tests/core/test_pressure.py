@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dynbalancer.core.pressure import EASY, OUT, SHORT, pressure, working_set
+from dynbalancer.core.pressure import EASY, OUT, SHORT, ebbed, pressure, working_set
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,19 @@ def test_it_is_shorter_from_a_share_on_and_easier_a_little_below_it(used: int, b
 def test_cached_files_are_not_in_use() -> None:
     assert working_set(1000, "anon 500\ninactive_file 200\nactive_file 100\nslab_reclaimable 3\n") == 697
     assert working_set(1000, "") == 1000
+
+
+@pytest.mark.parametrize(
+    "most, now, gone",
+    [
+        (100, 50, True),
+        (100, 51, False),
+        (100, 0, True),
+        (50, 0, True),
+        (49, 0, False),
+        (0, 0, False),
+        (60, 25, False),
+    ],
+)
+def test_crowd_has_gone_when_half_of_it_and_fifty_left(most: int, now: int, gone: bool) -> None:
+    assert ebbed(most, now) == gone

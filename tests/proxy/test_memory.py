@@ -6,8 +6,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from twisted.internet.task import Clock
 
-from dynbalancer.proxy.memory import INTERVAL, Memory, give_back, memory_measure, of_control_group, own
+from dynbalancer.proxy.memory import (
+    EBB_INTERVAL,
+    INTERVAL,
+    Ebb,
+    Memory,
+    give_back,
+    memory_measure,
+    of_control_group,
+    own,
+)
 
 sys.path.insert(0, str(Path(__file__).parent))
 from wires import GET, OK, ProxyCase, post
@@ -110,6 +120,18 @@ class Shortage(ProxyCase):
         self.site.drain()
         self.use_memory(0)
         assert self.site.draining
+
+
+def test_what_a_crowd_held_is_given_back_once_when_it_has_gone() -> None:
+    clock, here, given = Clock(), [0], []
+    ebb = Ebb(lambda: here[0], clock, give_back=lambda: given.append(here[0]))
+    ebb.start()
+    for now in (200, 300, 250, 140, 130, 80, 60, 60, 200, 90):
+        here[0] = now
+        clock.advance(EBB_INTERVAL)
+    assert given == [140, 60, 90]
+    ebb.stop()
+    assert not clock.getDelayedCalls()
 
 
 def test_own_limit_is_for_what_this_process_holds(tmp_path: Path) -> None:
