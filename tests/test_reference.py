@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from dynbalancer import plugins
+from dynbalancer.core.gotemplates.functions import FUNCTIONS
 from dynbalancer.core.labels.containers import Container, Defaults
 from dynbalancer.core.labels.reader import configuration_of
 from dynbalancer.core.merge import merge
@@ -132,3 +133,10 @@ def _label(line: str) -> tuple[str, str]:
     # Compose takes a single $ for a variable of its own.
     key, _, value = line.replace("$$", "$").partition("=")
     return key, value
+
+
+def test_the_page_of_templates_names_every_function() -> None:
+    page = (DOCS / "reference" / "templates.md").read_text()
+    other_names = {"trimall", "tuple", "push"}
+    missing = [name for name in FUNCTIONS if f"`{name}`" not in page and not name.startswith("must")]
+    assert set(missing) == other_names

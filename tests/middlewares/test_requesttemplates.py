@@ -77,7 +77,7 @@ def test_what_comes_of_a_template_is_escaped() -> None:
         ("/{{.Host}}", "there is no field .Host"),
         ("/{{uper .Request.Host}}", "there is no function uper"),
         ("/~~{{.Request.Host}}", "~~ has no place beside a template"),
-        ("/{{range .Request.Host}}", "range is not supported"),
+        ("/{{range .Request.Host}}", "range without an end"),
         ("/{{.Request.Header}}", "there is no .Request.Header"),
     ],
 )
