@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from dynbalancer.core.gotemplates.faults import Fault
 from dynbalancer.core.gotemplates.functions import FUNCTIONS, Function
-from dynbalancer.core.gotemplates.nodes import Run, write_all
+from dynbalancer.core.gotemplates.nodes import MOST_STEPS, Run, write_all
 from dynbalancer.core.gotemplates.parsing import parse
 from dynbalancer.errors import ConfigurationError
 
@@ -31,11 +31,12 @@ def compiled(
     *,
     functions: Mapping[str, Function] = FUNCTIONS,
     longest: int = LONGEST_RESULT,
+    steps: int = MOST_STEPS,
 ) -> Rendering:
     """A template that is read once, for values with these fields (none: they aren't known).
 
     Raises ConfigurationError, and so does the rendering, with the place in the template. ``longest`` is the number of
-    characters that it may give.
+    characters that it may give, ``steps`` what it may take.
     """
     try:
         body = parse(template, fields, functions)
@@ -43,7 +44,7 @@ def compiled(
         raise fault.said(template) from None
 
     def rendered(values: Mapping[str, object]) -> str:
-        run = Run(values, longest)
+        run = Run(values, longest, steps)
         try:
             write_all(body, run, values)
         except Fault as fault:

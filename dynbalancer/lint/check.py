@@ -25,6 +25,7 @@ from dynbalancer.start.internals import with_internals
 from dynbalancer_file.certificates import CertificateFiles
 from dynbalancer_file.documents import SUFFIXES, Document, parse
 from dynbalancer_file.reading import Reading, together
+from dynbalancer_file.templates import written_out
 
 ReadBytes = Callable[[str], bytes]
 
@@ -62,7 +63,7 @@ class _Sorted:
 def check(paths: Sequence[str], read_bytes: ReadBytes, wishes: Wishes | None = None) -> list[Checked]:
     """Everything that is wrong with some files, taken together as one engine and one balancer would have them."""
     wishes = wishes or Wishes()
-    files = _sorted(paths, read_bytes)
+    files = _sorted(paths, read_bytes, wishes.environ)
     static = statics.Static()
     for path in files.settings:
         statics.read_file(static, path, lambda name: read_bytes(name).decode())
@@ -106,7 +107,7 @@ def files_below(directory: str) -> Iterator[str]:
 def is_ours(path: str, read_bytes: ReadBytes) -> bool:
     """Whether a file found in a directory is a compose file, one of routes or of settings; broken ones may be."""
     try:
-        document = parse(path, path, read_bytes(path)).value
+        document = _document(path, read_bytes(path), NOTHING).value
     except ConfigurationError:
         return "compose" in os.path.basename(path).lower()
     except OSError:
@@ -119,11 +120,23 @@ def is_ours(path: str, read_bytes: ReadBytes) -> bool:
 # Reading
 
 
-def _sorted(paths: Sequence[str], read_bytes: ReadBytes) -> _Sorted:
+def _document(path: str, content: bytes, environ: Mapping[str, str]) -> Document:
+    """What a file says. Templates are for files of routes; in the others they are flags for a balancer, or labels."""
+    try:
+        document = parse(path, path, content)
+        if b"{{" not in content or is_compose(document.value) or statics.is_static(document.value):
+            return document
+    except ConfigurationError:
+        if b"{{" not in content:
+            raise
+    return parse(path, path, written_out(path, content, environ))
+
+
+def _sorted(paths: Sequence[str], read_bytes: ReadBytes, environ: Mapping[str, str]) -> _Sorted:
     files = _Sorted()
     for path in dict.fromkeys(paths):
         try:
-            document = parse(path, path, read_bytes(path))
+            document = _document(path, read_bytes(path), environ)
         except (ConfigurationError, OSError) as error:
             files.unreadable.append(_unreadable(path, error))
             continue

@@ -9,6 +9,7 @@ each time, or ``lost`` with a sentence where the source can't be read. Deciding 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
@@ -118,7 +119,13 @@ class FileProvider(Service):
         certificates = self._certificates.setdefault(name, CertificateFiles(self.place.directory_of(name)))
         certificates.begin()
         self._readings[name] = reading.read(
-            name, readable, self._readings.get(name), certificates.read, certificates.pem, self._dialect
+            name,
+            readable,
+            self._readings.get(name),
+            certificates.read,
+            certificates.pem,
+            self._dialect,
+            os.environ,
         )
         self._digests[name] = _digest(content) + certificates.signature_when_read()
         if certificates.paths and self.watch:

@@ -13,9 +13,10 @@ from typing import Any
 from dynbalancer.core.codec import from_document
 from dynbalancer.core.documents import ReadCertificate, ReadPem
 from dynbalancer.core.merge import CALLED
-from dynbalancer.core.model import Certificate, Configuration, Item
+from dynbalancer.core.model import NOTHING, Certificate, Configuration, Item
 from dynbalancer.errors import ConfigurationError, Problem
 from dynbalancer_file.documents import parse
+from dynbalancer_file.templates import written_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +44,18 @@ def read(
     read_certificate: ReadCertificate | None = None,
     read_pem: ReadPem | None = None,
     dialect: str = "v3",
+    environ: Mapping[str, str] = NOTHING,
 ) -> Reading:
     """What is in force once ``content`` was read; a str says why it could not be.
 
     ``read_certificate`` gives the certificates that it names, ``read_pem`` what a file of them says. ``dialect`` is
-    that of rules that don't say theirs.
+    that of rules that don't say theirs. Templates may ask for what is in ``environ``.
     """
     where = f"file {name}"
     try:
         if isinstance(content, str):
             raise ConfigurationError(where, f"can't be read: {content}")
-        document = parse(where, name, content)
+        document = parse(where, name, written_out(where, content, environ))
         found = from_document(document.value, where, document.line_of, read_certificate, read_pem, dialect)
     except ConfigurationError as error:
         found = Configuration(problems=(error.as_problem(),))

@@ -24,7 +24,7 @@ MOST_VALUES = 1_000_000
 # The C parser is the faster one; without it, the same events come from the one in Python.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-_NO_TEMPLATES = "templates ({{ … }}) are not supported: write the value itself"
+_NO_TEMPLATES = "put a text with a template ({{ … }}) in quotes"
 
 _STANDARD = "tag:yaml.org,2002:"
 _TAGS = frozenset(_STANDARD + word for word in ("null", "bool", "int", "float", "map", "seq"))

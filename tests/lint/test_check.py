@@ -307,6 +307,18 @@ def test_middlewares_and_redirections_of_entry_points_are_there_as_at_start() ->
     assert [finding.problem.why for one in found for finding in one.findings] == []
 
 
+def test_files_of_routes_may_have_templates_and_compose_files_keep_theirs() -> None:
+    routes = 'http: {routers: {r: {rule: "Host(`{{ env "SITE" }}.example`)", service: noop@internal}}}\n'
+    text = (
+        "services: {lb: {image: traefik, command: ['--providers.docker.defaultRule=Host(`{{ .Name }}`)']}}\n"
+    )
+    paths = files(t_yml=routes, c_yml=text)
+    found = check(["shop/t.yml", "shop/c.yml"], paths, Wishes(environ={"SITE": "a"}))
+    assert [finding.problem.why for one in found for finding in one.findings] == []
+    wrong = check(["shop/t.yml"], files(t_yml="http: {{ nonsense }}\n"), Wishes())
+    assert wrong[0].findings[0].problem.why == "template: there is no function nonsense (character 10)"
+
+
 def test_routers_to_the_api_are_fine_but_where_it_is_known_to_be_off() -> None:
     labels = f"['{V3}.rule=Host(`a`)', '{V3}.service=api@internal']"
     text = f"services: {{web: {{labels: {labels}}}}}"

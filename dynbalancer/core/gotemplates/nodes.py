@@ -26,12 +26,12 @@ class Run:
 
     __slots__ = ("_left", "_room", "depth", "root", "variables", "written")
 
-    def __init__(self, values: Mapping[str, object], room: int) -> None:
+    def __init__(self, values: Mapping[str, object], room: int, steps: int = MOST_STEPS) -> None:
         self.root: object = values
         self.written: list[str] = []
         self.variables: list[tuple[str, list[object]]] = []
         self.depth = 0
-        self._left = MOST_STEPS
+        self._left = steps
         self._room = room
 
     def step(self, size: int = 0) -> None:

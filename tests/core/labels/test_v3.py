@@ -173,7 +173,7 @@ def test_a_default_rule_that_cant_be_used_is_said_once_and_makes_no_router() -> 
     reading, findings = read({}, Defaults(default_rule="Host(`{{ .Nam }}`)"))
     assert reading.routers == []
     assert str(findings.problems[0]) == (
-        "default rule Host(`{{ .Nam }}`): there is no field .Nam; did you mean .Name?"
+        "default rule Host(`{{ .Nam }}`): there is no field .Nam (character 10); did you mean .Name?"
     )
 
 

@@ -92,7 +92,7 @@ def test_lines_of_keys_and_members_are_kept() -> None:
         ("a: 1\nb: 2\na: 3\n", 3, "key 'a' is given twice: in line 1 and in line 3"),
         ("a: 1\n b: 2\n", 2, "not YAML: mapping values are not allowed"),
         ("a:\n\tb: 1\n", 2, "indent with blanks, not with tabs"),
-        ("a: {{ env `X` }}\n", 1, "templates ({{ … }}) are not supported"),
+        ("a: {{ env `X` }}\n", 1, "put a text with a template ({{ … }}) in quotes"),
         ("a: 1\nrule: `x`\n", 2, "put a text that begins with ` in quotes"),
         ("a: 'x\n", 1, "unexpected end of stream"),
         ("rule: Host: a.example\n", 1, 'put a text with ": " in it in quotes'),
