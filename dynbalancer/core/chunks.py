@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 
 from dynbalancer.core.exchange import Field
-from dynbalancer.core.fields import FieldError, has_stray_controls, read_line
+from dynbalancer.core.fields import FieldError, has_stray_controls, is_spoilt, read_line
 from dynbalancer.core.settings import Limits
 
 _token = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _quoted = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
 _line = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;%b(?:=(?:%b|%b))?)*" % (_token, _token, _quoted)).fullmatch
+#: What a line may be while its end is missing: who sends no sizes need not wait for the deadline.
+_beginning = re.compile(rb"[0-9A-Fa-f]{0,16}|[0-9A-Fa-f]{1,16}(?:\r|;.*)", re.DOTALL).fullmatch
 
 #: A size no body can have; keeps sums small.
 _LARGEST = 1 << 59
@@ -88,9 +90,13 @@ class ChunkDecoder:
 
     def _read_size(self, data: bytes, position: int) -> int:
         """The position after the chunk line, or 0 where it isn't complete."""
-        end = data.find(b"\r\n", position, position + self._limits.chunk_line + 2)
+        longest = self._limits.chunk_line + 2
+        end = data.find(b"\r\n", position, position + longest)
         if end < 0:
-            _refuse_early(data[position : position + self._limits.chunk_line + 2], self._limits.chunk_line)
+            part = data[position : position + longest]
+            if not _beginning(part):
+                raise ChunkError("not a chunk size")
+            _refuse_early(part, longest)
             return 0
         line = data[position:end]
         match = _line(line)
@@ -109,7 +115,7 @@ class ChunkDecoder:
             return position + 2
         end = data.find(b"\r\n\r\n", position)
         if end < 0:
-            _refuse_early(data[position:], self._limits.trailers)
+            _refuse_early(data[position:], self._limits.trailers + 4)
             return position
         if end - position > self._limits.trailers:
             raise ChunkError("trailers too long")
@@ -119,11 +125,13 @@ class ChunkDecoder:
 
 
 def _refuse_early(part: bytes, longest: int) -> None:
-    """Refuse now what can't become a good line any more: verdicts never depend on how bytes are split."""
-    if len(part) > longest + 1:
+    """Refuse now what can't become good any more, so that verdicts don't depend on how bytes are split.
+
+    ``longest`` is with what ends it.
+    """
+    if len(part) >= longest:
         raise ChunkError("line too long")
-    complete = part[:-1] if part.endswith(b"\r") else part
-    if has_stray_controls(complete, complete.count(b"\r\n") + 1):
+    if is_spoilt(part):
         raise ChunkError("control character in a chunk line or trailer")
 
 

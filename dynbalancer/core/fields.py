@@ -175,6 +175,12 @@ def has_stray_controls(block: bytes, lines: int) -> bool:
     return len(block) - len(block.translate(None, CONTROLS)) != 2 * (lines - 1)
 
 
+def is_spoilt(part: bytes) -> bool:
+    """Is there what no head may have, so that there is no use in waiting for its end?"""
+    complete = part[:-1] if part.endswith(b"\r") else part
+    return has_stray_controls(complete, complete.count(b"\r\n") + 1)
+
+
 def tokens_of(values: list[bytes]) -> list[bytes]:
     """The members of a comma-separated list over several lines, in lower case, empty ones left out."""
     return [token for value in values for part in value.split(b",") if (token := part.strip(b" \t").lower())]

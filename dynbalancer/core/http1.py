@@ -18,6 +18,7 @@ from dynbalancer.core.fields import (
     connection_options,
     has_stray_controls,
     is_protected,
+    is_spoilt,
     read_line,
     tokens_of,
 )
@@ -64,12 +65,35 @@ def parse_request_head(
     try:
         return _read_request(lines, limits, trusted, scheme)
     except RequestError:
+        line = block.partition(b"\r\n")[0]
+        check_request_line(line, len(line), limits)
         # Whatever else is wrong as well: the same head in two pieces is refused for its control character.
         if has_stray_controls(block, block.count(b"\r\n") + 1):
-            raise RequestError(
-                400, "control-character", "control character or bare CR or LF in the head"
-            ) from None
+            raise _control_character() from None
         raise
+
+
+def check_request_line(data: bytes, end: int, limits: Limits) -> None:
+    """Raises RequestError as soon as ``data`` can't begin with a request line: who speaks something else hears so.
+
+    The line ends at ``end``, or is not all there where that is negative. The fault is the one that shows first when
+    the line comes octet by octet.
+    """
+    line = data if end < 0 else data[:end]
+    cut = limits.request_line + 2
+    nameless = len(line) > limits.method + (end < 0) and line.find(b" ", 0, limits.method + 1) < 0
+    if nameless:
+        cut = limits.method + 1
+    if is_spoilt(line[:cut]) if len(line) >= cut else end >= 0 and has_stray_controls(line, 1):
+        raise _control_character()
+    if nameless:
+        raise RequestError(400, "bad-method", "no blank after the method")
+    if end >= 0 or len(line) >= cut:
+        _request_line(line, limits)
+
+
+def _control_character() -> RequestError:
+    return RequestError(400, "control-character", "control character, or bare CR or LF, in the head")
 
 
 def parse_like(line: bytes, like: RequestHead, limits: Limits) -> RequestHead | None:
@@ -126,9 +150,11 @@ def _read_line(line: bytes, limits: Limits) -> tuple[int, Field]:
 
 
 def _request_line(line: bytes, limits: Limits) -> tuple[bytes, bytes, int]:
+    if len(line) > limits.request_line:
+        raise RequestError(414, "request-line-too-long")
     parts = line.split(b" ", 3)
-    if len(line) > limits.request_line or len(parts) != 3:
-        raise _bad_request_line(line, limits)
+    if len(parts) != 3:
+        raise RequestError(400, "bad-request-line", "not a method, a target and a version")
     method, target, protocol = parts
     if method not in _METHODS and (
         not method or len(method) > limits.method or method.translate(None, TOKEN)
@@ -140,15 +166,6 @@ def _request_line(line: bytes, limits: Limits) -> tuple[bytes, bytes, int]:
             raise RequestError(505, "bad-version", "only HTTP/1.0 and HTTP/1.1 are spoken here")
         raise RequestError(400, "bad-version")
     return method, target, version
-
-
-def _bad_request_line(line: bytes, limits: Limits) -> RequestError:
-    """Which of its faults counts: the one that shows first when the line comes octet by octet."""
-    if line.find(b" ", 0, limits.method + 1) < 0:
-        return RequestError(400, "bad-request-line", "no method")
-    if len(line) > limits.request_line:
-        return RequestError(414, "request-line-too-long")
-    return RequestError(400, "bad-request-line", "not a method, a target and a version")
 
 
 def _request_length(special: dict[int, list[bytes]], version: int) -> int:
@@ -217,11 +234,6 @@ def _upgrades(values: list[bytes]) -> bytes:
 
 
 def _set_target(head: RequestHead, target: bytes, hosts: list[bytes] | None) -> None:
-    if head.method == b"CONNECT":
-        if target.startswith(b"/"):
-            raise RequestError(400, "bad-target", "CONNECT wants host and port")
-        read_authority(target)
-        raise RequestError(405, "connect", "CONNECT is not for a gateway")
     if hosts is None:
         if head.version == 11:
             raise RequestError(400, "no-host", "Host is missing")
@@ -229,12 +241,21 @@ def _set_target(head: RequestHead, target: bytes, hosts: list[bytes] | None) -> 
         raise RequestError(400, "bad-host", "several Host fields")
     else:
         head.host, head.port, head.authority = read_authority(hosts[0])
+    if head.method == b"CONNECT":
+        raise _refused_connect(head, target)
     if target.startswith(b"/"):
         head.path, head.query = split_target(target)
     elif target == b"*" and head.method == b"OPTIONS":
         head.path = b"*"
     else:
         _set_absolute(head, target)
+
+
+def _refused_connect(head: RequestHead, target: bytes) -> RequestError:
+    """A gateway opens no tunnels; and RFC 9110 section 9.3.6 has a port in the target, and one that there is."""
+    if target.startswith(b"/") or not read_authority(target)[1]:
+        return RequestError(400, "bad-target", "CONNECT wants host and port")
+    return RequestError(405, "connect", "CONNECT is not for a gateway")
 
 
 def _set_absolute(head: RequestHead, target: bytes) -> None:
@@ -324,6 +345,9 @@ def _frame_response(head: ResponseHead, lengths: list[bytes], codings: list[byte
     status = head.status
     if status < 200 or status == 204:
         head.length = None
+        if length:
+            # The body that must not be there may still come, and would be taken for the next answer.
+            head.keep_alive = False
     elif method == b"HEAD" or status == 304:
         head.length = None
         if length is not None and length >= 0:

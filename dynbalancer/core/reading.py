@@ -8,8 +8,14 @@ from __future__ import annotations
 
 from dynbalancer.core.chunks import ChunkDecoder, ChunkError
 from dynbalancer.core.exchange import CHUNKED, UNTIL_CLOSE, Field, RequestHead, ResponseHead
-from dynbalancer.core.fields import has_stray_controls
-from dynbalancer.core.http1 import parse_like, parse_request_head, parse_response_head, write_response_head
+from dynbalancer.core.fields import is_spoilt
+from dynbalancer.core.http1 import (
+    check_request_line,
+    parse_like,
+    parse_request_head,
+    parse_response_head,
+    write_response_head,
+)
 from dynbalancer.core.settings import Limits
 from dynbalancer.errors import BadResponse, RequestError, UpstreamClosed, UpstreamError
 
@@ -24,12 +30,6 @@ _SMALL = 4096
 def _checked(held: bytes) -> int:
     """How much of a head that is held was found good: a CR at its end waits for its LF."""
     return len(held) - held.endswith(b"\r")
-
-
-def _is_spoilt(part: bytes) -> bool:
-    """Is there what no head may have, so that there is no use in waiting for its end?"""
-    complete = part[:-1] if part.endswith(b"\r") else part
-    return has_stray_controls(complete, complete.count(b"\r\n") + 1)
 
 
 class RequestReader:
@@ -196,16 +196,15 @@ class RequestReader:
         """No whole head yet: hold it, unless it can't become a good one. So many octets were looked at before."""
         limits = self.limits
         line_end = data.find(b"\r\n")
-        if _is_spoilt(data[checked : limits.head + 4]):
-            return self._refuse(
-                RequestError(400, "control-character", "control character, or bare CR or LF"), data
-            )
-        if len(data) > limits.method and data.find(b" ", 0, limits.method + 1) < 0:
-            return self._refuse(RequestError(400, "bad-request-line", "no blank after the method"), data)
-        if line_end > limits.request_line or (line_end < 0 and len(data) > limits.request_line + 1):
-            return self._refuse(RequestError(414, "request-line-too-long"), data)
-        if len(data) > limits.head + 3:
-            return self._refuse(RequestError(431, "head-too-long"), data)
+        try:
+            if line_end + 2 > checked or line_end < 0:
+                check_request_line(data, line_end, limits)
+            if is_spoilt(data[checked : limits.head + 4]):
+                raise RequestError(400, "control-character", "control character, or bare CR or LF")
+            if len(data) > limits.head + 3:
+                raise RequestError(431, "head-too-long")
+        except RequestError as error:
+            return self._refuse(error, data)
         self._held = data
         return b""
 
@@ -451,7 +450,7 @@ class ResponseReader:
     def _incomplete(self, data: bytes, checked: int) -> bytes:
         if len(data) > self.limits.response_head + 3:
             return self._fail(BadResponse("head too long"))
-        if _is_spoilt(data[checked:]) or b"HTTP/1."[: len(data)] != data[:7]:
+        if is_spoilt(data[checked:]) or b"HTTP/1."[: len(data)] != data[:7]:
             return self._fail(BadResponse("not an HTTP/1 response"))
         self._held = data
         return b""

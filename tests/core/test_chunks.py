@@ -96,6 +96,22 @@ def test_endless_trailers_and_lines_are_refused_while_they_come() -> None:
         decode(*([b"5;aaaaaaa"] + [b"a" * 100] * 20))
 
 
+@pytest.mark.parametrize("beginning", [b"hello", b" ", b"5 ", b"g", b"\r", b"0" * 17, b"5\r\nhello\r\nx"])
+def test_what_no_size_begins_with_is_refused_before_its_line_ends(beginning: bytes) -> None:
+    with pytest.raises(ChunkError):
+        decode(beginning)
+
+
+def test_trailers_of_just_the_size_that_is_allowed_are_taken_however_they_are_split() -> None:
+    limits = Limits(trailers=20)
+    data = b"0\r\nx: " + b"a" * 17 + b"\r\n\r\n"
+    for cut in range(1, len(data)):
+        decoder, _ = decode(data[:cut], data[cut:], limits=limits)
+        assert decoder.done
+        with pytest.raises(ChunkError):
+            decode(data[:6] + b"a", data[6:cut], data[max(cut, 6) :], limits=limits)
+
+
 @given(st.lists(st.binary(min_size=1, max_size=50), max_size=8), st.lists(st.integers(0, 400), max_size=6))
 def test_what_we_write_we_read_however_it_is_split(pieces: list[bytes], cuts: list[int]) -> None:
     data = b"".join(chunk(piece) for piece in pieces) + b"0\r\n\r\nrest"

@@ -64,6 +64,15 @@ class Responses(ResponseReader):
         self.seen.append("unasked")
 
 
+class Refusals(RequestReader):
+    """Keeps status and reason of what it refuses."""
+
+    verdict: tuple[int, str] = (0, "")
+
+    def refused(self, error: RequestError) -> None:
+        self.verdict = (error.status, error.reason)
+
+
 def test_requests_sent_ahead_wait_their_turn() -> None:
     reader = Requests()
     reader.feed(GET % 1 + GET % 2 + GET % 3)
@@ -121,6 +130,11 @@ def test_tunnel_gets_what_was_held_and_all_that_comes() -> None:
         (b"GET /" + b"a" * 17000, 414),
         (b"GET / HTTP/1.1\r\nX: " + b"a" * 40000, 431),
         (b"\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"GET /\r\n", 400),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", 400),
+        (b"PRI * HTTP/2.0\r\n", 400),
+        (b"GET / HTTP/3.0\r\n", 505),
+        (b"GET / HTTP/1.1\r\r\n", 400),
     ],
 )
 def test_what_can_not_become_a_head_is_refused_early(data: bytes, status: int) -> None:
@@ -131,6 +145,33 @@ def test_what_can_not_become_a_head_is_refused_early(data: bytes, status: int) -
     assert reader.reading == DEAD
     reader.feed(GET % 1)
     assert reader.seen == [status]
+
+
+@pytest.mark.parametrize(
+    "data, status",
+    [
+        (b"GET / HTTP/3.0\r\nX: \x00\r\n\r\n", 505),
+        (b"GET /\x01 HTTP/3.0\r\nHost: a\r\n\r\n", 400),
+        (b"G" * 32 + b"\r\n\r\n", 400),
+        (b"G" * 33 + b" / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"G" * 32 + b"\x00 / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"G" * 40 + b"\x00", 400),
+        (b"GET /" + b"a" * 90 + b"\x00 HTTP/1.1\r\n\r\n", 414),
+        (b"GET /" + b"a" * 70 + b"\x00 HTTP/1.1\r\n\r\n", 400),
+        (b"GET /" + b"a" * 75 + b"\r\n\r\n", 400),
+        (b"GET /" + b"a" * 76 + b"\r\n\r\n", 414),
+        (b"GET /" + b"a" * 75 + b"\r\r\n\r\n", 400),
+    ],
+)
+def test_the_fault_that_shows_first_counts_however_a_head_is_split(data: bytes, status: int) -> None:
+    verdicts = set()
+    for cut in range(len(data)):
+        reader = Refusals(Limits(request_line=80))
+        for piece in (data[:cut], data[cut:]) if cut else [data[i : i + 1] for i in range(len(data))]:
+            reader.feed(piece)
+        verdicts.add(reader.verdict)
+    assert {found[0] for found in verdicts} == {status}
+    assert len(verdicts) == 1
 
 
 def test_bad_chunk_ends_the_reading() -> None:
@@ -201,13 +242,13 @@ def test_broken_connection_completes_no_body(data: bytes, seen: list[object]) ->
 def test_head_that_trickles_in_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not from its beginning at each octet: 31,000 times 31 KB would cost a core its second."""
     looked_at: list[int] = []
-    is_spoilt = reading._is_spoilt
+    is_spoilt = reading.is_spoilt
 
     def counting(part: bytes) -> bool:
         looked_at.append(len(part))
         return is_spoilt(part)
 
-    monkeypatch.setattr(reading, "_is_spoilt", counting)
+    monkeypatch.setattr(reading, "is_spoilt", counting)
     request = b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 3000 + b"\r\n\r"
     response = b"HTTP/1.1 200 OK\r\nX: " + b"a" * 3000 + b"\r\n\r"
     requests, responses = RequestReader(Limits()), ResponseReader(Limits())
