@@ -20,9 +20,10 @@ from dynbalancer.core.table import RoutingTable
 from dynbalancer.errors import RequestError
 from dynbalancer.proxy.deadlines import NEVER, Deadlines
 from dynbalancer.proxy.flowing import Flowing
+from dynbalancer.proxy.names import first_address
 from dynbalancer.proxy.streams import Refuse
 from dynbalancer.proxy.streamservers import AVOIDED, StreamUpstream
-from dynbalancer.proxy.transports import clock_of
+from dynbalancer.proxy.transports import clock_of, loop_of
 
 #: Clients at a time on one entry point, each with a socket of ours; datagrams of one that wait for a server's address.
 MOST, WAITING = 1000, 16
@@ -151,7 +152,10 @@ class Session(DatagramProtocol):
     def _resolved(self, host: str) -> Deferred[str]:
         if isIPAddress(host) or isIPv6Address(host):
             return succeed(host)
-        return self._entrance.reactor.resolve(host)  # type: ignore[no-any-return]
+        loop = loop_of(self._entrance.reactor)
+        if loop is None:
+            return self._entrance.reactor.resolve(host)  # type: ignore[no-any-return]
+        return Deferred.fromFuture(loop.create_task(first_address(loop, host)))
 
     def _connect(self, host: str) -> None:
         if self._closed:

@@ -16,7 +16,7 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -29,6 +29,7 @@ from zope.interface import implementer
 
 from dynbalancer.core.model import TLSOptions
 from dynbalancer.core.tlschoice import BUILT_IN
+from dynbalancer.proxy.names import connect_by_name
 from dynbalancer.proxy.terminating import sessions
 
 _CLOSED = Failure(error.ConnectionDone())
@@ -483,16 +484,14 @@ def _connect_native(
     server_name: str | None,
 ) -> defer.Deferred[Protocol]:
     make = NativeTransport if tls is None else TLSTransport
+    name = (server_name or host) if tls is not None else None
+
+    def connect_to(address: str) -> Awaitable[Any]:
+        return loop.create_connection(lambda: make(protocol), address, port, ssl=tls, server_hostname=name)
 
     async def connecting() -> Protocol:
         async with asyncio.timeout(timeout):
-            await loop.create_connection(
-                lambda: make(protocol),
-                host,
-                port,
-                ssl=tls,
-                server_hostname=(server_name or host) if tls is not None else None,
-            )
+            await connect_by_name(loop, host, connect_to)
         return protocol
 
     return defer.Deferred.fromFuture(loop.create_task(connecting()))

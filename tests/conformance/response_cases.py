@@ -177,7 +177,14 @@ CASES: tuple[tuple[str, bytes, bool, str, str, str], ...] = (
     ("UR95", b"HEAD", False, "{200}{TE}\\r\\n", "stay", "200"),
     ("UR96", b"HEAD", False, "{200}\\r\\n", "stay", "200"),
     ("UR97", b"GET", False, "HTTP/1.1 204 No Content\\r\\n{TE}\\r\\n", "stay", "204 spent"),
-    ("UR97a", b"GET", False, "HTTP/1.1 204 No Content\\r\\nContent-Length: 5\\r\\n\\r\\n", "stay", "204 spent"),
+    (
+        "UR97a",
+        b"GET",
+        False,
+        "HTTP/1.1 204 No Content\\r\\nContent-Length: 5\\r\\n\\r\\n",
+        "stay",
+        "204 spent",
+    ),
     ("UR97b", b"GET", False, "HTTP/1.1 204 No Content\\r\\nContent-Length: 0\\r\\n\\r\\n", "stay", "204"),
     (
         "UR98",

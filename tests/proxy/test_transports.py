@@ -25,7 +25,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from dynbalancer.proxy import transports
+from dynbalancer.proxy import names, transports
 from dynbalancer.proxy.transports import (
     HIGH_WATER,
     EncryptedTransport,
@@ -378,6 +378,7 @@ async def _nothing() -> None:
 @pytest.fixture
 def loop() -> Iterator[Loop]:
     made = Loop()
+    names._of_loops[made] = names.Names(made, lambda host: ("192.0.2.7",), lambda look: look())
     yield made
     made.close()
 
@@ -460,7 +461,13 @@ def test_connecting_on_a_loop(loop: Loop) -> None:
     loop.turn()
     assert results == [protocol]
     assert protocol.told == ["made"]
-    assert loop.asked == {"where": ("web.example", 8080), "ssl": None, "server_hostname": None}
+    assert loop.asked == {"where": ("192.0.2.7", 8080), "ssl": None, "server_hostname": None}
+
+
+def test_connecting_to_an_address_asks_nobody(loop: Loop) -> None:
+    connect(on(loop), "192.0.2.8", 8080, Plain(), timeout=3.0)
+    loop.turn()
+    assert loop.asked["where"] == ("192.0.2.8", 8080)
 
 
 def test_connecting_with_tls_names_the_server(loop: Loop) -> None:
