@@ -98,6 +98,13 @@ class ConnectTimeout(ConnectError):
     reason = "connect-timeout"
 
 
+class Untrusted(ConnectError):
+    """The server showed a certificate that isn't trusted. It is there: as in Traefik the fault is said to be here."""
+
+    status = 500
+    reason = "untrusted"
+
+
 class UpstreamClosed(UpstreamError):
     """The connection ended before an answer began; ``retryable`` is set where it was a reused one (RFC 9112 9.3.1)."""
 

@@ -21,6 +21,7 @@ from dynbalancer.errors import (
     ConfigurationError,
     ConnectError,
     ConnectTimeout,
+    Untrusted,
     UpstreamError,
 )
 from dynbalancer.proxy import transports
@@ -286,7 +287,7 @@ class Upstream:
             if getattr(failure.value, "errno", None) not in OURS:
                 self.failed()
             why = f"{self.host}:{self.port}: {failure.getErrorMessage() or type(failure.value).__name__}"
-            failed(ConnectTimeout(why) if failure.check(TimeoutError) else ConnectError(why))
+            failed(_refusal(failure)(why))
 
         attempt.addCallback(_still_there)
         if connecting.peer_uri and self.tls is not None:
@@ -322,6 +323,13 @@ class Upstream:
         self._failures = min(self._failures + 1, 10)
 
 
+def _refusal(failure: Failure) -> type[ConnectError]:
+    """What kind of error it is that there is no connection."""
+    if isinstance(failure.value, Untrusted | ssl.SSLCertVerificationError):
+        return Untrusted
+    return ConnectTimeout if failure.check(TimeoutError) else ConnectError
+
+
 def _still_there(connection: Protocol) -> Protocol:
     """Raises ConnectError where it was reset at once, or spoke unasked: nothing was sent, so it never was."""
     if isinstance(connection, UpstreamConnection) and (connection.lost or connection.reading == DEAD):
@@ -330,11 +338,11 @@ def _still_there(connection: Protocol) -> Protocol:
 
 
 def _with_uri(connection: Protocol, uri: str) -> Protocol:
-    """Raises ConnectError where the certificate of the server does not name this URI."""
+    """Raises Untrusted where the certificate of the server does not name this URI."""
     if uri not in peer_uris(connection.transport):
         if isinstance(connection, UpstreamConnection):
             connection.close()
-        raise ConnectError(f"its certificate does not name {uri}")
+        raise Untrusted(f"its certificate does not name {uri}")
     return connection
 
 

@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 
 from dynbalancer.core.model import Server
 from dynbalancer.core.settings import Limits
-from dynbalancer.errors import ConfigurationError, ConnectError, ConnectTimeout, UpstreamError
+from dynbalancer.errors import ConfigurationError, ConnectError, ConnectTimeout, Untrusted, UpstreamError
 from dynbalancer.proxy import transports
 from dynbalancer.proxy.deadlines import Deadlines
 from dynbalancer.proxy.upstream import (
@@ -383,3 +383,15 @@ def test_https_server_is_connected_with_tls(connecting: Connecting, monkeypatch:
     upstream = Upstream(Server("https://web"), connecting)
     upstream.connect(lambda _: None, lambda _: None)
     assert servers.attempts[0].about["tls"] is connecting.tls
+
+
+def test_server_with_a_certificate_that_is_not_trusted_is_said_to_be_there(
+    connecting: Connecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers = Servers(connecting.reactor)
+    servers.manual = True
+    monkeypatch.setattr(transports, "connect", servers.connect)
+    failed: list[UpstreamError] = []
+    Upstream(Server("https://web"), connecting).connect(lambda _: None, failed.append)
+    servers.attempts[0].done.errback(ssl.SSLCertVerificationError(1, "certificate verify failed"))
+    assert [(type(error), error.status, error.retryable) for error in failed] == [(Untrusted, 500, True)]

@@ -9,7 +9,7 @@ from dynbalancer.core.labels.addresses import Place, server_at
 from dynbalancer.core.labels.drafts import Reading, RouterDraft, ServiceDraft
 from dynbalancer.core.labels.findings import Findings
 from dynbalancer.core.labels.sheet import Fields, Sheet
-from dynbalancer.core.labels.values import boolean, choice, csv, integer, text
+from dynbalancer.core.labels.values import boolean, choice, csv, integer, port, text
 from dynbalancer.core.model import Router, Server, Service
 
 _SCHEMES = ("http", "https", "h2c")
@@ -59,13 +59,13 @@ def _read_segment(
             hint = f"add label traefik.{segment}.frontend.rule=…"
             findings.whole(f"segment {segment} has no rule", hint)
         return
-    port = port_of(place, fields, segment, findings)
-    if port is None and not container.stopped:
+    number = port_of(place, fields, segment, findings)
+    if number is None and not container.stopped:
         reading.idle = "no port exposed"
         return
     backend = naming.backend_name(container, text(fields.get("backend")), segment)
     pass_host = boolean(fields.get("frontend.passHostHeader"), True, findings)
-    server = _server(place, fields, port, findings) if port and not container.stopped else None
+    server = _server(place, fields, number, findings) if number and not container.stopped else None
     origin = f"container {container.name}"
     servers = (server,) if server else ()
     terms = v1backend.terms_of(fields, backend, findings)
@@ -104,15 +104,15 @@ def port_of(place: Place, fields: Fields, segment: str, findings: Findings) -> i
     """The port label, else the lowest exposed port; None (and a Problem) where there is neither."""
     label = fields.get("port")
     exposed = min(place.container.ports, default=None)
-    port = integer(label, exposed, findings, 1, 65535)
-    if port is None:
+    found = port(label, exposed, findings, known=place.container.ports_known)
+    if found is None:
         key = f"traefik.{segment}.port" if segment else "traefik.port"
         findings.whole("no port exposed", f"add label {key}=…", "error" if fields else "info")
-    return port
+    return found
 
 
-def _server(place: Place, fields: Fields, port: int, findings: Findings) -> Server | None:
+def _server(place: Place, fields: Fields, number: int, findings: Findings) -> Server | None:
     scheme = choice(fields.get("protocol"), "http", _SCHEMES, findings)
     # v1 takes weight 0 for 1.
     weight = integer(fields.get("weight"), 1, findings, 0, _MOST) or 1
-    return server_at(place, port, findings, scheme=scheme, weight=weight)
+    return server_at(place, number, findings, scheme=scheme, weight=weight)

@@ -12,7 +12,7 @@ from dynbalancer.core.labels.drafts import Reading, RouterDraft, ServiceDraft
 from dynbalancer.core.labels.findings import Findings, Label
 from dynbalancer.core.labels.sections import section_of
 from dynbalancer.core.labels.sheet import Fields, Sheet
-from dynbalancer.core.labels.values import boolean, choice, csv, integer, is_false, text
+from dynbalancer.core.labels.values import boolean, choice, csv, integer, is_false, port, text
 from dynbalancer.core.model import Middleware, Router, Server, Service
 from dynbalancer.core.schema import SPELLED_TYPES, WrongValueError, meant_options, server_url
 from dynbalancer.errors import ConfigurationError, Problem
@@ -38,10 +38,11 @@ def read(place: Place, sheet: Sheet, findings: Findings, *, automatic: bool = Tr
     name = naming.normalize(naming.service_name(container))
     services = dict(sheet.services) or _automatic_service(sheet, name, place)
     # A v1 port beside v3 labels can only mean this.
-    port = integer(sheet.v1.get("port"), min(container.ports, default=None), findings, 1, 65535)
+    fallback = min(container.ports, default=None)
+    lowest = port(sheet.v1.get("port"), fallback, findings, known=container.ports_known)
     for service, fields in services.items():
         if service.lower() not in sheet.restricted_services:
-            _read_service(place, service, fields, port, findings, reading)
+            _read_service(place, service, fields, lowest, findings, reading)
     if services and not reading.services and not sheet.restricted_services:
         reading.idle = "no port exposed"
         return reading
@@ -117,13 +118,13 @@ def _server(
         state = state_of(place.container, findings)
         server = Server(address, weight or 0, state, place.container.name, place.container.id, keeps)
         return (server,)
-    port = integer(option("port"), fallback, findings, 1, 65535)
-    if port is None:
+    number = port(option("port"), fallback, findings, known=place.container.ports_known)
+    if number is None:
         hint = f"add label traefik.http.services.{name}.loadbalancer.server.port=…"
         findings.whole("no port exposed", hint, "error" if fields or place.container.labels else "info")
         return None
     scheme = choice(option("scheme"), "http", _SCHEMES, findings)
-    at = server_at(place, port, findings, scheme=scheme, weight=weight or 0, preserve_path=keeps)
+    at = server_at(place, number, findings, scheme=scheme, weight=weight or 0, preserve_path=keeps)
     return (at,) if at else ()
 
 

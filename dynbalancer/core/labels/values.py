@@ -60,20 +60,28 @@ def boolean(label: Label | None, default: bool, findings: Findings, *, root: boo
     return default
 
 
-def integer(label: Label | None, default: int | None, findings: Findings, low: int, high: int) -> int | None:
-    """A whole number from ``low`` to ``high``."""
+def integer(
+    label: Label | None, default: int | None, findings: Findings, low: int, high: int, *, instead: str = ""
+) -> int | None:
+    """A whole number from ``low`` to ``high``. ``instead`` says what the default is where it is only a guess."""
     value = text(label)
     if label is None or not value:
         return default
     if not _INTEGER.fullmatch(value):
-        why = f"{value!r} is not a whole number; {_used(default)}"
+        why = f"{value!r} is not a whole number; {instead or _used(default)}"
         findings.label(label.key, why, _unquoted(value))
         return default
     number = int(value)
     if low <= number <= high:
         return number
-    findings.label(label.key, f"{number} is not between {low} and {high}; {_used(default)}")
+    findings.label(label.key, f"{number} is not between {low} and {high}; {instead or _used(default)}")
     return default
+
+
+def port(label: Label | None, default: int | None, findings: Findings, *, known: bool = True) -> int | None:
+    """The number of a port. ``known``: it is known what the container exposes, and ``default`` is the lowest of it."""
+    instead = "" if known else "the lowest port that the image exposes is used"
+    return integer(label, default, findings, 1, 65535, instead=instead)
 
 
 def duration(label: Label | None, findings: Findings) -> float | None:

@@ -125,3 +125,16 @@ def test_what_is_no_pair_is_reported_and_not_shown(text: str) -> None:
 )
 def test_texts_that_are_a_boolean(text: str, known: bool) -> None:
     assert values.is_boolean(text) is known
+
+
+def test_what_is_used_instead_of_a_bad_port_is_a_number_only_where_it_is_known() -> None:
+    findings = Findings("a")
+    assert values.port(Label("k", "http"), 80, findings) == 80
+    assert values.port(Label("k", "http"), 80, findings, known=False) == 80
+    assert values.port(Label("k", "70000"), 80, findings, known=False) == 80
+    assert values.port(Label("k", "81"), 80, findings, known=False) == 81
+    assert [problem.why for problem in findings.problems] == [
+        "'http' is not a whole number; 80 is used",
+        "'http' is not a whole number; the lowest port that the image exposes is used",
+        "70000 is not between 1 and 65535; the lowest port that the image exposes is used",
+    ]
