@@ -72,6 +72,7 @@ class Session(asyncio.Protocol):
         "_native",
         "_outgoing",
         "_paused",
+        "_raw",
         "_tls",
         "_why",
     )
@@ -81,6 +82,8 @@ class Session(asyncio.Protocol):
         self._handshakes = handshakes
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        # What that hands its calls on to: each would be one more function of Python.
+        self._raw: Any = getattr(self._tls, "_sslobj", self._tls)
         self._native: Any = None
         self._connected = self._closing = self._paused = self._deaf = False
         self._why: Exception | None = None
@@ -104,10 +107,11 @@ class Session(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._deaf = self._closing = True
-        self._handshakes.over(self)
         inside, self._inside = self._inside, None
         if self._connected:
             inside.connection_lost(exc or self._why)
+        else:
+            self._handshakes.over(self)
 
     def pause_writing(self) -> None:
         if self._connected:
@@ -125,7 +129,7 @@ class Session(asyncio.Protocol):
             return
         try:
             if len(data) <= _WRITTEN:
-                self._tls.write(data)
+                self._raw.write(data)
             else:
                 self._write_in_parts(memoryview(data))
         except ssl.SSLError as error:
@@ -181,7 +185,7 @@ class Session(asyncio.Protocol):
             self._paused = False
             if not self._native.is_closing():
                 self._native.resume_reading()
-                if self._incoming.pending or self._tls.pending():
+                if self._incoming.pending or self._raw.pending():
                     self._handshakes.loop.call_soon(self._read)
 
     def set_protocol(self, protocol: Any) -> None:
@@ -211,7 +215,7 @@ class Session(asyncio.Protocol):
 
     def _shake_hands(self) -> bool:
         try:
-            self._tls.do_handshake()
+            self._raw.do_handshake()
         except ssl.SSLWantReadError:
             self._flush()
             return False
@@ -229,15 +233,15 @@ class Session(asyncio.Protocol):
 
     def _read(self) -> None:
         """Hand on what can be decrypted."""
-        while not (self._paused or self._deaf) and (self._incoming.pending or self._tls.pending()):
+        while not (self._paused or self._deaf) and (self._incoming.pending or self._raw.pending()):
             filled, ended = 0, False
             try:
-                while len(_READ) - filled >= _RECORD and (self._incoming.pending or self._tls.pending()):
-                    count = self._tls.read(len(_READ) - filled, _READ[filled:])
+                while len(_READ) - filled >= _RECORD and (self._incoming.pending or self._raw.pending()):
+                    count = self._raw.read(len(_READ) - filled, _READ[filled:])
                     if not count:
                         ended = True
                         break
-                    filled += count  # type: ignore[operator]
+                    filled += count
             except ssl.SSLWantReadError:
                 pass
             except ssl.SSLError as error:
@@ -264,7 +268,7 @@ class Session(asyncio.Protocol):
 
     def _write_in_parts(self, data: memoryview) -> None:
         while data:
-            data = data[self._tls.write(data[:_WRITTEN]) :]
+            data = data[self._raw.write(data[:_WRITTEN]) :]
             if data:
                 self._native.write(self._outgoing.read())
 

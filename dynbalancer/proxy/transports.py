@@ -348,8 +348,11 @@ class NativeListener:
         self._stopped = False
         make = NativeTransport if tls is None else EncryptedTransport
 
+        # Without casts: for each connection a call is too much.
+        build: Any = factory.buildProtocol
+
         def connection() -> NativeTransport:
-            return make(cast(Protocol, factory.buildProtocol(cast(Any, None))))
+            return make(build(None))
 
         accepted = (
             connection if tls is None else sessions(loop, tls.first_answer, connection, tls.handshake_time)

@@ -177,6 +177,13 @@ def test_what_is_spoken(
         Shaking(termination, wanted, tmp_path, **about)
 
 
+def test_who_takes_any_cipher_suite_of_tls_1_2_gets_aes_128(termination: Termination, tmp_path: Path) -> None:
+    shaking = Shaking(termination, BUILT_IN, tmp_path, versions=[ssl.TLSVersion.TLSv1_2])
+    found = shaking.near.cipher()
+    assert found is not None
+    assert found[0] == "ECDHE-ECDSA-AES128-GCM-SHA256"
+
+
 def test_cipher_suites_are_those_that_are_named(termination: Termination, tmp_path: Path) -> None:
     wanted = TLSOptions(
         "x@file", max_version="VersionTLS12", cipher_suites=("ECDHE-ECDSA-AES256-GCM-SHA384",)
