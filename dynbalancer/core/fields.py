@@ -114,7 +114,7 @@ _REMEMBERED_LINES, _LONGEST_LINE, _REMEMBERED_HOSTS = 2048, 160, 16384
 _host_lines: list[bytes] = []
 
 #: Not remembered: these are secrets.
-_SECRET = frozenset((b"authorization", b"cookie", b"set-cookie", b"proxy-authorization"))
+SECRETS = frozenset((b"authorization", b"cookie", b"set-cookie", b"proxy-authorization"))
 
 
 def read_line(line: bytes, longest: int = 256) -> tuple[int, Field]:
@@ -132,7 +132,7 @@ def read_line(line: bytes, longest: int = 256) -> tuple[int, Field]:
     if kind == Kind.CONNECTION and value.lower() == b"keep-alive":
         kind = int(Kind.KEEP_ALIVE)
     found = kind, (lower, value, b"%b: %b\r\n" % (name, value))
-    if len(line) <= _LONGEST_LINE and lower not in _SECRET:
+    if len(line) <= _LONGEST_LINE and lower not in SECRETS:
         _remember(line, found)
     return found
 

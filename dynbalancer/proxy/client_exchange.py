@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from dynbalancer.core.chunks import LAST_CHUNK, chunk
 from dynbalancer.core.exchange import CHUNKED, UNTIL_CLOSE, Field, RequestHead, ResponseHead
-from dynbalancer.core.forwarded import with_host
 from dynbalancer.core.http1 import write_response_head, write_trailers
 from dynbalancer.core.reading import LENGTH
 from dynbalancer.core.repeating import is_taken
@@ -25,6 +24,9 @@ LINGER_SIZE = 65536
 #: From this size on, in bytes, it is dearer to put two pieces together than to write both.
 LARGE = 8192
 
+#: What a client is told that can't take it for granted.
+CLOSE, KEEP_ALIVE = b"Connection: close\r\n", b"Connection: keep-alive\r\n"
+
 
 class ClientExchange(Forwarding):
     """An exchange whose client speaks HTTP/1."""
@@ -33,14 +35,14 @@ class ClientExchange(Forwarding):
 
     def __init__(self, connection: ServerConnection, head: RequestHead) -> None:
         # What Forwarding does, without the call.
-        site = connection.site
+        site, peer = connection.site, connection.peer
         self.client_connection = connection
         self.resource = resource = site.resource
         self.head = head
         self.entry_point = site.entry_point
-        self.client = connection.client
+        self.client = peer.client
         self.client_port = connection.client_port
-        self.trusted = connection.trusted
+        self.trusted = peer.trusted
         self.started = resource.clock()
         # Both stand on the class as well; here they are found quicker.
         self.tries = 0
@@ -49,18 +51,7 @@ class ClientExchange(Forwarding):
             self._body = []
 
     def forwarded_fields(self, head: RequestHead, server: bytes) -> list[Field]:
-        # A client rarely talks to two hosts over one connection: what was said last time mostly holds.
-        connection = self.client_connection
-        if connection.forwarded_for != head.authority or head.upgrade is not None:
-            if connection.forwarded and head.port == connection.forwarded_port and head.upgrade is None:
-                fields = with_host(connection.forwarded, head.authority)
-            else:
-                fields = Forwarding.forwarded_fields(self, head, server)
-            if head.upgrade is not None:
-                return fields
-            connection.forwarded_for, connection.forwarded_port = head.authority, head.port
-            connection.forwarded = fields
-        return connection.forwarded
+        return self.client_connection.peer.forwarded_fields(head, server)
 
     def send_interim(self, head: ResponseHead) -> None:
         self.client_connection.transport.write(write_response_head(head))
@@ -83,9 +74,9 @@ class ClientExchange(Forwarding):
         extra = b""
         if close:
             connection.close_after()
-            extra = b"Connection: close\r\n"
+            extra = CLOSE
         elif self.head.version == 10:
-            extra = b"Connection: keep-alive\r\n"
+            extra = KEEP_ALIVE
         self.pending = write_response_head(head, extra)
         if self.learning and not extra:
             self._learn(head)
@@ -111,13 +102,7 @@ class ClientExchange(Forwarding):
         connection = self.client_connection
         request = self.head
         route = self.route
-        if (
-            route is None
-            or request.version != 11
-            or not request.keep_alive
-            or not self.request_complete
-            or connection.closing
-        ):
+        if route is None or not self.request_complete:
             return False
         if route.middlewares:
             known = connection.known
@@ -132,7 +117,13 @@ class ClientExchange(Forwarding):
         self.response = head
         self.status = head.status
         self.bytes_out = len(body)
-        connection.transport.write(head.wire + body)
+        if not request.keep_alive or connection.closing:
+            connection.close_after()
+            connection.transport.write(_with_line(head.wire, CLOSE) + body)
+        elif request.version == 10:
+            connection.transport.write(_with_line(head.wire, KEEP_ALIVE) + body)
+        else:
+            connection.transport.write(head.wire + body)
         # The rest is response_ended and all that follows, for an answer without trailers that is out already.
         upstream, server = self._upstream, self.connection
         self.connection = self._upstream = self._candidates = None
@@ -243,6 +234,11 @@ def _lay_out() -> None:
 
 
 _lay_out()
+
+
+def _with_line(wire: bytes, line: bytes) -> bytes:
+    """A head with one more line at its end."""
+    return b"%b%b\r\n" % (wire[:-2], line)
 
 
 def _short(length: int | None) -> bool:

@@ -19,6 +19,9 @@ from dynbalancer.proxy import transports
 #: What a process asks for where the system sets no limit.
 PLENTY = 1 << 20
 
+#: No client's connection brings as many descriptors with it: its own, those to servers, files for bodies.
+FEW = 16
+
 #: The reason of a refusal, as it is counted.
 NO_DESCRIPTOR = "descriptors"
 
@@ -59,10 +62,17 @@ class Descriptors:
         self._refusals = refusals
         self._clock = clock
         self._repeats = Repeats()
+        #: How many more connections are sure to find room: to ask the system costs something.
+        self._sure = 0
 
     def admits(self, transport: Any) -> bool:
         """Whether there is room for this connection, which was just accepted."""
-        if transports.descriptor(transport) < self.most:
+        if self._sure:
+            self._sure -= 1
+            return True
+        number = transports.descriptor(transport)
+        if number < self.most:
+            self._sure = (self.most - number) // FEW
             return True
         self._refusals[NO_DESCRIPTOR] = self._refusals.get(NO_DESCRIPTOR, 0) + 1
         unsaid = self._repeats.passes(NO_DESCRIPTOR, self._clock())

@@ -82,6 +82,9 @@ class Entrance:
 
     def follow(self, table: RoutingTable) -> None:
         """Another table is in force."""
+        for party in self.parties:
+            if isinstance(party, Site):
+                party.peers.forget()
         looked = self._looking
         self._choose(table)
         other = looked != self._looking or (self._entry_point.tls and self._options != self._listening_by)

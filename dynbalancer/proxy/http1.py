@@ -18,6 +18,7 @@ from dynbalancer.core.settings import Limits
 from dynbalancer.errors import RequestError
 from dynbalancer.proxy.client_exchange import LINGER_SIZE, ClientExchange
 from dynbalancer.proxy.deadlines import NEVER, Deadlines
+from dynbalancer.proxy.peers import Peer, Peers, far_end
 from dynbalancer.proxy.repetition import KnownRequest
 from dynbalancer.proxy.resource import ReverseProxyResource
 from dynbalancer.proxy.transports import unsent
@@ -45,7 +46,7 @@ class Site(Factory):
         self.entry_point = entry_point
         self.limits = limits
         self.deadlines = deadlines
-        self.trusted = TrustedPeers(entry_point.trusted, everybody=entry_point.trust_all)
+        self.peers = Peers(TrustedPeers(entry_point.trusted, everybody=entry_point.trust_all))
         self.connections: set[ServerConnection] = set()
         self.draining = False
 
@@ -80,6 +81,17 @@ class ServerConnection(RequestReader, Protocol):
 
     tls_options: TLSOptions | None = None
     certificates: tuple[bytes, ...] | None = None
+    #: Who is at the other end.
+    peer: Peer
+    # Defaults stand on the class, but for what every request needs: an instance with more than thirty attributes costs
+    # twice as much to make, and each look at it costs more.
+    _lingered: int = -1
+    _body_started: float = 0.0
+    _body_moved: float = 0.0
+    _body_seen: int = 0
+    _body_checked: int = 0
+    _moved: int = 0
+    _unsent: int = 0
 
     def __init__(self, site: Site) -> None:
         RequestReader.__init__(self, site.limits)
@@ -88,25 +100,14 @@ class ServerConnection(RequestReader, Protocol):
         self.deadline = NEVER
         self.watched = NEVER
         self.transport: Any = None
-        self.client = ""
         self.client_port = 0
         self._closing = False
         self._served = False
-        self._lingered = -1
         self._half_closed = False
         self._paused = 0
-        self._body_started = 0.0
-        self._body_moved = 0.0
-        self._body_seen = 0
-        self._body_checked = 0
-        self._unsent = 0
         self._stalled = False
-        self._moved = 0
-        self._last = b""
+        self._last = 0
         self.known: KnownRequest | None = None
-        self.forwarded_for: bytes | None = None
-        self.forwarded_port: int | None = None
-        self.forwarded: list[Field] = []
 
     # What the transport calls.
 
@@ -115,11 +116,10 @@ class ServerConnection(RequestReader, Protocol):
         if descriptors is not None and not descriptors.admits(self.transport):
             self.abort()
             return
-        peer = self.transport.getPeer()
-        host = getattr(peer, "host", "") or ""
-        self.client = host[7:] if host.startswith("::ffff:") else host
-        self.client_port = getattr(peer, "port", 0)
-        self.trusted = self.client in self.site.trusted
+        address, self.client_port = far_end(self.transport)
+        self.peer = peer = self.site.peers.at(address)
+        self.trusted = peer.trusted
+        self.known, self._last = peer.known, peer.last
         self.transport.registerProducer(_Answer(self), True)
         self.site.connections.add(self)
         self.site.deadlines.set(self, self.limits.head_time)
@@ -135,7 +135,7 @@ class ServerConnection(RequestReader, Protocol):
             if self.exchange is not None:
                 self.exchange.request_body(data)
             return
-        elif self._lingered >= 0:
+        elif self.reading == DEAD and self._lingered >= 0:
             self._lingered += len(data)
             if self._lingered > LINGER_SIZE:
                 self.abort()
@@ -178,15 +178,19 @@ class ServerConnection(RequestReader, Protocol):
         ``data`` began a message. It is kept where it is a head, wholly and alone: nothing before, nothing behind.
         """
         exchange = self.exchange
-        if data != self._last:
-            self._last = data if len(data) <= REMEMBERED else b""
+        mark = hash(data)
+        if mark != self._last:
+            self._last = self.peer.last = mark
         elif (
             exchange is not None
+            and len(data) <= REMEMBERED
             and exchange.head.length is None
             and data.find(b"\r\n\r\n") == len(data) - 4
             and not data.startswith(b"\r")
         ):
-            self.known = KnownRequest.of(exchange, data, self.read_again(data))
+            self.known = known = KnownRequest.of(exchange, data, self.read_again(data))
+            if known is not None and self.tls_options is None and known.is_for_all:
+                self.peer.known = known
 
     def readConnectionLost(self) -> None:
         self._half_closed = True

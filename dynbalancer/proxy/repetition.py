@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from dynbalancer.core.exchange import REPLAYED, Field, RequestHead, Response, ResponseHead
+from dynbalancer.core.fields import SECRETS
 from dynbalancer.core.http1 import write_request_head
 from dynbalancer.proxy.client_exchange import ClientExchange
 
@@ -127,6 +128,16 @@ class KnownRequest:
         if known.head.authority and route.service.same_head:
             known.wire = write_request_head(known.head)
         return known
+
+    @property
+    def is_for_all(self) -> bool:
+        """Whether it holds for every plain connection from the same address, and may outlive the one it came on.
+
+        Middlewares may look at a connection's port; and secrets are not kept for longer than their connection.
+        """
+        return not self.route.middlewares and SECRETS.isdisjoint(
+            lower for lower, _, _ in self.head.headers.fields
+        )
 
     def _pass(self, connection: ServerConnection, table: RoutingTable) -> bool:
         """Let a copy pass the middlewares. False where that comes to something else than a request for a server."""

@@ -57,7 +57,6 @@ class NativeTransport(asyncio.BaseProtocol):
     """One connection on a native transport: asyncio's protocol on one side, Twisted's transport on the other."""
 
     __slots__ = (
-        "_half_closeable",
         "_native",
         "_producer",
         "_protocol",
@@ -75,7 +74,6 @@ class NativeTransport(asyncio.BaseProtocol):
         self._protocol = protocol
         # uvloop looks this up once, when the transport is made: it must be the final method by now.
         self.data_received: Callable[[bytes], None] = protocol.dataReceived
-        self._half_closeable = IHalfCloseableProtocol.providedBy(protocol)
         self._native: Any = None
         self._producer: Any = None
         self._reading_paused = False
@@ -94,7 +92,7 @@ class NativeTransport(asyncio.BaseProtocol):
         self._protocol.makeConnection(self)
 
     def eof_received(self) -> bool:
-        if self._half_closeable and self._native.can_write_eof():
+        if IHalfCloseableProtocol.providedBy(self._protocol) and self._native.can_write_eof():
             self._read_ended = True
             cast(Any, self._protocol).readConnectionLost()
             # With both halves closed nothing can come any more: the loop would keep such a socket for ever.
@@ -152,7 +150,6 @@ class NativeTransport(asyncio.BaseProtocol):
     def go_on_with(self, protocol: Protocol) -> None:
         """Connect another protocol; the one before hears no more of this connection."""
         self._protocol = protocol
-        self._half_closeable = IHalfCloseableProtocol.providedBy(protocol)
         self.data_received = protocol.dataReceived
         # The loop looks that up when it is told, and then no more.
         self._native.set_protocol(self)
@@ -347,6 +344,7 @@ class NativeListener:
         self._server: asyncio.AbstractServer | None = None
         self._stopped = False
         make = NativeTransport if tls is None else EncryptedTransport
+        build: Any = factory.buildProtocol
 
         # Without casts: for each connection a call is too much.
         build: Any = factory.buildProtocol

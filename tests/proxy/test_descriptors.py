@@ -23,7 +23,10 @@ class Numbered(Wire):
 
     number = 0
 
+    looks = 0
+
     def fileno(self) -> int:
+        self.looks += 1
         return self.number
 
 
@@ -97,6 +100,11 @@ class Full(ProxyCase):
     def test_room_is_there_again_once_somebody_left(self) -> None:
         assert self.arrive(99).state == "aborted"
         assert self.arrive(50).state == "open"
+
+    def test_who_is_sure_to_find_room_is_not_looked_at(self) -> None:
+        # Below 80 there are 64 numbers left, enough for four more clients.
+        looks = [self.arrive(number).looks for number in (16, 16, 16, 16, 16, 79, 79)]
+        assert looks == [1, 0, 0, 0, 0, 1, 1]
 
     def test_flood_is_counted_and_said_a_few_times(self) -> None:
         for _ in range(100):

@@ -117,6 +117,15 @@ class EntranceTests(SynchronousTestCase):
         assert [listener.stopped for listener in self.listeners] == [True, True, False]
         assert type(self.listeners[-1].site) is PlainSite
 
+    def test_another_table_leaves_nothing_of_what_was_known_of_peers(self) -> None:
+        self.begin()
+        self.plane.take(HTTP, 1)
+        peers = self.listeners[-1].site.peers
+        before = peers.at("192.0.2.1")
+        assert peers.at("192.0.2.1") is before
+        self.plane.take(TCP, 2)
+        assert peers.at("192.0.2.1") is not before
+
     def test_change_of_routes_alone_keeps_the_listener(self) -> None:
         self.begin()
         self.plane.take(TCP, 1)

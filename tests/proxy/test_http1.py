@@ -486,5 +486,5 @@ class Setup(ProxyCase):
     def test_peer_is_known(self) -> None:
         client = self.client("::ffff:192.0.2.9")
         connection = self.connection(client)
-        assert (connection.client, connection.client_port) == ("192.0.2.9", 40000)
+        assert (connection.peer.client, connection.client_port) == ("192.0.2.9", 40000)
         assert self.site.connections == {connection}

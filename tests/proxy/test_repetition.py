@@ -128,12 +128,19 @@ RULES = ("Host(`a.example`)", "Path(`/public`)", "Method(`GET`)")
 #: Two servers take turns: so that a connection to each meets the third answer of a kind.
 AGAIN = 6
 
+#: Where the two clients come from.
+ADDRESSES = ("192.0.2.1", "192.0.2.2")
+
 Move = tuple[str, int, Any]
 
 asking = st.tuples(st.just("ask"), st.integers(0, 1), st.sampled_from(REQUESTS))
 #: A request that comes several times, each of them answered in the same way.
 again = st.tuples(
     st.just("again"), st.integers(0, 1), st.tuples(st.sampled_from(REQUESTS), st.sampled_from(ANSWERS))
+)
+#: The same, each over a new connection.
+visiting = st.tuples(
+    st.just("visits"), st.integers(0, 1), st.tuples(st.sampled_from(REQUESTS), st.sampled_from(ANSWERS))
 )
 answering = st.tuples(st.just("answer"), st.integers(0, 3), st.sampled_from(ANSWERS))
 ending = st.tuples(st.sampled_from(("finish", "reset", "stall", "take")), st.integers(0, 5), st.none())
@@ -144,7 +151,7 @@ changing = st.one_of(
     st.tuples(st.just("drain"), st.just(0), st.none()),
 )
 scripts = st.lists(
-    st.one_of(again, again, asking, answering, answering, ending, changing), min_size=2, max_size=14
+    st.one_of(again, again, visiting, asking, answering, answering, ending, changing), min_size=2, max_size=14
 )
 
 
@@ -158,7 +165,7 @@ class World(ProxyCase):
     def begin(self) -> None:
         self._connect = transports.connect
         self.setUp()
-        self.clients = [self.client(), self.client("192.0.2.2")]
+        self.clients = [self.client(address) for address in ADDRESSES]
         self.trace: list[Any] = []
 
     def end(self) -> None:
@@ -201,8 +208,8 @@ class World(ProxyCase):
         if wires:
             self._send(wires[-1 - number % len(wires)], octets)
 
-    def _again(self, number: int, both: tuple[bytes, bytes]) -> None:
-        for _ in range(AGAIN):
+    def _again(self, number: int, both: tuple[bytes, bytes], times: int = AGAIN) -> None:
+        for _ in range(times):
             before = [wire.writes for wire in self.servers.wires]
             self._send(self.clients[number], both[0])
             for wire, count in zip(self.servers.wires, [*before, *[0] * 9], strict=False):
@@ -213,6 +220,13 @@ class World(ProxyCase):
     def _send(self, wire: Wire, octets: bytes) -> None:
         if wire.state in ("open", "half"):
             wire.send(octets)
+
+    def _visits(self, number: int, both: tuple[bytes, bytes]) -> None:
+        for _ in range(AGAIN):
+            if self.clients[number].state in ("open", "half"):
+                self.clients[number].reset()
+            self.clients[number] = self.client(ADDRESSES[number])
+            self._again(number, both, 1)
 
     def _finish(self, number: int, _: None) -> None:
         wire = self.wires[number % len(self.wires)]
@@ -339,6 +353,8 @@ def test_each_request_comes_to_the_same_again_with_each_answer(request_: bytes) 
                 ("again", 0, (request_, answer)),
                 ("again", 1, (request_, answer)),
                 ("again", 0, (GET, OK)),
+                ("visits", 0, (request_, answer)),
+                ("visits", 1, (request_, OK)),
             ]
             remembering = played(World, script)
             with forgetful():
