@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from dynbalancer.errors import Problem
 
 _WHERE = re.compile(
-    r"(?:(?P<kind>router|service|middleware) (?P<name>[^\s,:]+)(?: of |$))?"
+    r"(?:(?P<root>TCP |UDP )?(?P<kind>router|service|middleware) (?P<name>[^\s,:]+)(?: of |$))?"
     r"(?:.*?(?:label (?P<origin>\S+)|in the rule) of )?"
     r"(?:container (?P<container>[^\s,]+)(?:, label (?P<label>.+))?)?"
 ).fullmatch
 
-_NAMED = re.compile(r"(?P<kind>router|service|middleware) (?P<name>[^\s,:]+) of ").match
+_NAMED = re.compile(r"(?P<root>TCP |UDP )?(?P<kind>router|service|middleware) (?P<name>[^\s,:]+) of ").match
 
 _LEFT_OUT = re.compile(r"router (\S+) (?:names no service|has no rule)").match
 
@@ -31,12 +31,16 @@ _FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whom a problem is about; what it doesn't say is empty. ``name`` may carry its provider (``web@docker``)."""
+    """Whom a problem is about; what it doesn't say is empty. ``name`` may carry its provider (``web@docker``).
+
+    ``root`` is ``http``, ``tcp`` or ``udp``, as labels and files call it.
+    """
 
     kind: str = ""
     name: str = ""
     container: str = ""
     label: str = ""
+    root: str = "http"
 
     @property
     def plain_name(self) -> str:
@@ -50,9 +54,15 @@ def subject_of(where: str) -> Subject:
     if found is None:
         # Defined in a file: what follows is its name.
         named = _NAMED(where)
-        return Subject(named["kind"], named["name"]) if named else Subject()
+        return Subject(named["kind"], named["name"], root=_root(named)) if named else Subject()
     label = found["label"] or found["origin"] or ""
-    return Subject(found["kind"] or "", found["name"] or "", found["container"] or "", label)
+    return Subject(
+        found["kind"] or "", found["name"] or "", found["container"] or "", label, root=_root(found)
+    )
+
+
+def _root(found: re.Match[str]) -> str:
+    return (found["root"] or "http").strip().lower()
 
 
 def label_of(problem: Problem, labels: Collection[str]) -> str:
@@ -61,21 +71,21 @@ def label_of(problem: Problem, labels: Collection[str]) -> str:
     if subject.label:
         return subject.label if subject.label in labels else _folded(subject.label, labels)
     if subject.kind == "router":
-        return _of_router(subject.plain_name, problem.why, labels)
+        return _of_router(subject.plain_name, problem.why, labels, subject.root)
     left_out = _LEFT_OUT(problem.why)
     if left_out is not None and not subject.kind:
         return _of_router(left_out[1], "", labels)
     if subject.kind not in ("middleware", "service"):
         return ""
-    prefix = f"traefik.http.{subject.kind}s.{subject.plain_name}."
+    prefix = f"traefik.{subject.root}.{subject.kind}s.{subject.plain_name}."
     own = sorted(key for key in labels if key.lower().startswith(prefix.lower()))
     if not own and "in the rule" in problem.where:
         return _of_router("", "", labels)
     return _named(own, problem.why)
 
 
-def _of_router(name: str, why: str, labels: Collection[str]) -> str:
-    own = f"traefik.http.routers.{name}.".lower()
+def _of_router(name: str, why: str, labels: Collection[str], root: str = "http") -> str:
+    own = f"traefik.{root}.routers.{name}.".lower()
     in_v3 = any(key.lower().startswith(own) for key in labels)
     for word, fields in _FIELDS:
         if word and not why.lower().startswith(word):
@@ -96,4 +106,8 @@ def _named(labels: list[str], why: str) -> str:
 
 
 def _folded(label: str, labels: Collection[str]) -> str:
-    return next((key for key in labels if key.lower() == label.lower()), "")
+    """The one that is spelled so but for its letter case, or else the first below it: of a list or a section."""
+    wanted = label.lower()
+    below = (f"{wanted}.", f"{wanted}[")
+    found = [key for key in labels if key.lower() == wanted or key.lower().startswith(below)]
+    return min(found, key=lambda key: (len(key) != len(label), key), default="")

@@ -19,6 +19,7 @@ _plain_target = re.compile(
 ).fullmatch
 _escape = re.compile(rb"%([0-9A-Fa-f]{2})")
 _unreserved = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_reserved_or_control = frozenset((*b":/?#[]@!$&'()*+,;=%", *range(0x20), 0x7F))
 _hostname = re.compile(rb"[a-z0-9_](?:[a-z0-9_-]|\.(?!\.|\Z))*\Z").match
 _authority = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::([0-9]{0,5}))?\Z").match
 #: All that RFC 3986 knows only escaped. Controls but HTAB never come here, since they are refused in the whole head.
@@ -107,6 +108,27 @@ def normal_path(path: bytes) -> bytes:
             kept.append(segment)
     slash_ended = segments[-1] in (b"", b".", b"..") and kept
     return b"/" + b"/".join(kept) + (b"/" if slash_ended else b"")
+
+
+def routing_path(path: bytes) -> bytes:
+    """The path as rules see it: as a normal one, but with escapes only of what is reserved (Traefik 3).
+
+    So ``/my file`` and ``/bücher`` stand in a rule as people write them, and ``%c3`` is ``%C3``.
+    What no pattern expects, controls and octets that are no UTF-8, stays escaped.
+    """
+    if b"%" not in path:
+        return path
+    found = _escape.sub(_decode_readable, path)
+    try:
+        found.decode()
+    except UnicodeDecodeError:
+        return _escape.sub(lambda match: match.group(0).upper(), path)
+    return found
+
+
+def _decode_readable(match: re.Match[bytes]) -> bytes:
+    octet = int(match.group(1), 16)
+    return match.group(0).upper() if octet in _reserved_or_control else bytes((octet,))
 
 
 def _decode_unreserved(match: re.Match[bytes]) -> bytes:

@@ -70,7 +70,7 @@ def _in_service(
 
 def _by_name(problem: Problem, subject: Subject, sources: Sources) -> Finding:
     """Something that several containers define: the first label that does."""
-    prefix = f"traefik.http.{subject.kind}s.{subject.plain_name}.".lower()
+    prefix = f"traefik.{subject.root}.{subject.kind}s.{subject.plain_name}.".lower()
     for _, composed in sources.projects:
         for service, labels in composed.labels.items():
             for key, written in labels.items():
@@ -86,7 +86,7 @@ def _by_name(problem: Problem, subject: Subject, sources: Sources) -> Finding:
 def _line_of(subject: Subject, document: Document) -> int:
     if not subject.kind:
         return 0
-    path = ("http", f"{subject.kind}s", subject.plain_name)
+    path = (subject.root, f"{subject.kind}s", subject.plain_name)
     # Without a line of its own a section is said to be where the one around it is.
     known = tuple(step.lower() for step in path) in document.lines
     return (document.line_of(path) or 0) if known else 0

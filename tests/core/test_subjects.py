@@ -51,6 +51,8 @@ def test_what_the_table_writes_is_read_back() -> None:
         ("service web", Subject("service", "web")),
         ("middleware a of PathPrefixStrip in the rule of container w", Subject("middleware", "a", "w")),
         ("router web@file of d.yml", Subject("router", "web@file")),
+        ("TCP router db@file of d.yml", Subject("router", "db@file", root="tcp")),
+        ("UDP service db@docker of container w", Subject("service", "db@docker", "w", root="udp")),
         ("file d.yml, line 3: http.routers.web", Subject()),
         ("default rule Host(`{{ .Name }}`)", Subject()),
     ],
@@ -59,12 +61,26 @@ def test_other_places(where: str, expected: Subject) -> None:
     assert subject_of(where) == expected
 
 
+TCP_LABELS = (
+    "traefik.tcp.routers.db.rule",
+    "traefik.tcp.routers.db.service",
+    "traefik.tcp.routers.db.tls.domains[0].main",
+    "traefik.tcp.routers.db.tls.domains[1].main",
+    "traefik.tcp.services.s.loadbalancer.server.port",
+)
+
+
 @pytest.mark.parametrize(
     "where, why, labels, expected",
     [
         ("container w, label traefik.enable", "", LABELS, "traefik.enable"),
         ("container w, label TRAEFIK.enable", "", LABELS, "traefik.enable"),
         ("container w, label traefik.gone", "", LABELS, ""),
+        ("container w, label traefik.tcp.routers.db.tls.domains", "", TCP_LABELS, TCP_LABELS[2]),
+        ("TCP router db@docker of container w", "rule x: wrong", TCP_LABELS, TCP_LABELS[0]),
+        ("TCP router db@docker of container w", "service x is gone", TCP_LABELS, TCP_LABELS[1]),
+        ("UDP router db@docker of container w", "service x is gone", TCP_LABELS, ""),
+        ("TCP service s@docker of container w", "wrong", TCP_LABELS, TCP_LABELS[4]),
         ("container w", "no port exposed", LABELS, ""),
         ("router web@docker of container w", "rule x: unsupported function", LABELS, RULE),
         ("router web@docker of container w", 'middleware "a" does not exist', LABELS, LABELS[2]),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynbalancer.core import targets
-from dynbalancer.core.targets import normal_host, normal_path, split_target
+from dynbalancer.core.targets import normal_host, normal_path, routing_path, split_target
 from dynbalancer.errors import RequestError
 
 
@@ -128,6 +128,21 @@ def test_what_can_be_read_in_two_ways_is_refused(target: bytes) -> None:
 def test_query_is_kept_as_it_is() -> None:
     assert split_target(b"/a/../b?q=%0d%0a../x") == (b"/b", b"q=%0d%0a../x")
     assert split_target(b"/a?") == (b"/a", b"")
+
+
+@pytest.mark.parametrize(
+    "path, seen",
+    [
+        (b"/a", b"/a"),
+        (b"/a%20b%22", b'/a b"'),
+        (b"/%c3%bc", "/\u00fc".encode()),
+        (b"/%3a%2f%25%3b", b"/%3A%2F%25%3B"),
+        (b"/%0a%7f", b"/%0A%7F"),
+        (b"/%20%ff", b"/%20%FF"),
+    ],
+)
+def test_rules_see_escapes_only_of_what_is_reserved_or_unreadable(path: bytes, seen: bytes) -> None:
+    assert routing_path(path) == seen
 
 
 segments = st.text("ab.%2eEfF5cC;~-", max_size=8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,6 +21,8 @@ from dynbalancer.errors import Problem
 
 #: The families of a Configuration that labels may say something about.
 FAMILIES = ("tcp_routers", "tcp_services", "tcp_middlewares", "udp_routers", "udp_services")
+
+_indexed = re.compile(r"(?P<name>.+)\[(?P<index>[0-9]{1,3})\]").fullmatch
 
 _KINDS = {"tcp_routers": "TCP router", "tcp_services": "TCP service", "tcp_middlewares": "TCP middleware"}
 _KINDS |= {"udp_routers": "UDP router", "udp_services": "UDP service"}
@@ -56,7 +59,7 @@ class _Labels(TableReader):
 
 def read(place: Place, labels: Sequence[Label], findings: Findings) -> StreamReading:
     """What a container's labels of TCP and UDP ask for; what can't be used is among the findings."""
-    document = _nested(labels, findings)
+    document = _listed(_nested(labels, findings))
     reader = _Labels(findings, place.defaults.default_rule_syntax)
     for below in document.values():
         _with_service(below, place.container)
@@ -96,6 +99,22 @@ def _nested(labels: Sequence[Label], findings: Findings) -> dict[str, dict[str, 
         value: Any = label.value.strip()
         level[_same_key(steps[-1], level)] = {} if not value and steps[-1].lower() == "tls" else value
     return document
+
+
+def _listed(level: dict[str, Any]) -> dict[str, Any]:
+    """The same with ``domains[0]``, ``domains[1]`` … as one list, in the order of their numbers."""
+    found: dict[str, Any] = {}
+    members: dict[str, dict[int, Any]] = {}
+    for key, value in level.items():
+        below = _listed(value) if isinstance(value, dict) else value
+        indexed = _indexed(key)
+        if indexed:
+            members.setdefault(_same_key(indexed["name"], members), {})[int(indexed["index"])] = below
+        else:
+            found[key] = below
+    for name, numbered in members.items():
+        found[_same_key(name, found)] = [numbered[number] for number in sorted(numbered)]
+    return found
 
 
 def _same_key(key: str, level: Mapping[str, Any]) -> str:

@@ -219,7 +219,7 @@ def _default_rule(place: Place, router: str, findings: Findings) -> str:
     container = place.container
     text_ = place.defaults.default_rule or DEFAULT_RULE
     values = {
-        "Name": naming.service_name(container),
+        "Name": naming.normalize(naming.service_name(container)),
         "ContainerName": container.name,
         "Labels": dict(container.labels),
     }

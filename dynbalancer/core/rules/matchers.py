@@ -17,14 +17,18 @@ from dynbalancer.core.exchange import Exchange
 from dynbalancer.core.rules.regex import finder
 from dynbalancer.core.rules.templates import is_template, pattern_of
 from dynbalancer.core.rules.tree import Hosts, Match, Meaning
+from dynbalancer.core.targets import routing_path
 from dynbalancer.errors import ConfigurationError, did_you_mean
 
 Arguments = tuple[str, ...]
 Maker = Callable[[Arguments], Meaning]
 Finder = Callable[[bytes], bool]
+Predicate = Callable[[Exchange], bool]
 
 _host_name = re.compile(r"[a-z0-9_](?:[a-z0-9_-]|\.(?!\.))*|\[[0-9a-f:.]+\]").fullmatch
 _unwritable = re.compile(r"[^!-~]+")
+# Octets that an escape can't stand for, once a path is in its normal form.
+_ordinary = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:@/-]*").fullmatch
 # Not a counted repeat, \pL, \p{Greek} or \x{2a}.
 _like_template = re.compile(r"(?<!\\[pPx])\{[A-Za-z_]\w*(?::(?:[^{}]|\{[^{}]*\})*)?\}").search
 
@@ -165,59 +169,85 @@ def host_templates(arguments: Arguments) -> Meaning:
 
 def path(arguments: Arguments) -> Meaning:
     """The path is this one."""
-    wanted = path_bytes(arguments[0])
     warnings = _template("PathRegexp", arguments[0], "[^/]+", "$")
-    return Meaning(lambda exchange: exchange.head.path == wanted, warnings=warnings)
+    return Meaning(_is_one_of(arguments), warnings=warnings)
 
 
 def path_prefix(arguments: Arguments) -> Meaning:
     """The path begins with this text, whether or not a segment ends there."""
-    prefix = path_bytes(arguments[0])
     warnings = _template("PathRegexp", arguments[0], "[^/]+", "")
-    return Meaning(lambda exchange: exchange.head.path.startswith(prefix), warnings=warnings)
+    return Meaning(_begins_with(arguments), warnings=warnings)
 
 
 def path_regexp(arguments: Arguments) -> Meaning:
     """The path contains a match of the regular expression."""
-    found = finder(arguments[0])
-    return Meaning(lambda exchange: found(exchange.head.path))
+    return Meaning(_path_fits([arguments[0]]))
 
 
 def path_templates(arguments: Arguments) -> Meaning:
     """The path is one of these, or fits one of these templates."""
-    wanted = frozenset(path_bytes(argument) for argument in arguments if not is_template(argument))
-    templates = [argument for argument in arguments if is_template(argument)]
-    if not templates:
-        return Meaning(lambda exchange: exchange.head.path in wanted)
-    fits = _each([finder(f"^{_path_pattern(template)}$") for template in templates])
-    return Meaning(lambda exchange: exchange.head.path in wanted or fits(exchange.head.path))
+    templates = [f"^{_path_pattern(template)}$" for template in arguments if is_template(template)]
+    return Meaning(_either(_is_one_of(_plain(arguments)), templates))
 
 
 def paths_v1(arguments: Arguments) -> Meaning:
     """As :func:`path_templates`, but for one slash at the end: v1 takes such requests too, and redirects them."""
-    forms = {form for argument in arguments if not is_template(argument) for form in _slashed(argument)}
-    wanted = frozenset(forms)
-    templates = [argument for argument in arguments if is_template(argument)]
-    if not templates:
-        return Meaning(lambda exchange: exchange.head.path in wanted)
-    patterns = [_path_pattern(template.removesuffix("/")) for template in templates]
-    fits = _each([finder(f"^{pattern}/?$") for pattern in patterns])
-    return Meaning(lambda exchange: exchange.head.path in wanted or fits(exchange.head.path))
+    forms = [form for argument in _plain(arguments) for form in _slashed(argument)]
+    templates = [template.removesuffix("/") for template in arguments if is_template(template)]
+    patterns = [f"^{_path_pattern(template)}/?$" for template in templates]
+    return Meaning(_either(_is_one_of(forms), patterns))
 
 
-def _slashed(written: str) -> tuple[bytes, ...]:
-    path = path_bytes(written)
-    return (path,) if path == b"/" else (path.removesuffix(b"/"), path.removesuffix(b"/") + b"/")
+def _slashed(written: str) -> tuple[str, ...]:
+    return (written,) if written == "/" else (written.removesuffix("/"), written.removesuffix("/") + "/")
 
 
 def prefix_templates(arguments: Arguments) -> Meaning:
     """The path begins with one of these texts or templates."""
-    prefixes = tuple(path_bytes(argument) for argument in arguments if not is_template(argument))
-    templates = [argument for argument in arguments if is_template(argument)]
-    if not templates:
-        return Meaning(lambda exchange: exchange.head.path.startswith(prefixes))
-    fits = _each([finder(f"^{_path_pattern(template)}") for template in templates])
-    return Meaning(lambda exchange: exchange.head.path.startswith(prefixes) or fits(exchange.head.path))
+    templates = [f"^{_path_pattern(template)}" for template in arguments if is_template(template)]
+    return Meaning(_either(_begins_with(_plain(arguments)), templates))
+
+
+def _plain(arguments: Arguments) -> list[str]:
+    return [argument for argument in arguments if not is_template(argument)]
+
+
+def _is_one_of(written: Sequence[str]) -> Predicate:
+    paths = tuple(path_bytes(one) for one in written)
+    if _all_plain(paths):
+        several = frozenset(paths)
+        if len(several) == 1:
+            [only] = several
+            return lambda exchange: exchange.head.path == only
+        return lambda exchange: exchange.head.path in several
+    decoded = frozenset(map(routing_path, paths))
+    return lambda exchange: routing_path(exchange.head.path) in decoded
+
+
+def _begins_with(written: Sequence[str]) -> Predicate:
+    paths = tuple(path_bytes(one) for one in written)
+    if _all_plain(paths):
+        wanted = paths[0] if len(paths) == 1 else paths
+        return lambda exchange: exchange.head.path.startswith(wanted)
+    decoded = tuple(map(routing_path, paths))
+    return lambda exchange: routing_path(exchange.head.path).startswith(decoded)
+
+
+def _all_plain(paths: Sequence[bytes]) -> bool:
+    """Whether requests for these paths, and for what is below, can't have been written in another way."""
+    return all(_ordinary(path) for path in paths)
+
+
+def _path_fits(patterns: Sequence[str]) -> Predicate:
+    fits = _each([finder(pattern) for pattern in patterns])
+    return lambda exchange: fits(routing_path(exchange.head.path))
+
+
+def _either(literal: Predicate, patterns: Sequence[str]) -> Predicate:
+    if not patterns:
+        return literal
+    fits = _path_fits(patterns)
+    return lambda exchange: literal(exchange) or fits(exchange)
 
 
 def path_bytes(written: str) -> bytes:

@@ -249,6 +249,11 @@ def test_a_lender_is_found_among_the_containers_and_circles_end() -> None:
         ({}, Defaults(default_rule="Host(`{{ .Name }}`)"), ["Host(`web-1`)"]),
         ({}, Defaults(default_rule="Host(`{{ .Name }}`)", domain="x"), ["Host(`web-1`)"]),
         (RULE, Defaults(default_rule="Host(`{{ .Name }}`)"), ["Host:a.example"]),
+        (
+            {"com.docker.compose.service": "my_web", "com.docker.compose.project": "shop"},
+            Defaults(default_rule="Host(`{{ .Name }}`)"),
+            ["Host(`my-web-shop`)"],
+        ),
         ({"traefik.port": "80"}, Defaults(default_rule="Host(`{{ .Name }}`)", domain="x"), ["Host:web-1.x"]),
         ({"traefik.http.routers.r.priority": "1"}, Defaults(domain="x"), ["Host(`web-1`)"]),
         ({"traefik.http.middlewares.m.compress": "true"}, Defaults(domain="x"), ["Host(`web-1`)"]),

@@ -114,6 +114,25 @@ def test_proxy_headers_may_be_switched_on_alone(written: str, version: int) -> N
     assert (found.tcp_services["db"].proxy_protocol, found.problems) == (version, ())
 
 
+def test_lists_may_be_written_by_number() -> None:
+    found = read(
+        container(
+            LABELS
+            | {
+                "traefik.tcp.routers.db.entryPoints[1]": "second",
+                "traefik.tcp.routers.db.entrypoints[0]": "first",
+                "traefik.tcp.routers.db.tls.domains[0].main": "a.example",
+                "traefik.tcp.routers.db.tls.domains[0].sans": "b.example,c.example",
+                "traefik.tcp.routers.db.tls.domains[1].main": "d.example",
+                "traefik.tcp.middlewares.m.ipallowlist.sourcerange[0]": "10.0.0.0/8",
+            }
+        )
+    )
+    assert found.tcp_routers["db"].entry_points == ("first", "second")
+    assert found.tcp_middlewares["m"].settings == {"sourcerange": ("10.0.0.0/8",)}
+    assert [problem for problem in found.problems if problem.severity == "error"] == []
+
+
 def test_lowest_port_is_taken_where_none_is_said() -> None:
     found = read(container({"traefik.tcp.services.db.loadbalancer.server.tls": "false"}))
     assert found.tcp_services["db"].servers[0].address == "10.0.0.2:5432"

@@ -293,6 +293,35 @@ def test_query_is_taken_apart(query: bytes | None, found: list[tuple[bytes, byte
     assert parameters(query) == found
 
 
+@pytest.mark.parametrize(
+    "rule, path, verdict",
+    [
+        ("Path(`/my file`)", b"/my%20file", True),
+        ("Path(`/my%20file`)", b"/my%20file", True),
+        ("Path(`/b\u00fccher`)", b"/b%c3%bccher", True),
+        ("PathPrefix(`/b\u00fccher`)", b"/b%C3%bCcher/1", True),
+        ('Path(`/a"b`)', b"/a%22b", True),
+        ("PathRegexp(`^/my file$`)", b"/my%20file", True),
+        ("PathRegexp(`^/b\u00fccher$`)", b"/b%c3%bccher", True),
+        ("PathPrefix(`/a+b`)", b"/a%2bb", False),
+        ("PathPrefix(`/a%2bb`)", b"/a%2Bb/c", True),
+        ("PathPrefix(`/a/b`)", b"/a%2fb", False),
+        ("PathRegexp(`^/admin.*$`)", b"/admin%0a", True),
+        ("PathRegexp(`^/admin\u00fc?.*$`)", b"/admin%ff", True),
+    ],
+)
+def test_escapes_in_a_path_are_seen_as_what_they_stand_for_unless_reserved(
+    rule: str, path: bytes, verdict: bool
+) -> None:
+    assert matches(rule, "v3", path=path) is verdict
+
+
+def test_escapes_in_a_path_are_seen_alike_in_every_dialect() -> None:
+    assert matches("Path(`/x`, `/my file`)", "v2", path=b"/my%20file")
+    assert matches("PathPrefix(`/{id:[a-z ]+}/x`)", "v2", path=b"/my%20file/x")
+    assert matches("Path:/my file", "v1", path=b"/my%20file/")
+
+
 def test_path_argument_keeps_what_a_request_line_may_hold() -> None:
     assert path_bytes("/a%20b~!$&'()*+,;=:@{x}") == b"/a%20b~!$&'()*+,;=:@{x}"
 
