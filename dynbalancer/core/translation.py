@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dynbalancer.core.durations import go_duration
+from dynbalancer.core.entrypoints import V1_NAMES
 from dynbalancer.core.model import Configuration, Middleware, Router, Service
 from dynbalancer.core.routes import priority_of
 from dynbalancer.core.rules.translation import to_v3
@@ -96,6 +97,10 @@ def _router(
     if router.dialect == "v1" and any(_SCHEMES.get(point) == "https" for point in router.entry_points):
         why = "v1 answers over TLS wherever an entry point has it; in v3 a router needs tls=true for that"
         notes.append(Note("router", name, why))
+    since = [f"{V1_NAMES[point]} for {point}" for point in router.entry_points if point in V1_NAMES]
+    if router.dialect == "v1" and since:
+        why = f"v3 wants entry points by their own names; where yours have those of now write {' and '.join(since)}"
+        notes.append(Note("router", name, why))
     return replace(
         router, name=name, rule=translation.rule, dialect="v3", priority=priority, middlewares=middlewares
     )
@@ -134,9 +139,10 @@ def _white_list(middleware: Middleware, notes: list[Note]) -> list[Middleware]:
 def _redirect(middleware: Middleware, notes: list[Note]) -> list[Middleware]:
     target = str(middleware.settings.get("entryPoint", ""))
     scheme = _SCHEMES.get(target, "")
-    if not scheme:
-        why = f"v3 redirects to a scheme and a port, not to entry point {target}; https is assumed"
-        notes.append(Note("middleware", middleware.name, why))
+    port = f"port {80 if scheme == 'http' else 443}"
+    assumed = f"{port} is assumed" if scheme else f"https and {port} are assumed"
+    why = f"v3 redirects to a scheme and a port, not to entry point {target}; {assumed}: say another in its port"
+    notes.append(Note("middleware", middleware.name, why))
     settings = {"scheme": scheme or "https", "permanent": middleware.settings.get("permanent", False)}
     name = middleware.name.replace("redirectEntryPoint", "redirectScheme")
     return [replace(middleware, name=name, type="redirectScheme", settings=settings)]

@@ -119,7 +119,7 @@ def _sheet(container: Container, item: Item, whole: Whole, to: str) -> Sheet:
     problems = by_container(whole.problems).get(item.name, [])
     judged = verdicts(item, problems)
     sheet.labels = _translated(container, item, whole, to, sheet.comments)
-    sheet.labels = stays | sheet.labels | stays
+    sheet.labels = stays | sheet.labels | _links(item, whole.found, sheet.labels) | stays
     sheet.comments += _left_out(item, judged, stays)
     sheet.comments += _whole_problems(problems)
     if to == "v1":
@@ -130,6 +130,18 @@ def _sheet(container: Container, item: Item, whole: Whole, to: str) -> Sheet:
         ]
     sheet.comments = list(dict.fromkeys(sheet.comments))
     return sheet
+
+
+def _links(item: Item, found: Configuration, added: Mapping[str, str]) -> dict[str, str]:
+    """The services of routers that stay as they are: they may have named none while the container had one."""
+    if not any(key.startswith("traefik.http.services.") for key in added):
+        return {}
+    routers = (found.routers[name] for name in item.gave if name in found.routers)
+    return {
+        f"traefik.http.routers.{router.name}.service": router.service
+        for router in routers
+        if router.dialect != "v1"
+    }
 
 
 def _is_v1(key: str) -> bool:

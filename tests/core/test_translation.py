@@ -54,7 +54,13 @@ def test_a_router_that_can_not_be_read_is_left_out_and_noted() -> None:
 
 
 def test_entry_points_with_tls_are_noted() -> None:
-    assert ["tls=true" in note.why for note in one(entry_points=("http", "https")).notes] == [True]
+    assert ["tls=true" in note.why for note in one(entry_points=("http", "https")).notes] == [True, False]
+
+
+def test_entry_points_that_have_other_names_since_are_noted() -> None:
+    (note,) = one(entry_points=("http", "internal")).notes
+    assert note.why.endswith("write web for http")
+    assert one(entry_points=("web",)).notes == []
 
 
 @pytest.mark.parametrize(
@@ -116,7 +122,9 @@ def test_each_rate_is_a_middleware_of_its_own(extractor: str, criterion: dict[st
     "kind, given, word",
     [
         ("ipWhiteList", {"sourceRange": ("10.0.0.0/8",), "useXForwardedFor": True}, "ipStrategy.depth"),
-        ("redirectEntryPoint", {"entryPoint": "other"}, "entry point other"),
+        ("redirectEntryPoint", {"entryPoint": "other"}, "entry point other; https and port 443 are assumed"),
+        ("redirectEntryPoint", {"entryPoint": "https"}, "entry point https; port 443 is assumed"),
+        ("redirectEntryPoint", {"entryPoint": "web"}, "entry point web; port 80 is assumed"),
         ("passTLSClientCert", {"pem": True, "dialect": "v1"}, "another form"),
         (
             "rateLimit",

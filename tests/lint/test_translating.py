@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dynbalancer.core.documents import from_document
-from dynbalancer.core.labels.containers import Container
+from dynbalancer.core.labels.containers import Container, Defaults
+from dynbalancer.core.labels.reader import configuration_of
 from dynbalancer.core.model import HealthCheck
 from dynbalancer.lint.translating import Sheet, document, sheets
 
@@ -109,6 +110,19 @@ def test_a_priority_that_depends_on_a_variable_is_left_out_and_said() -> None:
 def test_a_port_of_v1_beside_labels_of_v3_is_kept() -> None:
     sheet = one(V3 | {"traefik.frontend.rule": "Host:b.example", "traefik.port": "8080"})
     assert sheet.labels["traefik.http.services.web-1.loadbalancer.server.port"] == "8080"
+
+
+def test_a_router_that_named_no_service_names_the_one_it_had() -> None:
+    labels = {
+        "traefik.frontend.rule": "Host:b.example",
+        "traefik.http.routers.r.rule": "Host(`a.example`)",
+        "traefik.http.services.s.loadbalancer.server.port": "8081",
+    }
+    sheet = one(labels)
+    assert sheet.labels["traefik.http.routers.r.service"] == "s"
+    again = configuration_of([container(sheet.labels)], Defaults())
+    assert {name: router.service for name, router in again.routers.items()} == {"r": "s", "web-1": "web-1"}
+    assert "traefik.http.routers.r.service" not in one({**V3, "traefik.tags": "a"}).labels
 
 
 def test_a_rule_that_can_not_be_read_is_a_comment_either_way() -> None:
