@@ -344,7 +344,6 @@ class NativeListener:
         self._server: asyncio.AbstractServer | None = None
         self._stopped = False
         make = NativeTransport if tls is None else EncryptedTransport
-        build: Any = factory.buildProtocol
 
         # Without casts: for each connection a call is too much.
         build: Any = factory.buildProtocol
