@@ -38,7 +38,6 @@ AUTHORITY = make_own().chain
 
 #: What pages say of their examples themselves.
 SAID = {
-    "middlewares/contenttype.md": "no Content-Type is guessed",
     # The service with the pages is another container's.
     "middlewares/errors.md": "its pages are not shown",
     # Labels refer to a file.
