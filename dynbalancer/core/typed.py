@@ -56,7 +56,7 @@ def _section(settings: Mapping[str, Any], lists: frozenset[str]) -> dict[str, An
             found[key] = dict(value) if folded in _FIELDS else _section(value, lists)
         elif folded in lists:
             words = value.split(",") if isinstance(value, str) else value
-            found[key] = tuple(str(word).strip() for word in words)
+            found[key] = tuple(word for word in (str(one).strip() for one in words) if word)
         else:
             found[key] = _scalar(value)
     return found

@@ -11,13 +11,15 @@ from dynbalancer.core.labels.containers import Container, Defaults
 from dynbalancer.core.labels.reader import configuration_of
 from dynbalancer.core.labels.v1writer import v1_labels_of
 from dynbalancer.core.labels.writer import UnwritableError, labels_of
-from dynbalancer.core.model import Configuration, Item, Middleware, Router
+from dynbalancer.core.merge import merge
+from dynbalancer.core.model import Configuration, EntryPoint, Item, Middleware, Router
 from dynbalancer.core.translation import Note, Translated, in_v3
 from dynbalancer.core.typed import typed
 from dynbalancer.core.verdicts import Verdict, by_container, verdicts
 from dynbalancer.errors import Problem
 from dynbalancer.lint.variables import Kept
 from dynbalancer.middlewares.connections import TYPES, AllowConnections, InFlightConnections
+from dynbalancer.start.compiling import compiler
 
 #: Types of middlewares of connections, and their options, by their names in small letters.
 _FOLDED_TYPES = {name.lower(): name for name in TYPES}
@@ -43,11 +45,12 @@ class Sheet:
 
 @dataclass(slots=True)
 class Whole:
-    """All containers read, in v3's words."""
+    """All containers read, in v3's words. ``shut`` are the routers that a broken middleware keeps shut, and why."""
 
     found: Configuration
     translated: Translated
     problems: tuple[Problem, ...]
+    shut: Mapping[str, str] = field(default_factory=dict)
 
 
 def whole_of(containers: Sequence[Container], defaults: Defaults | None = None) -> Whole:
@@ -71,8 +74,23 @@ def sheets(containers: Sequence[Container], to: str, defaults: Defaults | None =
     """For each container its labels in the manner of ``v3`` or ``v1``."""
     containers = _with_ours(containers, defaults)
     whole = whole_of(containers, defaults)
+    if to == "v1":
+        # As v3's they stay shut by themselves.
+        whole.shut = _shut(whole.found)
     items = {item.id: item for item in whole.found.items}
     return [_sheet(container, items[container.id], whole, to) for container in containers]
+
+
+def _shut(found: Configuration) -> dict[str, str]:
+    points = {point for router in found.routers.values() for point in router.entry_points} or {"web"}
+    listening = [EntryPoint(name, 1 + number) for number, name in enumerate(sorted(points))]
+    table = compiler(listening, lambda: 0.0)(merge([("docker", found)]), 1, None)
+    return {
+        name.removesuffix("@docker"): why
+        for name, reasons in table.disabled.items()
+        for why in reasons
+        if why.startswith("middleware") and "can't be used" in why
+    }
 
 
 def document(
@@ -88,11 +106,57 @@ def document(
         judged = verdicts(item, said.get(item.name, ()))
         comments += [f"{item.name}: {line}" for line in _left_out(item, judged, ())]
         comments += [f"{item.name}: {line}" for line in _whole_problems(said.get(item.name, ()))]
-    found = whole.translated.configuration
+    found = _in_one_file(whole.translated.configuration)
     middlewares = {name: typed(middleware) for name, middleware in found.middlewares.items()}
     admitting = {name: _spelled(typed(middleware)) for name, middleware in found.tcp_middlewares.items()}
     written = to_document(replace(found, middlewares=middlewares, tcp_middlewares=admitting))
     return {root: below for root, below in written.items() if below}, list(dict.fromkeys(comments))
+
+
+def _in_one_file(found: Configuration) -> Configuration:
+    """The same without ``@docker`` in the references: in a file they would lead to containers."""
+
+    def changed(family: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: _referring_plainly(definition) for name, definition in family.items()}
+
+    return replace(
+        found,
+        routers=changed(found.routers),
+        services=changed(found.services),
+        tcp_routers=changed(found.tcp_routers),
+        udp_routers=changed(found.udp_routers),
+        middlewares={
+            name: replace(one, settings=_plain_settings(one)) for name, one in found.middlewares.items()
+        },
+    )
+
+
+def _referring_plainly(definition: Any) -> Any:
+    changes: dict[str, Any] = {}
+    if hasattr(definition, "service"):
+        changes["service"] = _plain(definition.service)
+    if hasattr(definition, "middlewares"):
+        changes["middlewares"] = tuple(map(_plain, definition.middlewares))
+    return replace(definition, **changes)
+
+
+def _plain_settings(middleware: Middleware) -> dict[str, Any]:
+    """Its settings, with plain names where it refers to other middlewares, or to a service of pages."""
+    names = {"chain": "middlewares", "errors": "service"}.get(middleware.type)
+    return {
+        key: _plain_names(value) if key.lower() == names else value
+        for key, value in middleware.settings.items()
+    }
+
+
+def _plain_names(value: Any) -> Any:
+    if isinstance(value, str):
+        return ",".join(map(_plain, value.split(",")))
+    return tuple(_plain(str(name)) for name in value) if isinstance(value, (list, tuple)) else value
+
+
+def _plain(name: str) -> str:
+    return name.strip().removesuffix("@docker")
 
 
 def _spelled(middleware: Middleware) -> Middleware:
@@ -167,6 +231,7 @@ def _translated(
         return {}
     comments += [_comment(note) for note in translated.notes if _concerns(note, wanted)]
     if to == "v1":
+        wanted = [name for name in wanted if _can_be_said(name, container, whole, comments)]
         labels, notes = v1_labels_of(container.id, wanted, translated.configuration)
         comments += [_comment(note) for note in notes]
         return labels
@@ -175,6 +240,20 @@ def _translated(
     except UnwritableError as error:
         comments.append(f"not translated: {error}")
         return {}
+
+
+def _can_be_said(name: str, container: Container, whole: Whole, comments: list[str]) -> bool:
+    """Whether a router may be written in v1's words, which would open what is shut, or lead to the container."""
+    router = whole.found.routers.get(name)
+    if router is None:
+        return True
+    url = f"traefik.http.services.{router.service}.loadbalancer.server.url".lower()
+    why = whole.shut.get(name, "")
+    if any(key.lower() == url for key in container.labels):
+        why = "v1 has no servers but its containers"
+    if why:
+        comments.append(f"router {name}: {why}; the router is left out")
+    return not why
 
 
 def _concerns(note: Note, wanted: Iterable[str]) -> bool:

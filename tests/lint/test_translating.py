@@ -125,6 +125,38 @@ def test_a_router_that_named_no_service_names_the_one_it_had() -> None:
     assert "traefik.http.routers.r.service" not in one({**V3, "traefik.tags": "a"}).labels
 
 
+def test_what_a_broken_middleware_keeps_shut_is_not_opened_in_v1_s_words() -> None:
+    labels = {
+        "traefik.http.routers.r.rule": "Host(`a.example`)",
+        "traefik.http.routers.r.middlewares": "inner",
+        "traefik.http.middlewares.inner.ipallowlist.sourcerange": "",
+    }
+    sheet = one(labels, "v1")
+    assert sheet.labels == {}
+    assert any("sourceRange" in line and "the router is left out" in line for line in sheet.comments)
+
+
+def test_a_server_elsewhere_has_no_words_in_v1() -> None:
+    labels = {
+        "traefik.http.routers.r.rule": "Host(`a.example`)",
+        "traefik.http.services.s.loadbalancer.server.url": "http://192.0.2.9:8080",
+    }
+    sheet = one(labels, "v1")
+    assert sheet.labels == {}
+    assert "router r: v1 has no servers but its containers; the router is left out" in sheet.comments
+
+
+def test_pages_of_a_service_named_with_its_provider() -> None:
+    labels = {
+        "traefik.http.routers.r.rule": "Host(`a.example`)",
+        "traefik.http.routers.r.middlewares": "e@docker",
+        "traefik.http.middlewares.e.errors.status": "404",
+        "traefik.http.middlewares.e.errors.service": "web-1@docker",
+        "traefik.http.middlewares.e.errors.query": "/",
+    }
+    assert one(labels, "v1").labels["traefik.frontend.errors.e.backend"] == "web-1"
+
+
 def test_a_rule_that_can_not_be_read_is_a_comment_either_way() -> None:
     assert "left out" in one({"traefik.http.routers.r.rule": "Host('a')"}, "v1").comments[0]
     assert "left out" in one({"traefik.frontend.rule": "Host(`a`)"}).comments[0]
@@ -133,6 +165,35 @@ def test_a_rule_that_can_not_be_read_is_a_comment_either_way() -> None:
 def test_misspelt_labels_are_comments_though_nothing_is_routed() -> None:
     found = sheets([container({"treafik.port": "80", "traefik.frontend.ruel": "Host:a"})], "v3")
     assert {line.partition(":")[0] for line in found[0].comments} >= {"treafik.port", "traefik.frontend.ruel"}
+
+
+def test_references_in_a_file_are_to_what_the_file_defines() -> None:
+    labels = {
+        "traefik.http.routers.r.rule": "Host(`a.example`)",
+        "traefik.http.routers.r.service": "s@docker",
+        "traefik.http.routers.r.middlewares": "all@docker, extra@file",
+        "traefik.http.services.s.loadbalancer.server.port": "80",
+        "traefik.http.services.s.middlewares": "page@docker",
+        "traefik.http.middlewares.all.chain.middlewares": "cut@docker,extra@file",
+        "traefik.http.middlewares.cut.stripprefix.prefixes": "/x, /y,",
+        "traefik.http.middlewares.page.errors.service": "s@docker",
+        "traefik.http.middlewares.page.errors.status": "404",
+        "traefik.http.middlewares.page.errors.query": "/",
+        "traefik.tcp.routers.t.rule": "HostSNI(`*`)",
+        "traefik.tcp.routers.t.service": "t@docker",
+        "traefik.tcp.routers.t.middlewares": "few@docker",
+        "traefik.tcp.services.t.loadbalancer.server.port": "81",
+        "traefik.tcp.middlewares.few.inflightconn.amount": "3",
+    }
+    written, _ = document([container(labels)])
+    http, tcp = written["http"], written["tcp"]
+    assert http["routers"]["r"]["service"] == "s"
+    assert list(http["routers"]["r"]["middlewares"]) == ["all", "extra@file"]
+    assert list(http["services"]["s"]["middlewares"]) == ["page"]
+    assert list(http["middlewares"]["all"]["chain"]["middlewares"]) == ["cut", "extra@file"]
+    assert list(http["middlewares"]["cut"]["stripPrefix"]["prefixes"]) == ["/x", "/y"]
+    assert http["middlewares"]["page"]["errors"]["service"] == "s"
+    assert (tcp["routers"]["t"]["service"], list(tcp["routers"]["t"]["middlewares"])) == ("t", ["few"])
 
 
 def test_a_file_has_tcp_and_udp_too_and_can_be_read_again() -> None:

@@ -23,6 +23,8 @@ _HEADERS = {
 _BUFFERING = ("maxRequestBodyBytes", "memRequestBodyBytes", "maxResponseBodyBytes", "memResponseBodyBytes")
 #: Without these a router answers to the same requests.
 _COSMETIC = ("compress", "contentType", "retry", "grpcWeb")
+#: In which order v1 changes paths, whatever the order in its rule.
+_PATHS = ("stripPrefix", "addPrefix", "replacePathRegex", "replacePath")
 _FORWARD = ("address", "trustForwardHeader", "authResponseHeaders")
 _FORWARD_TLS = ("ca", "caOptional", "cert", "key", "insecureSkipVerify")
 
@@ -71,6 +73,7 @@ class _Frontend:
         self.out: dict[str, str] = {}
         self.modifiers: list[str] = []
         self.stripped: tuple[str, ...] = ()
+        self.paths: list[str] = []
         self.closed = False
 
     def labels(self, container: str) -> dict[str, str]:
@@ -87,9 +90,15 @@ class _Frontend:
         self.out["frontend.priority"] = str(max(1, priority_of(router)))
         if router.tls:
             self._note("v1 takes TLS from its entry points; tls is left out")
-        service = self.found.services.get(router.service)
+        if [_PATHS.index(kind) for kind in self.paths] != sorted({_PATHS.index(kind) for kind in self.paths}):
+            self._note(f"v1 has each of these once, and in its own order: {', '.join(self.paths)}")
+        service = self.found.services.get(router.service.removesuffix("@docker"))
         if service is None:
             self._note(f"its service {router.service} is defined elsewhere")
+        elif service.servers and all(server.instance != container for server in service.servers):
+            why = f"v1 has no router to the service of another container, {service.name}; the router is left out"
+            self._note(why)
+            return {}
         else:
             self._service(service, container)
         return self.out
@@ -140,6 +149,7 @@ class _Frontend:
             self._health(service.name, service.health_check)
         for what, said in (
             ("strategy", service.strategy != "wrr"),
+            ("preservePath", any(server.preserve_path for server in service.servers)),
             ("passiveHealthCheck", service.passive_health is not None),
             ("serversTransport", bool(service.transport)),
             ("middlewares of a service", bool(service.middlewares)),
@@ -256,7 +266,7 @@ class _Frontend:
         """errors, under the middleware's own name."""
         prefix = f"frontend.errors.{middleware.name}"
         self.put(prefix, settings, "status", "query")
-        self.out[f"{prefix}.backend"] = _text(settings.take("service"))
+        self.out[f"{prefix}.backend"] = _text(settings.take("service")).removesuffix("@docker")
 
     def rate(self, middleware: Middleware, settings: _Leaf) -> None:
         """rateLimit, as a set of the middleware's own name."""
@@ -266,6 +276,8 @@ class _Frontend:
             for key, default in (("average", ""), ("period", "1s"), ("burst", 1))
         }
         self.out |= {f"{prefix}.{key}": _text(value) for key, value in values.items()}
+        why = "v1 refuses at once what v3 holds back a little"
+        self._note(why, "middleware", middleware.name)
         self.out["frontend.rateLimit.extractorFunc"] = self._extractor(settings, "client.ip", middleware.name)
 
     def in_flight(self, middleware: Middleware, settings: _Leaf) -> None:
@@ -294,10 +306,12 @@ class _Frontend:
 
     def strip(self, middleware: Middleware, settings: _Leaf) -> None:
         """stripPrefix."""
+        self.paths.append("stripPrefix")
         self.stripped = (*self.stripped, *_words(settings.take("prefixes")))
 
     def modifier(self, middleware: Middleware, settings: _Leaf) -> None:
         """What v1 writes into its rules."""
+        self.paths.append(middleware.type)
         if middleware.type == "replacePathRegex":
             value = f"{_text(settings.take('regex'))} {_text(settings.take('replacement'))}"
         else:

@@ -56,15 +56,6 @@ def test_a_plain_router() -> None:
             {"errors.m.status": "404", "errors.m.backend": "e", "errors.m.query": "/"},
         ),
         (
-            {f"{M}.ratelimit.average": "5", f"{M}.ratelimit.sourcecriterion.requesthost": "true"},
-            {
-                "rateLimit.rateSet.m.average": "5",
-                "rateLimit.rateSet.m.period": "1s",
-                "rateLimit.rateSet.m.burst": "1",
-                "rateLimit.extractorFunc": "request.host",
-            },
-        ),
-        (
             {f"{M}.passtlsclientcert.pem": "true", f"{M}.passtlsclientcert.info.subject.commonname": "true"},
             {"passTLSClientCert.pem": "true", "passTLSClientCert.infos.subject.commonName": "true"},
         ),
@@ -111,6 +102,29 @@ def test_what_v1_has_backend_labels_for(labels: dict[str, str], expected: dict[s
     assert notes == []
 
 
+def test_rates_are_sets_of_their_own_names() -> None:
+    criterion = {f"{M}.ratelimit.sourcecriterion.requesthost": "true"}
+    out, notes = translated({**USE, f"{M}.ratelimit.average": "5", **criterion})
+    assert {key: value for key, value in out.items() if "rateLimit" in key} == {
+        "frontend.rateLimit.rateSet.m.average": "5",
+        "frontend.rateLimit.rateSet.m.period": "1s",
+        "frontend.rateLimit.rateSet.m.burst": "1",
+        "frontend.rateLimit.extractorFunc": "request.host",
+    }
+    assert notes == ["v1 refuses at once what v3 holds back a little"]
+
+
+def test_a_router_to_the_service_of_another_container_is_left_out() -> None:
+    labels = {RULE: "Host(`a`)", "traefik.http.routers.r.service": "other"}
+    one = Container("id", "web-1", labels=labels, networks={"front": "192.0.2.1"}, ports=(80,))
+    other = {"traefik.http.services.other.loadbalancer.server.port": "80"}
+    two = Container("id2", "web-2", labels=other, networks={"front": "192.0.2.2"}, ports=(80,))
+    said = in_v3(configuration_of([one, two], Defaults()))
+    out, notes = v1_labels_of("id", ["r"], said.configuration)
+    assert out == {}
+    assert "service of another container, other" in notes[0].why
+
+
 @pytest.mark.parametrize(
     "rule, labels, expected",
     [
@@ -141,6 +155,32 @@ def test_middlewares_that_are_in_v1_s_rules(rule: str, labels: dict[str, str], e
         ({**USE, f"{M}.compress": "true"}, "v1 has no compress"),
         ({**USE, f"{M}.basicauth.users": "u:x", f"{M}.basicauth.realm": "r"}, "v1's basicAuth has no realm"),
         ({**USE, f"{M}.stripprefix.prefixes": "/x"}, "/x is not stripped"),
+        (
+            {
+                **USE,
+                f"{M}.chain.middlewares": "one,two",
+                "traefik.http.middlewares.one.addprefix.prefix": "/a",
+                "traefik.http.middlewares.two.addprefix.prefix": "/b",
+            },
+            "has each of these once, and in its own order: addPrefix, addPrefix",
+        ),
+        (
+            {
+                **USE,
+                f"{M}.chain.middlewares": "one,two",
+                "traefik.http.middlewares.one.replacepath.path": "/a",
+                "traefik.http.middlewares.two.addprefix.prefix": "/b",
+            },
+            "in its own order: replacePath, addPrefix",
+        ),
+        (
+            {
+                RULE: "Host(`a`)",
+                "traefik.http.services.s.loadbalancer.server.url": "http://192.0.2.9/x",
+                "traefik.http.services.s.loadbalancer.server.preservepath": "true",
+            },
+            "v1 has no preservePath",
+        ),
         ({**USE, f"{M}.redirectscheme.scheme": "https"}, "called https"),
         (
             {**USE, f"{M}.ratelimit.average": "1", f"{M}.ratelimit.sourcecriterion.ipstrategy.depth": "2"},
