@@ -106,6 +106,8 @@ class RequestHead:
     keep_alive: bool = True
     upgrade: bytes | None = None
     expect_continue: bool = False
+    #: It is for us and for no server: ``OPTIONS *``, or one that may go no further.
+    final: bool = False
     #: What the access log says of it, where it was asked before.
     logged: tuple[str, str] | None = None
     #: The same with what holds for a second: see accesslines.
@@ -159,13 +161,14 @@ class RequestHead:
 class ResponseHead:
     """An answer but its body. ``length`` is None where there is no body, :data:`CHUNKED`, UNTIL_CLOSE or a length.
 
-    ``wire`` is how it goes to an HTTP/1.1 client whose connection stays open, where that is known already. Such a head
-    may serve several answers: take a :meth:`copy` before you change it.
+    ``wire`` is how it goes to an HTTP/1.1 client whose connection stays open, where that is known already; ``dated``
+    whether that has a Date. Such a head may serve several answers: take a :meth:`copy` before you change it.
     """
 
     version: int = 11
     keep_alive: bool = True
     wire: bytes = b""
+    dated: bool = False
 
     def __init__(
         self,

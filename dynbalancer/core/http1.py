@@ -35,6 +35,10 @@ _http_or_tls = re.compile(rb"(?:h2c?|http|tls)(?:/.*)?", re.IGNORECASE).fullmatc
 _status_lines: dict[bytes, tuple[int, bytes, int]] = {}
 _METHODS = {b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"PATCH", b"OPTIONS"}
 
+#: Requests whose way is counted by Max-Forwards (RFC 9110 section 7.6.2): with the same fields they are not the same.
+COUNTED = frozenset((b"OPTIONS", b"TRACE"))
+_ALIKE = _METHODS - COUNTED
+
 #: As ints, since these are compared for every field of every message.
 (
     _ORDINARY,
@@ -105,7 +109,7 @@ def parse_like(line: bytes, like: RequestHead, limits: Limits) -> RequestHead | 
     if len(parts) != 3 or len(line) > limits.request_line:
         return None
     method, target, protocol = parts
-    if method not in _METHODS or _VERSIONS.get(protocol) != like.version or not target.startswith(b"/"):
+    if method not in _ALIKE or _VERSIONS.get(protocol) != like.version or not target.startswith(b"/"):
         return None
     try:
         path, query = split_target(target)
@@ -138,6 +142,8 @@ def _read_request(lines: list[bytes], limits: Limits, trusted: bool, scheme: byt
     if version == 10 or not _PLAIN_KINDS.issuperset(special):
         _apply_special(head, special)
     _set_target(head, target, special.get(_HOST))
+    if method in COUNTED:
+        _count_hop(head)
     return head
 
 
@@ -247,8 +253,20 @@ def _set_target(head: RequestHead, target: bytes, hosts: list[bytes] | None) -> 
         head.path, head.query = split_target(target)
     elif target == b"*" and head.method == b"OPTIONS":
         head.path = b"*"
+        head.final = True
     else:
         _set_absolute(head, target)
+
+
+def _count_hop(head: RequestHead) -> None:
+    """One hop less for those behind us; none left: it ends here. What is no number says nothing."""
+    allowed = head.headers.get(b"max-forwards")
+    if allowed is None or not allowed.isdigit() or len(allowed) > 18:
+        return
+    if int(allowed):
+        head.headers.set(b"Max-Forwards", b"%d" % (int(allowed) - 1))
+    else:
+        head.final = True
 
 
 def _refused_connect(head: RequestHead, target: bytes) -> RequestError:

@@ -10,6 +10,7 @@ from dynbalancer.core.chunks import ChunkDecoder, ChunkError
 from dynbalancer.core.exchange import CHUNKED, UNTIL_CLOSE, Field, RequestHead, ResponseHead
 from dynbalancer.core.fields import is_spoilt
 from dynbalancer.core.http1 import (
+    COUNTED,
     check_request_line,
     parse_like,
     parse_request_head,
@@ -188,7 +189,7 @@ class RequestReader:
         if not again:
             self._fields = fields if len(fields) <= _SMALL else None
             self._like = None
-        elif like is None and data.find(b" /", 0, line_end) >= 0 and head.method != b"CONNECT":
+        elif like is None and data.find(b" /", 0, line_end) >= 0 and head.method not in COUNTED:
             self._like = head.copy()
         return head
 
@@ -266,6 +267,7 @@ class Answer:
         self.method = method
         self.head = head
         head.wire = write_response_head(head)
+        head.dated = b"date" in head.headers
 
 
 class ResponseReader:

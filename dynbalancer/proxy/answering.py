@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from dynbalancer.proxy.upstream_connection import UpstreamConnection
 
 
+#: A 405 has to say what is allowed instead (RFC 9110 section 15.5.6): of ours, all but CONNECT and TRACE.
+ALLOW = (b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+
+
 class Answering(Exchange):
     """An exchange while it is answered. ``pending`` holds octets that the next write to the client takes along."""
 
@@ -300,8 +304,5 @@ def own_head(response: Response) -> ResponseHead:
 def plain_response(status: int, text: bytes | None = None) -> Response:
     """A short text answer that carries nothing of the request."""
     body = REASONS.get(status, b"Error") if text is None else text
-    return Response(
-        status,
-        body,
-        ((b"Content-Type", b"text/plain; charset=utf-8"), (b"X-Content-Type-Options", b"nosniff")),
-    )
+    fields = (b"Content-Type", b"text/plain; charset=utf-8"), (b"X-Content-Type-Options", b"nosniff")
+    return Response(status, body, (*fields, ALLOW) if status == 405 else fields)

@@ -78,6 +78,9 @@ class ClientExchange(Forwarding):
         elif self.head.version == 10:
             extra = KEEP_ALIVE
         self.pending = write_response_head(head, extra)
+        date = self.resource.date
+        if date is not None and b"\r\nDate: " not in self.pending and b"date" not in head.headers:
+            self.pending = _with_line(self.pending, date())
         if self.learning and not extra:
             self._learn(head)
 
@@ -102,7 +105,8 @@ class ClientExchange(Forwarding):
         connection = self.client_connection
         request = self.head
         route = self.route
-        if route is None or not self.request_complete:
+        undated = not (head.dated or self.resource.date is None)
+        if route is None or undated or not self.request_complete:
             return False
         if route.middlewares:
             known = connection.known

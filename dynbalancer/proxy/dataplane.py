@@ -32,6 +32,7 @@ from dynbalancer.plugins import balancer_makers, middleware_makers
 from dynbalancer.proxy.accesslog import AccessLog
 from dynbalancer.proxy.admission import admission_of
 from dynbalancer.proxy.datagrams import DatagramEntrance
+from dynbalancer.proxy.dates import Dates
 from dynbalancer.proxy.deadlines import Deadlines
 from dynbalancer.proxy.descriptors import Descriptors, allowed
 from dynbalancer.proxy.entrances import Entrance
@@ -108,6 +109,7 @@ class DataPlane:
             refusals=self._refusals,
             later=self._reactor.callLater,
         )
+        resource.date = Dates().line
         resource.descriptors = Descriptors(allowed(), self._refusals, clock)
         return resource
 

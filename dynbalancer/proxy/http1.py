@@ -282,7 +282,9 @@ class ServerConnection(RequestReader, Protocol):
             head = ResponseHead(response.status, headers=response.headers, length=len(response.body))
             # RFC 9110 section 9.3.2: nothing follows the head of an answer to HEAD, whatever else was wrong with that.
             body = b"" if self.refused_sample.lstrip().startswith(b"HEAD ") else response.body
-            self.transport.write(write_response_head(head, b"Connection: close\r\n") + body)
+            date = self.site.resource.date
+            extra = b"Connection: close\r\n" + (b"" if date is None else date())
+            self.transport.write(write_response_head(head, extra) + body)
         self._linger()
 
     def held_too_much(self) -> None:

@@ -67,6 +67,8 @@ class ReverseProxyResource:
     isLeaf = True
     #: Whether there is room for one more client, where somebody minds.
     descriptors: Descriptors | None = None
+    #: The Date line of answers that have none, where somebody has a clock for it.
+    date: Callable[[], bytes] | None = None
     __providedBy__ = _ResourceByNeed()
 
     def __init__(
@@ -104,8 +106,9 @@ class ReverseProxyResource:
             self.watchdog.wake()
         head = exchange.head
         table = exchange.table = self.router.table
-        if head.path == b"*":
-            exchange.answer(Response(204))
+        if head.final:
+            # TRACE would repeat what proxies added, credentials too: nobody needs that of us.
+            exchange.answer(Response(204) if head.method == b"OPTIONS" else plain_response(405))
             return
         route = exchange.route = table.route(exchange)
         if route is None:

@@ -68,6 +68,7 @@ class ServingCase(SynchronousTestCase):
         self.patch(transports, "connect", self.servers.connect)
         self.patch(transports, "listen", self._listen)
         self.plane = DataPlane(Settings(entry_points=(WEB,)), self.clock, LocalCounters())
+        self.plane.resource.date = None
         self.plane.start()
         self.plane.listen(WEB, Bound())  # type: ignore[arg-type]
         self.number = 0

@@ -90,6 +90,7 @@ class PlaneCase(SynchronousTestCase):
         self.patch(transports, "connect", self.servers.connect)
         self.patch(transports, "listen", self._listen)
         self.plane = DataPlane(self.settings, self.clock, LocalCounters())
+        self.plane.resource.date = None
         self.plane.start()
         self.plane.listen(WEB, Bound())  # type: ignore[arg-type]
 
@@ -281,6 +282,7 @@ class Encrypted(PlaneCase):
         super().setUp()
         self.termination = FakeTermination()
         self.plane = DataPlane(self.settings, self.clock, LocalCounters(), self.termination)
+        self.plane.resource.date = None
         self.plane.start()
 
     def listen(self, entry_point: EntryPoint) -> Listener:
@@ -543,6 +545,11 @@ class Threads(PlaneCase):
         prefix = Middleware("add@x", "addPrefix", {"prefix": "/p"})
         self.plane.take(replace(configuration("one"), middlewares={"add@x": prefix}), 1)
         assert self.plane.loading([prefix]) is None
+
+    def test_answers_without_a_date_get_that_of_the_clock_on_the_wall(self) -> None:
+        date = DataPlane(self.settings, self.clock, LocalCounters()).resource.date
+        assert date is not None
+        assert date().startswith(b"Date: ") and date().endswith(b" GMT\r\n")
 
     def test_secret_is_that_of_the_settings_or_drawn(self) -> None:
         told = Settings(entry_points=(WEB,), secret="c0ffee")

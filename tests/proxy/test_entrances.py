@@ -65,6 +65,7 @@ class EntranceTests(SynchronousTestCase):
     def begin(self, entry_point: EntryPoint = WEB) -> None:
         settings = Settings(entry_points=(entry_point,))
         self.plane = DataPlane(settings, self.clock, LocalCounters(), Termination())
+        self.plane.resource.date = None
         self.plane.start()
         self.socket = Bound()
         self.plane.listen(entry_point, self.socket)  # type: ignore[arg-type]

@@ -111,6 +111,84 @@ class Requests(ProxyCase):
         self.assert_quiet()
 
 
+class Dated(ProxyCase):
+    """Answers have a Date: the server's, or ours where it has none."""
+
+    line = b"Date: Sun, 22 Nov 2026 10:00:00 GMT\r\n"
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.resource.date = lambda: self.line
+
+    def test_answer_without_a_date_gets_one_each_time(self) -> None:
+        client = self.client()
+        for second in (b"0", b"1", b"2", b"3"):
+            self.line = b"Date: Sun, 22 Nov 2026 10:00:0%b GMT\r\n" % second
+            client.send(GET)
+            self.server.send(OK)
+            assert client.read() == OK.replace(b"\r\n\r\n", b"\r\n" + self.line + b"\r\n")
+
+    def test_date_of_a_server_stays(self) -> None:
+        client = self.client()
+        for name in (b"Date", b"date", b"DATE"):
+            dated = OK.replace(b"Content", name + b": long ago\r\nContent")
+            for _ in range(4):
+                client.send(GET)
+                self.server.send(dated)
+                assert client.read() == dated
+
+    def test_answers_of_ours_have_one(self) -> None:
+        client = self.client()
+        client.send(ELSEWHERE)
+        assert client.read() == NOT_FOUND.replace(b"\r\n\r\n", b"\r\n" + self.line + b"\r\n")
+        client.send(b"\x00")
+        assert client.read().count(self.line) == 1
+
+    def test_interim_answers_have_none(self) -> None:
+        client = self.client()
+        client.send(GET)
+        self.server.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+        assert client.read() == b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+
+
+class Counted(ProxyCase):
+    """Max-Forwards of OPTIONS and TRACE (RFC 9110 section 7.6.2)."""
+
+    def asked(self, method: bytes, value: bytes) -> bytes:
+        return GET.replace(b"GET", method).replace(b"\r\n\r\n", b"\r\nMax-Forwards: " + value + b"\r\n\r\n")
+
+    def test_it_is_one_less_for_the_server(self) -> None:
+        client = self.client()
+        for method, value, left in (
+            (b"OPTIONS", b"7", b"6"),
+            (b"OPTIONS", b"8", b"7"),
+            (b"OPTIONS", b"8", b"7"),
+            (b"GET", b"8", b"8"),
+            (b"TRACE", b"1", b"0"),
+            (b"OPTIONS", b"1", b"0"),
+            (b"OPTIONS", b"many", b"many"),
+            (b"GET", b"0", b"0"),
+            (b"OPTIONS", b"8", b"7"),
+        ):
+            client.send(self.asked(method, value))
+            got = self.server.read()
+            assert got.startswith(method + b" / ")
+            assert b"\r\nMax-Forwards: " + left + b"\r\n" in got
+            assert got.count(b"Max-Forwards") == 1
+            self.server.send(OK)
+            assert client.read() == OK
+
+    def test_none_left_ends_here(self) -> None:
+        client = self.client()
+        client.send(self.asked(b"OPTIONS", b"0"))
+        assert client.read() == b"HTTP/1.1 204 No Content\r\n\r\n"
+        client.send(self.asked(b"TRACE", b"00"))
+        refused = client.read()
+        assert refused.startswith(b"HTTP/1.1 405 Method Not Allowed\r\n")
+        assert b"\r\nAllow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n" in refused
+        assert self.servers.attempts == []
+
+
 class Trusting(ProxyCase):
     """Peers that may say where a request came from, and others."""
 
@@ -150,6 +228,13 @@ class Refusing(ProxyCase):
         client.send(b"x")
         assert client.state == "aborted"
         self.assert_quiet()
+
+    def test_refused_method_is_told_which_are_allowed(self) -> None:
+        client = self.client()
+        client.send(b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example\r\n\r\n")
+        refused = client.read()
+        assert refused.startswith(b"HTTP/1.1 405 Method Not Allowed\r\n")
+        assert b"\r\nAllow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n" in refused
 
     def test_lingering_ends_by_itself(self) -> None:
         client = self.client()
