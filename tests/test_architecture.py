@@ -159,7 +159,7 @@ def test_showing_the_options_loads_no_reactor_no_klein_and_no_docker() -> None:
     )
     path = f"{ROOT}:{ROOT / 'providers'}"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env={"PYTHONPATH": path}
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, env={"PYTHONPATH": path}
     )
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
 
@@ -226,7 +226,7 @@ def in_worker(code: str) -> tuple[str, str]:
         [sys.executable, "-c", WORKER + code, json.dumps(codec.snapshot(TOLD))],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         env={"PYTHONPATH": path},
     )
     return done.stdout.strip(), done.stderr

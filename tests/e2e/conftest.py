@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -16,7 +17,7 @@ import pytest
 from balancer import Balancer, Serve, Start, free_port
 from dose import MEASURED, Dose
 from engine import Engine
-from eventually import eventually
+from eventually import LONG, eventually
 from places import EXAMPLES
 from show import show
 from web import ask
@@ -61,7 +62,7 @@ def dose(request: pytest.FixtureRequest) -> Dose:
 def time_bound(request: pytest.FixtureRequest) -> Iterator[None]:
     """End a test that hangs, with a traceback of where."""
     marker = request.node.get_closest_marker("bound")
-    seconds = (marker.args[0] if marker else 60) * (PATIENCE if request.config.getoption("--full") else 1)
+    seconds = (marker.args[0] if marker else 300) * (PATIENCE if request.config.getoption("--full") else 1)
 
     def too_late(number: int, frame: FrameType | None) -> None:
         raise TimeoutError(f"this test may take {seconds} seconds")
@@ -120,16 +121,13 @@ def workdir() -> Iterator[Path]:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-@pytest.fixture
-def start(workdir: Path) -> Iterator[Start]:
-    """``start(*flags, command="twistd", **environment)``: a balancer that is ready.
-
-    Its log is shown when the test fails.
-    """
+@contextlib.contextmanager
+def starting(directory: Path) -> Iterator[Start]:
+    """What starts balancers in a directory; they end with it, and their log is shown when a test fails."""
     started: list[Balancer] = []
 
     def begin(*flags: str, **more: Any) -> Balancer:
-        balancer = Balancer(workdir, *flags, **more)
+        balancer = Balancer(directory, *flags, **more)
         started.append(balancer)
         return balancer.wait_until_ready()
 
@@ -139,6 +137,20 @@ def start(workdir: Path) -> Iterator[Start]:
             balancer.stop()
         finally:
             show(f"the balancer on port {balancer.port}", balancer.output)
+
+
+@pytest.fixture
+def start(workdir: Path) -> Iterator[Start]:
+    """``start(*flags, command="twistd", **environment)``: a balancer that is ready."""
+    with starting(workdir) as begin:
+        yield begin
+
+
+@pytest.fixture(scope="module")
+def start_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """The same for tests that leave a balancer as it was, and so share it."""
+    with starting(tmp_path_factory.mktemp("shared")) as begin:
+        yield begin
 
 
 @pytest.fixture
@@ -152,9 +164,9 @@ def on_docker(start: Start, engine: Engine) -> Start:
     return begin
 
 
-@pytest.fixture
-def serve(whoami: Path) -> Iterator[Serve]:
-    """``serve("blue", **environment)``: a whoami process on loopback; its port and its process."""
+@contextlib.contextmanager
+def serving(whoami: Path) -> Iterator[Serve]:
+    """What starts whoami processes on loopback, and ends them."""
     started: list[subprocess.Popen[bytes]] = []
 
     def begin(name: str, **env: str) -> tuple[int, subprocess.Popen[bytes]]:
@@ -168,7 +180,21 @@ def serve(whoami: Path) -> Iterator[Serve]:
     yield begin
     for process in started:
         process.terminate()
-        process.wait(10)
+        process.wait(LONG)
+
+
+@pytest.fixture
+def serve(whoami: Path) -> Iterator[Serve]:
+    """``serve("blue", **environment)``: a whoami process on loopback; its port and its process."""
+    with serving(whoami) as begin:
+        yield begin
+
+
+@pytest.fixture(scope="module")
+def serve_shared(whoami: Path) -> Iterator[Serve]:
+    """The same for tests that share it."""
+    with serving(whoami) as begin:
+        yield begin
 
 
 @pytest.fixture

@@ -35,7 +35,6 @@ def names(balancer: Balancer, count: int) -> set[str]:
     return {balancer.ask().lines.get("name", "nobody") for _ in range(count)}
 
 
-@pytest.mark.bound(120)
 @pytest.mark.parametrize("path", ["/", "/slow?ms=80"])
 def test_replacing_every_container_under_load_loses_no_request(
     on_docker: Start, engine: Engine, path: str
@@ -84,7 +83,6 @@ CHANGES = {
 }
 
 
-@pytest.mark.bound(120)
 @pytest.mark.parametrize("manner", ["v1", "v3"])
 def test_versions_whose_labels_differ_share_the_pool_and_a_problem_says_so(
     on_docker: Start, engine: Engine, manner: str

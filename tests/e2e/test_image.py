@@ -14,14 +14,14 @@ from engine import Engine
 from eventually import eventually
 from places import REPOSITORY
 from show import show
-from web import WHOAMI, Answer, ask, curl
+from web import WHOAMI, Answer, ask, curl, takes_turns
 
 
 @pytest.fixture(scope="module")
 def image(running_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Built without pulling: a base of Debian packages, and the wheels that these tests run from."""
     base, wheels = os.environ["E2E_BASE"], Path(os.environ["E2E_WHEELS"])
-    running_engine.docker("import", base, "example/base", timeout=120)
+    running_engine.docker("import", base, "example/base", timeout=300)
     context = tmp_path_factory.mktemp("image")
     shutil.copy(REPOSITORY / "Dockerfile", context)
     shutil.copytree(wheels, context / "wheels")
@@ -35,7 +35,7 @@ def balancer(engine: Engine, image: str, article: Path) -> Iterator[str]:
     """The article's balancer, up; its container id."""
     engine.compose(article / "traefik", "up", "-d")
     container = engine.docker("ps", "-q", "--no-trunc", "--filter=ancestor=traefik")
-    eventually(lambda: ask(8080, "localhost", "/ping").status == 200, within=20)
+    eventually(lambda: ask(8080, "localhost", "/ping").status == 200)
     yield container
     show("the container", engine.docker("logs", container))
 
@@ -64,14 +64,10 @@ def test_the_articles_balancer_runs_in_our_image(engine: Engine, balancer: str, 
 
     engine.compose(article / "whoami", "up", "-d", "--scale", "whoami=4")
 
-    def eight() -> list[str]:
-        return [Answer(200, {}, curl(80, WHOAMI)).hostname for _ in range(8)]
+    def names(count: int) -> list[str]:
+        return [Answer(200, {}, curl(80, WHOAMI)).hostname for _ in range(count)]
 
-    eventually(lambda: len(set(eight())) == 4)
-    eventually(lambda: len(set(eight())) == 4)
-    seen = eight()
-    assert len(set(seen[:4])) == 4
-    assert seen[:4] == seen[4:]
+    eventually(lambda: takes_turns(names(16), 4))
 
     lines = Answer(200, {}, curl(80, WHOAMI)).lines
     assert lines["x-forwarded-port"] == "80"
@@ -79,7 +75,6 @@ def test_the_articles_balancer_runs_in_our_image(engine: Engine, balancer: str, 
     assert lines["x-forwarded-host"] == WHOAMI
 
 
-@pytest.mark.bound(120)
 def test_nobody_in_the_container_is_root_and_workers_can_not_reach_the_engine(
     engine: Engine, image: str, balancer: str
 ) -> None:
@@ -105,7 +100,6 @@ def test_nobody_in_the_container_is_root_and_workers_can_not_reach_the_engine(
         assert int(status["CapPrm"], 16) == 0
 
 
-@pytest.mark.bound(120)
 def test_the_health_check_is_green_and_stop_drains_with_exit_code_0(engine: Engine, balancer: str) -> None:
     test = engine.docker("inspect", "-f", "{{json .Config.Healthcheck.Test}}", balancer)
     assert test == '["CMD","dynbalancer","healthcheck"]'
@@ -115,7 +109,6 @@ def test_the_health_check_is_green_and_stop_drains_with_exit_code_0(engine: Engi
     assert "Traceback" not in engine.docker("logs", balancer)
 
 
-@pytest.mark.bound(120)
 def test_it_runs_as_any_user_from_the_start(engine: Engine, image: str, article: Path) -> None:
     """With --user there is nothing to give up, and high ports and the socket's group are enough."""
     group = os.stat("/var/run/docker.sock").st_gid
@@ -125,14 +118,13 @@ def test_it_runs_as_any_user_from_the_start(engine: Engine, image: str, article:
     container = engine.docker("run", "-d", *flags, image, *command)
     engine.compose(article / "whoami", "up", "-d")
     try:
-        eventually(lambda: ask(8000, WHOAMI).status == 200, within=20)
+        eventually(lambda: ask(8000, WHOAMI).status == 200)
         found = processes(engine, container)
         assert {status["Uid"].split()[0] for group in found.values() for status in group} == {"12345"}
     finally:
         show("the container", engine.docker("logs", container))
 
 
-@pytest.mark.bound(120)
 def test_several_workers_in_the_image_keep_the_turn(engine: Engine, image: str, article: Path) -> None:
     flags = ["--network=global", "--volume=/var/run/docker.sock:/var/run/docker.sock", "--publish=8000:80"]
     container = engine.docker(
@@ -140,16 +132,12 @@ def test_several_workers_in_the_image_keep_the_turn(engine: Engine, image: str, 
     )
     engine.compose(article / "whoami", "up", "-d", "--scale", "whoami=3")
     try:
-        eventually(lambda: len({ask(8000, WHOAMI).hostname for _ in range(6)}) == 3, within=20)
-        eventually(lambda: len({ask(8000, WHOAMI).hostname for _ in range(6)}) == 3)
-        seen = [ask(8000, WHOAMI).hostname for _ in range(6)]
-        assert seen[:3] == seen[3:]
+        eventually(lambda: takes_turns([ask(8000, WHOAMI).hostname for _ in range(18)], 3))
         assert len(processes(engine, container)["workers"]) == 3
     finally:
         show("the container", engine.docker("logs", container))
 
 
-@pytest.mark.bound(120)
 def test_a_container_in_two_networks_is_reached_in_the_one_we_are_in_too(
     engine: Engine, image: str, balancer: str
 ) -> None:

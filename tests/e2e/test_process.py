@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from balancer import Balancer, Serve, Start, free_port, run_to_end
-from eventually import eventually
+from eventually import LONG, eventually
 from places import EXAMPLES
 from web import Answer, Load, ask
 
@@ -57,13 +57,12 @@ def on_file(start: Start, serve: Serve, workdir: Path) -> Start:
 def test_sigterm_finishes_open_requests_and_exits_with_0(on_file: Start, workers: int) -> None:
     balancer = on_file(f"--workers={workers}")
     answers: list[Answer] = []
-    slow = threading.Thread(target=lambda: answers.append(balancer.ask("file.example.com", "/slow?ms=1500")))
+    slow = threading.Thread(target=lambda: answers.append(balancer.ask("file.example.com", "/slow?ms=3000")))
     slow.start()
-    time.sleep(0.4)
-    begun = time.monotonic()
+    # Workers report once a second.
+    eventually(lambda: balancer.api("/api/statistics")["inFlight"] == 1 or answers)
     assert balancer.stop() == 0
-    assert 0.3 < time.monotonic() - begun < 8
-    slow.join(10)
+    slow.join(LONG)
     assert [answer.status for answer in answers] == [200]
     with pytest.raises(OSError):
         ask(balancer.port)
@@ -75,7 +74,7 @@ def test_a_worker_that_dies_is_replaced_while_its_sibling_serves(on_file: Start)
     first, second = balancer.worker_pids()
     os.kill(first, signal.SIGKILL)
     assert {balancer.ask("file.example.com").status for _ in range(20)} == {200}
-    eventually(lambda: len(balancer.worker_pids()) == 2 and first not in balancer.worker_pids(), within=15)
+    eventually(lambda: len(balancer.worker_pids()) == 2 and first not in balancer.worker_pids())
     assert second in balancer.worker_pids()
     assert {balancer.ask("file.example.com").status for _ in range(20)} == {200}
 
@@ -85,7 +84,7 @@ def test_workers_go_on_for_a_while_when_their_parent_is_killed(on_file: Start) -
     balancer = on_file("--workers=2")
     workers = balancer.worker_pids()
     balancer.process.kill()
-    balancer.process.wait(10)
+    balancer.process.wait(LONG)
     assert {balancer.ask("file.example.com").status for _ in range(20)} == {200}
     for pid in workers:
         os.kill(pid, signal.SIGTERM)
@@ -136,12 +135,17 @@ def test_changing_the_file_under_load_loses_no_request(on_file: Start, serve: Se
     ports = [serve(f"server-{number}")[0] for number in range(3)]
     load = Load(balancer.port, "file.example.com", clients=6)
     load.start()
+
+    def answering() -> set[str]:
+        load.seen.clear()
+        time.sleep(0.2)
+        return set(load.seen)
+
     for count in (1, 2, 3, 1, 3, 2):
         routed(workdir / "routes.yml", *ports[:count])
-        time.sleep(0.4)
+        eventually(lambda count=count: answering() == {f"server-{one}" for one in range(count)})
     load.stop()
     assert load.failures == []
-    assert {"server-0", "server-1", "server-2"} <= load.seen
 
 
 def test_no_server_left_is_503_and_no_server_listening_is_502(start: Start, workdir: Path) -> None:
@@ -238,7 +242,6 @@ def test_check_tells_good_files_from_bad_ones(workdir: Path) -> None:
     assert "traefik.fronted.rule" in done.stdout and "traefik.frontend.rule" in done.stdout
 
 
-@pytest.mark.bound(90)
 def test_the_demo_names_a_curl_that_works_and_its_servers_come_and_go(start: Start) -> None:
     balancer = start("--demo.period=1", command="demo")
     found = eventually(lambda: re.findall(r"curl [^\n]*http://[^\s`'\"]+", balancer.output))
@@ -248,10 +251,10 @@ def test_the_demo_names_a_curl_that_works_and_its_servers_come_and_go(start: Sta
 
     def answered() -> str:
         done = subprocess.run(
-            [*shlex.split(with_host), "-s", "-m", "10"], capture_output=True, text=True, timeout=20
+            [*shlex.split(with_host), "-s", "-m", str(LONG)], capture_output=True, text=True, timeout=LONG
         )
         return next((line for line in done.stdout.splitlines() if line.startswith("Hostname: ")), "")
 
     seen: set[str] = set()
-    eventually(lambda: seen.add(answered()) or len(seen - {""}) >= 3, within=40)
+    eventually(lambda: seen.add(answered()) or len(seen - {""}) >= 3)
     assert balancer.stop() == 0

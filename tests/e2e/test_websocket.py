@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from balancer import Balancer, Serve, Start
-from eventually import eventually
+from eventually import LONG, eventually
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.sync.server import Server, ServerConnection
@@ -49,7 +49,7 @@ def echo() -> Iterator[Server]:
         thread.start()
         yield server
         server.shutdown()
-        thread.join(10)
+        thread.join(LONG)
 
 
 @pytest.fixture
@@ -69,12 +69,12 @@ def test_messages_of_every_size_and_the_close_code_pass_through(balancer: Balanc
     ):
         for message in ("hello", b"\x00\x01" * 100_000, "x" * 1_000_000, ""):
             client.send(message)
-            assert client.recv(timeout=10) == message
-        assert client.ping().wait(10)
+            assert client.recv(timeout=LONG) == message
+        assert client.ping().wait(LONG)
         eventually(lambda: open_tunnels(balancer) == 1)
         client.send("leave")
         with pytest.raises(ConnectionClosed):
-            client.recv(timeout=10)
+            client.recv(timeout=LONG)
         assert client.close_code == 4001
     eventually(lambda: open_tunnels(balancer) == 0)
 
@@ -85,7 +85,7 @@ def test_many_tunnels_at_once_do_not_mix(balancer: Balancer) -> None:
         clients = [open_ones.enter_context(connect("ws://ws.example.com/", sock=sock)) for sock in socks]
         for number, client in enumerate(clients):
             client.send(f"from {number}")
-        answers = [client.recv(timeout=10) for client in clients]
+        answers = [client.recv(timeout=LONG) for client in clients]
     assert answers == [f"from {number}" for number in range(20)]
 
 
@@ -94,7 +94,7 @@ def test_any_other_upgrade_is_a_tunnel_too(start: Start, serve: Serve, workdir: 
     (workdir / "up.yml").write_text(FILE.format(port=port))
     balancer = start(f"--file.filename={workdir / 'up.yml'}", "--workers=1")
     eventually(lambda: balancer.ask("ws.example.com").status == 200)
-    connection = http.client.HTTPConnection("127.0.0.1", balancer.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", balancer.port, timeout=LONG)
     connection.request(
         "GET", "/", headers={"Host": "ws.example.com", "Connection": "upgrade", "Upgrade": "echo"}
     )

@@ -300,7 +300,7 @@ def test_thread_is_one_that_no_end_waits_for() -> None:
         over.set()
 
     in_thread(look)
-    assert over.wait(10)
+    assert over.wait(60)
     assert (found[0].name, found[0].daemon) == ("watchdog", True)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import resource
 import signal
 import socket
@@ -12,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from eventually import eventually
+from eventually import LONG, eventually
 from web import Answer, api, ask, curl
 
 BIN = Path(sys.executable).parent
@@ -20,12 +22,18 @@ BIN = Path(sys.executable).parent
 Serve = Callable[..., tuple[int, subprocess.Popen[bytes]]]
 
 
+#: Ports that the system gives nobody by itself. Of those that it does, one could go to a client of the tests between
+#: the moment when it is chosen here and the moment when it is used.
+_RESERVED = iter(random.Random(os.getpid()).sample(range(10_000, 32_000), 22_000))
+
+
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of 127.0.0.1 that nobody listens on, and nobody gets who does not ask for it."""
+    for port in _RESERVED:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("every port was given away")
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -73,7 +81,7 @@ class Balancer:
             assert ask(self.api_port, "localhost", "/ping").status == 200
             return ask(self.port, "localhost").status > 0
 
-        eventually(ready, within=20)
+        eventually(ready)
         return self
 
     @property
@@ -105,7 +113,7 @@ class Balancer:
         """Send a signal to the parent process."""
         self.process.send_signal(number)
 
-    def stop(self, within: float = 20) -> int:
+    def stop(self, within: float = LONG) -> int:
         """Ask it to end, wait, and give its exit code; kill it if it doesn't."""
         if self.process.poll() is None:
             self.send(signal.SIGTERM)
@@ -113,7 +121,7 @@ class Balancer:
             return self.process.wait(within)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(LONG)
             raise AssertionError(f"the balancer did not end within {within} seconds of SIGTERM") from None
 
 
@@ -131,7 +139,7 @@ def children(parent: int) -> list[int]:
     return sorted(found)
 
 
-def run_to_end(*arguments: str, timeout: float = 30, **env: str) -> subprocess.CompletedProcess[str]:
+def run_to_end(*arguments: str, timeout: float = LONG, **env: str) -> subprocess.CompletedProcess[str]:
     """Run a program of the installed wheel to its end: ``run_to_end("dynbalancer", "version")``."""
     program, *rest = arguments
     return subprocess.run(

@@ -13,6 +13,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from eventually import LONG
+
 CGROUPS = Path("/sys/fs/cgroup")
 V1_CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids")
 
@@ -60,7 +62,7 @@ class Engine:
         return command
 
     def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 2 * LONG
         while time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:
                 break
@@ -75,9 +77,9 @@ class Engine:
         process, self._process = self._process, None
         if process is not None:
             process.send_signal(how)
-            process.wait(30)
+            process.wait(LONG)
 
-    def docker(self, *arguments: str, timeout: float = 60) -> str:
+    def docker(self, *arguments: str, timeout: float = 2 * LONG) -> str:
         """What ``docker ARGUMENTS`` prints, without the last line end."""
         return self._run(["docker", *arguments], timeout=timeout).stdout.strip()
 
@@ -103,7 +105,7 @@ class Engine:
             self.docker("rm", "-f", "-v", *containers)
 
     def _run(
-        self, command: list[str], check: bool = True, cwd: Path | None = None, timeout: float = 60
+        self, command: list[str], check: bool = True, cwd: Path | None = None, timeout: float = 2 * LONG
     ) -> subprocess.CompletedProcess[str]:
         environment = {**_environment(), "DOCKER_HOST": self.endpoint, "DOCKER_BUILDKIT": "0"}
         done = subprocess.run(

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from eventually import LONG
+
 WHOAMI = "whoami.docker.localhost"
 
 
@@ -40,11 +42,11 @@ class Answer:
 
 def curl(port: int, host: str = "", path: str = "/", *arguments: str) -> str:
     """What ``curl -s -H "Host: HOST" http://localhost:PORT/`` prints: always a fresh connection."""
-    command = ["curl", "-s", "-m", "20", "--noproxy", "*", *arguments]
+    command = ["curl", "-s", "-m", str(LONG), "--noproxy", "*", *arguments]
     if host:
         command += ["-H", f"Host: {host}"]
     done = subprocess.run(
-        [*command, f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True, timeout=30
+        [*command, f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True, timeout=2 * LONG
     )
     assert done.returncode == 0, f"curl ended with {done.returncode}: {done.stderr}"
     return done.stdout
@@ -57,7 +59,7 @@ def ask(
     method: str = "GET",
     body: bytes | None = None,
     fields: Mapping[str, str] | None = None,
-    timeout: float = 20,
+    timeout: float = LONG,
 ) -> Answer:
     """One request on a fresh connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
@@ -89,6 +91,12 @@ def api(port: int, path: str) -> Any:
     return json.loads(answer.body)
 
 
+def takes_turns(names: list[str], count: int) -> bool:
+    """Whether these are so many again and again, always in the same order."""
+    assert len(set(names[:count])) == count and names == names[:count] * (len(names) // count), names
+    return True
+
+
 @dataclass
 class Load:
     """Several clients that ask without pause, each on a kept connection, until ``stop``."""
@@ -113,10 +121,10 @@ class Load:
         """End, after each client's last answer."""
         self._stopped.set()
         for thread in self._threads:
-            thread.join(30)
+            thread.join(2 * LONG)
 
     def _client(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LONG)
         while not self._stopped.is_set():
             try:
                 self._note(ask_on(connection, self.host, self.path))

@@ -8,13 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from balancer import Balancer
+from eventually import LONG
 from rawclient import Client
 from rawserver import Behaviour, RawServer, echo
 
 #: Hosts with one server, and hosts with four.
 SINGLE, FOURFOLD = 170, 17
 
-LIMITS = (
+LIMITS = ("head", "body", "idle", "write", "response", "tunnel")
+
+#: What happens without waiting for a limit does so in any time: none is met here.
+PATIENT = (*(f"--limits.{name}time=15m" for name in LIMITS), "--limits.connecttime=1m")
+
+#: For those who wait for limits.
+HURRIED = (
     "--limits.headtime=1s",
     "--limits.bodytime=2s",
     "--limits.idletime=4s",
@@ -67,7 +74,7 @@ class Wire:
         self.servers.append(server)
         return server
 
-    def client(self, timeout: float = 10, receive_buffer: int = 0) -> Client:
+    def client(self, timeout: float = LONG, receive_buffer: int = 0) -> Client:
         """A fresh connection to the balancer."""
         return Client(self.balancer.port, timeout, receive_buffer)
 
@@ -91,7 +98,7 @@ class Wire:
 class Hosts:
     """The hosts that the balancer knows and no test has taken yet."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, limits: tuple[str, ...]) -> None:
         self._sockets = {"a.test": [bound()]}
         self._sockets |= {f"s{number}.test": [bound()] for number in range(SINGLE)}
         self._sockets |= {f"m{number}.test": [bound() for _ in range(4)] for number in range(FOURFOLD)}
@@ -99,7 +106,7 @@ class Hosts:
         path.write_text(
             routes({name: [s.getsockname()[1] for s in socks] for name, socks in self._sockets.items()})
         )
-        self.balancer = Balancer(directory, f"--file.filename={path}", "--workers=1", *LIMITS)
+        self.balancer = Balancer(directory, f"--file.filename={path}", "--workers=1", *limits)
 
     def take(self, servers: int = 1, name: str = "") -> Wire:
         """One with so many servers, or the one of this name."""

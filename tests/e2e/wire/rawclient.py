@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass, field
 from types import TracebackType
 
+from eventually import LONG
+
 _status_line = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9]) [\t -\x7e\x80-\xff]*").fullmatch
 _field_line = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ([\t -\x7e\x80-\xff]*)").fullmatch
 
@@ -43,7 +45,7 @@ class Reply:
 class Client:
     """One connection to the balancer."""
 
-    def __init__(self, port: int, timeout: float = 10, receive_buffer: int = 0, source: str = "") -> None:
+    def __init__(self, port: int, timeout: float = LONG, receive_buffer: int = 0, source: str = "") -> None:
         self.sock = socket.socket()
         if source:
             self.sock.bind((source, 0))
@@ -95,7 +97,7 @@ class Client:
         self._body(reply, method)
         return reply
 
-    def raw(self, within: float = 5.0) -> bytes:
+    def raw(self, within: float = LONG) -> bytes:
         """Everything that comes until the connection ends. Raises TimeoutError where it doesn't end."""
         deadline = time.monotonic() + within
         while True:
@@ -104,7 +106,7 @@ class Client:
                 taken, self._unread = self._unread, b""
                 return taken
 
-    def is_closed(self, within: float = 3.0) -> bool:
+    def is_closed(self, within: float = LONG) -> bool:
         """Has the other side ended the connection, without another byte?"""
         try:
             return self.raw(within) == b""

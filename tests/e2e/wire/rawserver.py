@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from eventually import LONG
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -145,7 +147,7 @@ class Peer:
         """Send all of it."""
         self.sock.sendall(b"".join(data))
 
-    def wait_for_end(self, within: float = 5.0) -> str:
+    def wait_for_end(self, within: float = 5 * LONG) -> str:
         """How the balancer ended the connection, ``closed`` or ``reset``; empty where it did not."""
         self.sock.settimeout(within)
         with contextlib.suppress(TimeoutError):
@@ -204,7 +206,7 @@ class RawServer:
             self._sock.shutdown(socket.SHUT_RDWR)
         self.drop()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(LONG)
         self._sock.close()
 
     def drop(self) -> None:
@@ -213,7 +215,7 @@ class RawServer:
         for peer in peers:
             with contextlib.suppress(OSError):
                 peer.sock.shutdown(socket.SHUT_RDWR)
-            peer.finished.wait(10)
+            peer.finished.wait(LONG)
 
     @property
     def octets(self) -> int:
@@ -225,7 +227,7 @@ class RawServer:
         """Every whole request that reached it."""
         return [request for peer in self.peers for request in peer.requests]
 
-    def peer(self, number: int = 0, within: float = 5.0) -> Peer:
+    def peer(self, number: int = 0, within: float = LONG) -> Peer:
         """The connection with this number, as soon as it is there."""
         deadline = time.monotonic() + within
         while len(self.peers) <= number:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 from dose import Dose
-from eventually import eventually
+from eventually import LONG, eventually
 from hosts import NewWire, Wire
 from rawclient import Client, request
 from rawserver import Peer, Request, answer
@@ -46,7 +47,7 @@ def impatient(peer: Peer) -> None:
             return
         if head is None:
             return
-        peer.sock.settimeout(5)
+        peer.sock.settimeout(LONG)
         body = peer.body(head)
         peer.requests.append(Request(head, body or b""))
         peer.send(answer(peer.requests[-1].path.encode()))
@@ -66,7 +67,7 @@ def test_server_that_closes_idle_connections_costs_no_request(wire: NewWire, dos
                 path = f"/{number}/{one}"
                 method = "GET" if one % 3 else "POST"
                 reply = client.ask(target.host, path, method)
-                if method == "POST" and reply.status == 502:
+                if reply.status == 502:
                     unlucky.append(path)
                 else:
                     assert (reply.status, reply.body) == (200, path.encode()), (path, reply)
@@ -74,13 +75,14 @@ def test_server_that_closes_idle_connections_costs_no_request(wire: NewWire, dos
 
     together(8, ask)
     asked = [one.line for one in server.requests]
-    # Where the machine is so busy that we are late by half of the server's patience, one may meet a close.
-    assert len(unlucky) <= count // 600
+    # Where the machine is so busy that we are late by as much as the server waits, one may meet a close: a POST on a
+    # kept connection, a GET on that and on a new one. Who did not look would lose many: half come when it closes.
+    assert len(unlucky) <= 8 * count // 100
     assert len(set(asked)) >= 8 * count - len(unlucky)
     posts = [line for line in asked if line.startswith(b"POST")]
     dose.measured(
         "F09, S16",
-        f"{8 * count} requests, {len(posts)} of them POST: {len(unlucky)} not answered, all of them POST; "
+        f"{8 * count} requests, {len(posts)} of them POST: {len(unlucky)} not answered; "
         f"{len(posts) - len(set(posts))} carried out twice; "
         f"the server closed {len(server.peers)} connections",
     )
@@ -278,7 +280,6 @@ def test_tunnel_ends_on_both_sides_when_one_breaks(wire: NewWire, side: str) -> 
 
     def broken(peer: Peer) -> None:
         if side == "server":
-            time.sleep(0.1)
             peer.reset()
         else:
             peer.wait_for_end()
@@ -288,28 +289,43 @@ def test_tunnel_ends_on_both_sides_when_one_breaks(wire: NewWire, side: str) -> 
         open_tunnel(client, target)
         if side == "client":
             client.reset()
-            assert server.peer().finished.wait(2)
+            assert server.peer().finished.wait(LONG)
         else:
             assert client.is_closed()
 
 
-def test_silent_tunnel_is_cut_and_one_that_talks_is_not(wire: NewWire) -> None:
-    target = wire()
+def test_silent_tunnel_is_cut_and_one_that_talks_is_not(hurried: NewWire) -> None:
+    """A tunnel may be silent for two seconds."""
+    target = hurried()
 
     def talk(peer: Peer) -> None:
         while peer.more():
             peer.send(b".")
 
     target.serve(switching(talk))
+    assert any(talks_until_another_was_cut(target) for _ in range(5)), "it was cut although it talked"
+
+
+def talks_until_another_was_cut(target: Wire) -> bool:
+    """Whether a tunnel that talks outlives a silent one. Where we are held up it does not talk: then try again."""
     with target.client() as busy, target.client() as silent:
         open_tunnel(busy, target)
         open_tunnel(silent, target)
-        begun = time.monotonic()
-        while time.monotonic() - begun < 5:
+        silent.sock.settimeout(0.2)
+        while True:
             busy.send(b"?")
-            assert busy.read(1) == b"."
+            if busy.read(1) != b".":
+                return False
+            with contextlib.suppress(TimeoutError):
+                assert not silent._more()
+                break
+        silent.sock.settimeout(LONG)
+        for _ in range(10):
             time.sleep(0.2)
-        assert silent.raw(1) == b""
+            busy.send(b"?")
+            if busy.read(1) != b".":
+                return False
+    return True
 
 
 def test_tunnel_nobody_asked_for_is_502(wire: NewWire) -> None:
@@ -318,4 +334,4 @@ def test_tunnel_nobody_asked_for_is_502(wire: NewWire) -> None:
     with target.client() as client:
         assert client.ask(target.host, "/ws").status == 502
         assert client.is_quiet()
-    assert server.peer().finished.wait(2)
+    assert server.peer().finished.wait(LONG)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from eventually import LONG
 from hosts import Hosts, NewWire, Wire
 from payloads import payload
 from rawclient import Closed, request
@@ -71,6 +72,15 @@ def target(hosts: Hosts, script: Script) -> Iterator[Wire]:
     taken.stop()
 
 
+@pytest.fixture(scope="module")
+def hurried_target(hurried_hosts: Hosts, script: Script) -> Iterator[Wire]:
+    """The same where a server that does not answer is given up soon."""
+    taken = hurried_hosts.take()
+    taken.serve(script)
+    yield taken
+    taken.stop()
+
+
 @pytest.fixture(autouse=True)
 def _fresh(target: Wire, script: Script) -> None:
     target.servers[0].drop()
@@ -90,8 +100,19 @@ TELLING = [case for case in CASES if "101" not in case[5]]
     "name, method, upgrade, text, then, verdict", TELLING, ids=[case[0] for case in TELLING]
 )
 def test_response_is_relayed_refused_or_visibly_cut(
-    target: Wire, script: Script, name: str, method: bytes, upgrade: bool, text: str, then: str, verdict: str
+    target: Wire,
+    hurried_target: Wire,
+    script: Script,
+    name: str,
+    method: bytes,
+    upgrade: bool,
+    text: str,
+    then: str,
+    verdict: str,
 ) -> None:
+    if "waits" in verdict.split():
+        target = hurried_target
+        target.servers[0].drop()
     script.payload, script.then = payload(text), "reset" if name == "UR14" else then
     words = ON_THE_WIRE.get(name, verdict).split()
     spent = words[-1] in ("spent", "cut") or words[-1] in STATUS
@@ -114,7 +135,7 @@ def test_response_is_relayed_refused_or_visibly_cut(
     server = target.servers[0]
     assert script.misbehaved == 1
     if spent:
-        assert server.peer(0).finished.wait(3), "the connection that misbehaved was kept"
+        assert server.peer(0).finished.wait(LONG), "the connection that misbehaved was kept"
         assert server.peer(0).requests[-1].path == "/bad"
     else:
         assert [asked.path for asked in server.peer(0).requests] == ["/bad", "/after"]

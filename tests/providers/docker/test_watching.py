@@ -25,9 +25,9 @@ class QueueReactor:
         self._calls.put(lambda: function(*args))
 
     def run_until(self, done: Callable[[], object]) -> None:
-        """Run calls as they come, until ``done``; fails when none comes for five seconds."""
+        """Run calls as they come, until ``done``; fails when none comes for a minute."""
         while not done():
-            self._calls.get(timeout=5)()
+            self._calls.get(timeout=60)()
 
 
 class BlockingStream:
@@ -38,7 +38,7 @@ class BlockingStream:
 
     def __iter__(self) -> Iterator[Event]:
         yield START
-        self.closed.wait(5)
+        self.closed.wait(60)
 
     def close(self) -> None:
         self.closed.set()
@@ -124,7 +124,7 @@ class TestFollower(SynchronousTestCase):
         stream, stopped = BlockingStream(), threading.Event()
 
         def slowly() -> BlockingStream:
-            stopped.wait(5)
+            stopped.wait(60)
             return stream
 
         follower = self.follow(slowly)
