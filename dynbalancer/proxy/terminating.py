@@ -102,7 +102,7 @@ class Session(asyncio.Protocol):
             self._read()
 
     def eof_received(self) -> bool:
-        # TLS has no half of a connection: who ends one without saying so is gone, and the loop closes.
+        # Who ends the connection itself is gone, whether he said so in TLS before or not, and the loop closes.
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -170,8 +170,8 @@ class Session(asyncio.Protocol):
         return self._closing or bool(self._native.is_closing())
 
     def can_write_eof(self) -> bool:
-        """Never: see RFC 8446 section 6.1, which few clients follow."""
-        return False
+        """Whether who has ended his half can still be written to: so he can (RFC 8446 section 6.1)."""
+        return True
 
     def pause_reading(self) -> None:
         """Read no more for now."""
@@ -258,6 +258,9 @@ class Session(asyncio.Protocol):
         if self._deaf:
             return
         self._deaf = True
+        if not self._closing and self._why is None and self._inside.eof_received():
+            # It says no more, and waits for its answer.
+            return
         if not self._closing:
             self._closing = True
             if self._why is None:

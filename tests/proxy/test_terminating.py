@@ -60,6 +60,7 @@ class Inside:
         self.transport: Any = None
         self.data: list[bytes] = []
         self.told: list[object] = []
+        self.answers_later = False
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -72,6 +73,10 @@ class Inside:
 
     def resume_writing(self) -> None:
         self.told.append("resume")
+
+    def eof_received(self) -> bool:
+        self.told.append("eof")
+        return self.answers_later
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.told.append(exc)
@@ -206,9 +211,33 @@ def test_client_that_ends_is_told_the_end_too(pair: Pair) -> None:
     assert pair.inside.data == [b"last"]
     assert pair.native.did == ["close"]
     pair.session.connection_lost(None)
-    assert pair.inside.told == [None]
+    assert pair.inside.told == ["eof", None]
     pair.take()
     pair.client.unwrap()
+
+
+def test_client_that_has_said_all_still_gets_its_answer(pair: Pair) -> None:
+    pair.inside.answers_later = True
+    said = pair.say(b"question")
+    with pytest.raises(ssl.SSLWantReadError):
+        pair.client.unwrap()
+    pair.session.data_received(said + pair.sent())
+    assert (pair.inside.data, pair.native.did) == ([b"question"], [])
+    pair.session.data_received(b"what comes behind the end is nothing")
+    pair.session.write(b"answer")
+    pair.session.close()
+    assert pair.native.did == ["close"]
+    assert pair.inside.told == ["eof"]
+    assert len(pair.native.out) > len(b"answer")
+
+
+def test_client_that_is_gone_is_not_answered(pair: Pair) -> None:
+    pair.inside.answers_later = True
+    with pytest.raises(ssl.SSLWantReadError):
+        pair.client.unwrap()
+    pair.session.data_received(pair.sent())
+    assert pair.native.did == []
+    assert not pair.session.eof_received()
 
 
 def test_octets_that_were_changed_on_the_way_end_the_connection(pair: Pair) -> None:
