@@ -119,7 +119,10 @@ def assemble(
         providers = [_provider(name, settings, router, reactor) for name in settings.providers]
         if settings.certificates:
             sink = router.sink_for(GivenCertificates.name)
-            providers.append(GivenCertificates(settings.certificates, sink, reactor))
+            options = settings.routing.tls_options.values()
+            authorities = [text for one in options for text in one.client_cas]
+            # First: services may show them to servers.
+            providers.insert(0, GivenCertificates(settings.certificates, sink, reactor, authorities))
         watchdog = Watchdog(settings.stall, reactor)
         balancer = Balancer(
             settings, notes, router, providers, reactor, plan=plan, observer=observer, watchdog=watchdog

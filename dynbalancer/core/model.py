@@ -195,6 +195,11 @@ class Service:
     health_check: HealthCheck | None = None
 
 
+#: The serversTransport by which servers are shown the certificates of the entry points, as v1's passTLSCert asks for.
+#: Whoever reads those of the settings gives it.
+SHOWING_CERTIFICATES = "entrypoints@settings"
+
+
 @dataclass(frozen=True, slots=True)
 class ServersTransport:
     """How the servers of a service are connected to. What is None is as the settings say. Times in seconds.

@@ -11,7 +11,7 @@ from typing import Any
 
 from dynbalancer.core.durations import go_duration
 from dynbalancer.core.entrypoints import V1_NAMES
-from dynbalancer.core.model import Configuration, Middleware, Router, Service
+from dynbalancer.core.model import SHOWING_CERTIFICATES, Configuration, Middleware, Router, Service
 from dynbalancer.core.routes import priority_of
 from dynbalancer.core.rules.translation import to_v3
 from dynbalancer.errors import ConfigurationError
@@ -110,6 +110,10 @@ def _service(service: Service, notes: list[Note]) -> Service:
     if service.dialect == "v1" and service.strategy == "drr":
         notes.append(Note("service", service.name, "v3 has no strategy drr; wrr is the nearest"))
         service = replace(service, strategy="wrr")
+    if service.transport == SHOWING_CERTIFICATES:
+        why = "v3 has no passTLSCert; a serversTransport in a file has certificates to show to servers"
+        notes.append(Note("service", service.name, why))
+        service = replace(service, transport="")
     return replace(service, dialect="v3")
 
 

@@ -160,6 +160,7 @@ class _Reader:
     def _open(self, name: str, rule: str, rules: int, backend: _Backend, fields: Fields) -> None:
         # v1's default in files is false, unlike in labels.
         pass_host = boolean(fields.get("frontend.passHostHeader"), False, self.notes)
+        transport = v1backend.transport_of(fields, self.notes)
         origin = self.notes.container
         options = tuple(self._pages(v1options.options_of(fields, self.notes)))
         wanted = ((origin, options), (origin, v1rules.modifiers_of(rule)), (origin, backend.options))
@@ -170,7 +171,7 @@ class _Reader:
         self._routers[name] = Router(
             name,
             rule,
-            self._service(backend.service, pass_host),
+            self._service(backend.service, pass_host, transport),
             csv(text(fields.get("frontend.entryPoints"))),
             tuple(middleware.name for middleware in middlewares),
             integer(fields.get("frontend.priority"), 0, self.notes, 0, _MOST) or computed,
@@ -178,12 +179,13 @@ class _Reader:
             origin=origin,
         )
 
-    def _service(self, service: Service, pass_host: bool) -> str:
-        """The service of a backend for a frontend: whether the Host is passed on is the frontend's to say in v1."""
-        wanted = replace(service, pass_host_header=pass_host)
-        for name in (service.name, f"{service.name}-{'client' if pass_host else 'server'}-host"):
+    def _service(self, service: Service, pass_host: bool, transport: str) -> str:
+        """The service of a backend for a frontend: which Host and which certificate servers see, v1's frontends say."""
+        wanted = replace(service, pass_host_header=pass_host, transport=transport)
+        host = f"{service.name}-{'client' if pass_host else 'server'}-host"
+        for name in (service.name, host, f"{host}-{'with' if transport else 'without'}-certificate"):
             known = self._services.setdefault(name, replace(wanted, name=name))
-            if known.pass_host_header == pass_host:
+            if (known.pass_host_header, known.transport) == (pass_host, transport):
                 return name
         return service.name
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from dynbalancer.core.layered import Layered, moved
-from dynbalancer.core.model import ServersTransport, Service
+from dynbalancer.core.model import SHOWING_CERTIFICATES, ServersTransport, Service
 from dynbalancer.core.references import found, plain
+from dynbalancer.errors import ConfigurationError
 
 #: What every service has that names none.
 DEFAULT = "default@internal"
@@ -32,6 +33,9 @@ class Transports:
             for name in self._new:
                 names[plain(name)] = (*names.get(plain(name), ()), name)
             self._plain = Layered(names)
+        if service.transport == SHOWING_CERTIFICATES and service.transport not in self._new:
+            why = "passTLSCert: no entry point has a certificate of its own to show to servers"
+            raise ConfigurationError("", why, "give one TLS with files, or take the label away")
         full = found("serversTransport", service.transport, service.name, self._new, self._plain)
         return replace(service, transport=full)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from dynbalancer.core.model import Configuration, Middleware, Service
+from dynbalancer.core.model import SHOWING_CERTIFICATES, Configuration, Middleware, ServersTransport, Service
 from dynbalancer.errors import Problem
 from dynbalancer.start.userfiles import users_file
 
@@ -35,7 +35,12 @@ def with_stand_ins(found: Configuration) -> tuple[Configuration, tuple[Problem, 
             middlewares[name] = _without_file(middleware)
             why = f"usersFile {path} is not looked at: it is read where the balancer runs"
             notes.append(Problem(_where(middleware), why, severity="info"))
-    return replace(found, services=services, middlewares=middlewares), tuple(dict.fromkeys(notes))
+    found = replace(found, services=services, middlewares=middlewares)
+    if any(service.transport == SHOWING_CERTIFICATES for service in found.services.values()):
+        # Which certificates the entry points have is known where the balancer runs.
+        showing = ServersTransport(SHOWING_CERTIFICATES)
+        found = replace(found, transports={SHOWING_CERTIFICATES: showing, **found.transports})
+    return found, tuple(dict.fromkeys(notes))
 
 
 def _without_file(middleware: Middleware) -> Middleware:

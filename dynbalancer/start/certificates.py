@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +12,13 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import LoopingCall
 from zope.interface import implementer
 
-from dynbalancer.core.model import Certificate, Configuration
+from dynbalancer.core.model import SHOWING_CERTIFICATES, Certificate, Configuration, ServersTransport
+from dynbalancer.core.references import plain
 from dynbalancer.errors import ConfigurationError, Problem
 from dynbalancer.interfaces import IProvider
 from dynbalancer_file.certificates import CertificateFiles
+
+SHOWING = plain(SHOWING_CERTIFICATES)
 
 #: Seconds between looks at the files.
 POLL = 5.0
@@ -27,9 +30,15 @@ class GivenCertificates(Service):
 
     name = "settings"
 
-    def __init__(self, pairs: Sequence[tuple[str, str]], sink: Any, reactor: Any) -> None:
-        """Raises ConfigurationError where one can't be used."""
+    def __init__(
+        self, pairs: Sequence[tuple[str, str]], sink: Any, reactor: Any, authorities: Iterable[str] = ()
+    ) -> None:
+        """``authorities`` (PEM texts) are those that the entry points verify clients by.
+
+        Raises ConfigurationError where a certificate can't be used.
+        """
         self._pairs = tuple(pairs)
+        self._authorities = tuple(authorities)
         self._sink = sink
         # twistd may change to another directory later.
         self._files = CertificateFiles(os.getcwd())
@@ -71,4 +80,16 @@ class GivenCertificates(Service):
                 certificates[name] = replace(
                     found, name=name, default=not certificates, origin="the settings"
                 )
-        return Configuration(certificates=certificates, problems=tuple(problems))
+        return Configuration(
+            certificates=certificates,
+            transports={SHOWING: self._showing(certificates)} if certificates else {},
+            problems=tuple(problems),
+        )
+
+    def _showing(self, certificates: Mapping[str, Certificate]) -> ServersTransport:
+        """Shows them to servers, as v1's passTLSCert asks for; these are verified by the entry points' authorities."""
+        # Of several with one kind of key OpenSSL shows the last that it was given.
+        pairs = tuple((one.chain, one.key) for one in reversed(list(certificates.values())))
+        return ServersTransport(
+            SHOWING, root_cas=self._authorities, certificates=pairs, origin="the settings"
+        )

@@ -8,7 +8,7 @@ import pytest
 
 from dynbalancer.core import v1documents
 from dynbalancer.core.documents import from_document
-from dynbalancer.core.model import Configuration
+from dynbalancer.core.model import SHOWING_CERTIFICATES, Configuration
 
 BACKENDS = {"b": {"servers": {"s": {"url": "http://10.0.0.9:80"}}}}
 ROUTES = {"r": {"rule": "Host:a.example"}}
@@ -134,3 +134,14 @@ def test_the_line_of_what_is_wrong_is_told_where_it_is_known() -> None:
     document = {"frontends": {"f": {"backend": "b", "prority": 1, "routes": ROUTES}}, "backends": BACKENDS}
     found = from_document(document, "file a.yml", lambda path: 7 if path[-1] == "prority" else None)
     assert said(found)[0].startswith("file a.yml, line 7: frontends.f.prority: this key is unknown")
+
+
+def test_frontends_of_one_backend_each_say_whether_certificates_are_shown() -> None:
+    frontends = {
+        "f": {"backend": "b", "routes": ROUTES, "passTLSCert": True},
+        "g": {"backend": "b", "routes": ROUTES},
+        "h": {"backend": "b", "routes": ROUTES, "passTLSCert": "true"},
+    }
+    found = from_document({"backends": BACKENDS, "frontends": frontends}, "file dyn.toml")
+    shown = {name: found.services[router.service].transport for name, router in found.routers.items()}
+    assert shown == {"f": SHOWING_CERTIFICATES, "g": "", "h": SHOWING_CERTIFICATES}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dynbalancer.core.model import ServersTransport, Service
+from dynbalancer.core.model import SHOWING_CERTIFICATES, ServersTransport, Service
 from dynbalancer.core.wiring import Transports
 from dynbalancer.errors import ConfigurationError
 
@@ -41,3 +41,12 @@ def test_services_are_made_anew_where_their_transport_is_another() -> None:
     assert list(Transports(KNOWN, changed).users(services)) == ["a@x"]
     assert list(Transports(KNOWN, {}).users(services)) == ["a@x", "b@x"]
     assert list(Transports(KNOWN, dict(KNOWN)).users(services)) == []
+
+
+def test_to_show_the_certificates_of_entry_points_they_must_have_some() -> None:
+    showing = Service("web@docker", transport=SHOWING_CERTIFICATES)
+    with pytest.raises(ConfigurationError) as refusal:
+        Transports({}, KNOWN).resolved(showing)
+    assert refusal.value.why == "passTLSCert: no entry point has a certificate of its own to show to servers"
+    given = {SHOWING_CERTIFICATES: ServersTransport(SHOWING_CERTIFICATES)}
+    assert Transports({}, given).resolved(showing).transport == SHOWING_CERTIFICATES

@@ -319,6 +319,13 @@ def test_files_of_routes_may_have_templates_and_compose_files_keep_theirs() -> N
     assert wrong[0].findings[0].problem.why == "template: there is no function nonsense (character 10)"
 
 
+def test_certificates_to_show_to_servers_are_taken_to_be_there() -> None:
+    labels = "['traefik.frontend.rule=Host:a.example', 'traefik.frontend.passTLSCert=true']"
+    text = f"services: {{web: {{expose: [80], labels: {labels}}}}}"
+    (found,) = check(["shop/c.yml"], files(c_yml=text), Wishes())
+    assert found.findings == ()
+
+
 def test_routers_to_the_api_are_fine_but_where_it_is_known_to_be_off() -> None:
     labels = f"['{V3}.rule=Host(`a`)', '{V3}.service=api@internal']"
     text = f"services: {{web: {{labels: {labels}}}}}"

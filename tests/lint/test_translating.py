@@ -54,11 +54,10 @@ def test_v3_in_v1_says_what_is_lost() -> None:
 
 def test_each_label_that_is_left_out_is_a_comment() -> None:
     sheet = one(V1 | {"traefik.prot": "80", "traefik.frontend.passTLSCert": "true"})
-    assert [line.partition(":")[0] for line in sheet.comments] == [
-        "traefik.frontend.passTLSCert",
-        "traefik.prot",
-    ]
+    assert [line.partition(":")[0] for line in sheet.comments] == ["service web-1", "traefik.prot"]
     assert "did you mean traefik.port?" in sheet.comments[1]
+    assert "v3 has no passTLSCert" in sheet.comments[0]
+    assert not any("serverstransport" in key for key in sheet.labels)
 
 
 def test_a_container_that_is_not_routed_says_why() -> None:

@@ -11,10 +11,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from dynbalancer import pem
-from dynbalancer.core.model import Certificate
+from dynbalancer.core.model import SHOWING_CERTIFICATES, Certificate
 from dynbalancer.errors import ConfigurationError
 from dynbalancer.interfaces import IProvider
-from dynbalancer.start.certificates import POLL, GivenCertificates
+from dynbalancer.start.certificates import POLL, SHOWING, GivenCertificates
 from dynbalancer.testing import MemorySink
 
 A, B = (pem.self_signed(name, [name], life=timedelta(days=9)) for name in ("a.example", "b.example"))
@@ -56,6 +56,16 @@ class GivenCertificatesTests(SynchronousTestCase):
             replace(A, default=True, origin="the settings"),
             replace(B, origin="the settings"),
         ]
+
+    def test_all_can_be_shown_to_servers_the_first_before_others_of_its_kind(self) -> None:
+        pairs = [(self.path(f"{name}.pem"), self.path(f"{name}.key")) for name in ("a", "b")]
+        made = GivenCertificates(pairs, self.sink, self.clock, [A.chain])
+        made.startService()
+        self.addCleanup(made.stopService)
+        assert f"{SHOWING}@{GivenCertificates.name}" == SHOWING_CERTIFICATES
+        transport = self.sink.last.transports[SHOWING]
+        assert transport.certificates == ((B.chain, B.key), (A.chain, A.key))
+        assert transport.root_cas == (A.chain,)
 
     def test_renewed_certificate_is_published(self) -> None:
         self.start()

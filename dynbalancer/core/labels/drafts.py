@@ -15,7 +15,8 @@ class RouterDraft:
 
     ``owner`` is what replicas have in common, ``pool`` what routers have in common that share their servers,
     ``rule_key`` one text for all spellings of the rule, ``demand`` the router without what differs between replicas
-    anyway. ``modifiers`` are what its rule does to the path, ``options`` what other labels do to requests.
+    anyway. ``transport`` is the serversTransport that v1's passTLSCert asks for.
+    ``modifiers`` are what its rule does to the path, ``options`` what other labels do to requests.
     ``refused``: it must not be opened. ``numbered``: the place of the container among those with a v1 router
     belongs to its name.
     """
@@ -26,6 +27,7 @@ class RouterDraft:
     pool: tuple[object, ...]
     rule_key: str
     pass_host_header: bool = True
+    transport: str = ""
     modifiers: tuple[Modifier, ...] = ()
     options: tuple[Modifier, ...] = ()
     refused: bool = False

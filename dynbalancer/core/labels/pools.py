@@ -164,7 +164,7 @@ def _join_v1(readings: Sequence[Reading], whole: Assembly) -> None:
 def _report_replicas(replicas: list[RouterDraft], whole: Assembly) -> None:
     first = replicas[0]
     for draft in replicas[1:]:
-        if (draft.pool, draft.pass_host_header) != (first.pool, first.pass_host_header):
+        if (draft.pool, *_asking(draft)) != (first.pool, *_asking(first)):
             where = f"container {draft.container.name}"
             why = f"its frontend labels differ from those of {first.router.origin}, a replica, which count"
             whole.problems.append(
@@ -188,6 +188,7 @@ def _open_v1(
         backend.service,
         servers=_servers(members),
         pass_host_header=first.pass_host_header,
+        transport=first.transport,
     )
     name = first.router.name
     if first.numbered:
@@ -243,8 +244,13 @@ def _report_backends(services: Mapping[str, list[ServiceDraft]], whole: Assembly
 
 
 def _backend(draft: ServiceDraft) -> tuple[object, ...]:
-    # v1's passHostHeader is a frontend's, and told as such.
-    return draft.options, replace(_terms(draft.service), pass_host_header=True)
+    # v1's passHostHeader and passTLSCert are a frontend's, and told as such.
+    return draft.options, replace(_terms(draft.service), pass_host_header=True, transport="")
+
+
+def _asking(draft: RouterDraft) -> tuple[object, ...]:
+    """How a v1 frontend has its servers asked: which Host they see, and which certificate."""
+    return draft.pass_host_header, draft.transport
 
 
 def _wire_error_pages(whole: Assembly) -> None:
@@ -275,9 +281,12 @@ def _report_pool(sets: list[list[RouterDraft]], service: str, whole: Assembly) -
         where, origin = f"container {replicas[0].container.name}", first.router.origin
         why = f"rule {replicas[0].router.rule} is that of {origin} too: they share one pool, {service}"
         whole.problems.append(Problem(where, why, severity="info"))
-        if replicas[0].pass_host_header != first.pass_host_header:
-            why = f"its passHostHeader differs from that of {origin} with the same rule, which counts"
-            whole.problems.append(Problem(where, why, severity="warning"))
+        for label, ours, theirs in zip(
+            ("passHostHeader", "passTLSCert"), _asking(replicas[0]), _asking(first), strict=True
+        ):
+            if ours != theirs:
+                why = f"its {label} differs from that of {origin} with the same rule, which counts"
+                whole.problems.append(Problem(where, why, severity="warning"))
 
 
 def _report_options(drafts: Iterable[RouterDraft], chosen: RouterDraft, whole: Assembly) -> None:

@@ -132,8 +132,6 @@ def _sort_v1(sheet: Sheet, label: Label, rest: str, findings: Findings) -> None:
         why = "is empty; as it is meant to keep requests out, the router is not opened"
         findings.label(label.key, why, "give it a value, or leave it out")
         sheet.restricted_segments.setdefault(segment, label.key)
-    elif use == words.LATER and not is_false(label.value):
-        findings.label(label.key, NOT_YET, severity="warning")
     elif use == words.VOID:
         findings.label(label.key, "means nothing for Docker containers", severity="info")
     fields = sheet.segments.setdefault(segment, {}) if segment else sheet.v1

@@ -65,11 +65,13 @@ def _read_segment(
         return
     backend = naming.backend_name(container, text(fields.get("backend")), segment)
     pass_host = boolean(fields.get("frontend.passHostHeader"), True, findings)
+    transport = v1backend.transport_of(fields, findings)
     server = _server(place, fields, number, findings) if number and not container.stopped else None
     origin = f"container {container.name}"
     servers = (server,) if server else ()
     terms = v1backend.terms_of(fields, backend, findings)
-    service = Service(backend, servers, pass_host_header=pass_host, dialect="v1", origin=origin, **terms)
+    terms |= {"pass_host_header": pass_host, "transport": transport}
+    service = Service(backend, servers, dialect="v1", origin=origin, **terms)
     router = Router(
         naming.frontend_name(rule, segment, backend),
         rule,
@@ -81,11 +83,16 @@ def _read_segment(
     )
     refused = any(name in sheet.restricted_segments for name in ("", segment))
     reading.services.append(ServiceDraft(service, container, v1backend.options_of(fields, findings)))
-    draft = _draft(place, router, segment, pass_host, refused=refused)
-    reading.routers.append(replace(draft, options=v1options.options_of(fields, findings)))
+    draft = replace(
+        _draft(place, router, segment, refused=refused),
+        pass_host_header=pass_host,
+        transport=transport,
+        options=v1options.options_of(fields, findings),
+    )
+    reading.routers.append(draft)
 
 
-def _draft(place: Place, router: Router, segment: str, pass_host: bool, *, refused: bool) -> RouterDraft:
+def _draft(place: Place, router: Router, segment: str, *, refused: bool) -> RouterDraft:
     key = v1rules.same_rule_key(router.rule)
     return RouterDraft(
         router,
@@ -93,7 +100,6 @@ def _draft(place: Place, router: Router, segment: str, pass_host: bool, *, refus
         owner=("v1", naming.service_name(place.container), segment),
         pool=("v1", key, frozenset(router.entry_points), router.priority),
         rule_key=key,
-        pass_host_header=pass_host,
         modifiers=v1rules.modifiers_of(router.rule, keep_trailing_slash=place.defaults.keep_trailing_slash),
         refused=refused,
         numbered=not segment,

@@ -12,7 +12,7 @@ from dynbalancer.core.labels.sections import section_of
 from dynbalancer.core.labels.sheet import Fields
 from dynbalancer.core.labels.v1rules import Modifier
 from dynbalancer.core.labels.values import boolean, choice, duration, integer, pairs, text
-from dynbalancer.core.model import HealthCheck, Sticky
+from dynbalancer.core.model import SHOWING_CERTIFICATES, HealthCheck, Sticky
 from dynbalancer.core.schema import WrongValueError
 from dynbalancer.core.sections import READERS
 
@@ -45,6 +45,11 @@ def terms_of(fields: Fields, backend: str, findings: Findings) -> dict[str, Any]
     if flush:
         terms["flush_interval"] = flush
     return terms
+
+
+def transport_of(fields: Fields, findings: Findings) -> str:
+    """The serversTransport that a frontend asks for: the certificates of the entry points are shown to its servers."""
+    return SHOWING_CERTIFICATES if boolean(fields.get("frontend.passTLSCert"), False, findings) else ""
 
 
 def _health_check(fields: Fields, findings: Findings) -> HealthCheck | None:

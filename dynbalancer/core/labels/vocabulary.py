@@ -30,7 +30,6 @@ _INFOS = [
     *(f"{side}.{part}" for side in ("subject", "issuer") for part in _SUBJECT),
 ]  # fmt: skip
 
-_FRONTEND_LATER = ["passTLSCert"]
 #: Used, and what they close stays closed where they can't be read.
 _FRONTEND_CLOSES = _words(
     """auth.basic auth.basic.users auth.basic.usersFile auth.digest.users auth.digest.usersFile
@@ -63,7 +62,7 @@ _BACKEND_USED = _words(
 
 _V1_USED = _words(
     """enable port protocol weight domain backend tags docker.network
-    frontend.rule frontend.entryPoints frontend.priority frontend.passHostHeader"""
+    frontend.rule frontend.entryPoints frontend.priority frontend.passHostHeader frontend.passTLSCert"""
 )
 
 #: v1 keys without their root: what becomes of each.
@@ -71,7 +70,6 @@ V1: dict[str, str] = {
     **dict.fromkeys(_V1_USED, USED),
     **dict.fromkeys(("portName", "portIndex", "backend.id", "backend.loadbalancer.swarm"), VOID),
     **{f"backend.{key}": USED for key in _BACKEND_USED},
-    **{f"frontend.{key}": LATER for key in _FRONTEND_LATER},
     **{f"frontend.passTLSClientCert.infos.{key}": USED for key in _INFOS},
     **{f"frontend.{key}": USED for key in (*_FRONTEND_USED, *_FRONTEND_CLOSES)},
 }

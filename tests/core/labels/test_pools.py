@@ -8,7 +8,7 @@ import pytest
 
 from dynbalancer.core.labels.containers import Container, Defaults
 from dynbalancer.core.labels.reader import configuration_of
-from dynbalancer.core.model import Configuration
+from dynbalancer.core.model import SHOWING_CERTIFICATES, Configuration
 
 ORDER = iter(range(1, 10_000))
 
@@ -337,3 +337,14 @@ def test_the_rule_of_a_router_that_is_not_opened_is_read_all_the_same(
     found = configuration_of([container], Defaults())
     assert found.routers == {}
     assert any(said in str(problem) for problem in found.problems)
+
+
+def test_pass_tls_cert_is_the_first_frontend_s_to_say_and_another_is_told() -> None:
+    found = together(v1("a", frontend__passTLSCert="true"), v1("b"))
+    assert [service.transport for service in found.services.values()] == [SHOWING_CERTIFICATES]
+    assert any("its passTLSCert differs" in problem.why for problem in found.problems)
+
+
+def test_without_pass_tls_cert_servers_are_shown_nothing() -> None:
+    (service,) = together(v1("a", frontend__passTLSCert="false")).services.values()
+    assert service.transport == ""

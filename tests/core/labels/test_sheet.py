@@ -76,8 +76,6 @@ def test_other_families_are_for_later() -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        "traefik.frontend.passTLSCert",
-        "traefik.api.frontend.passTLSCert",
         "traefik.swarm.network",
         "traefik.docker.lbswarm",
         "traefik.http.routers.a.observability.metrics",
@@ -89,11 +87,6 @@ def test_labels_of_later_versions_are_a_warning_each(key: str) -> None:
     assert [(problem.severity, problem.where) for problem in findings.problems] == [
         ("warning", f"container web-1, label {key}")
     ]
-
-
-def test_a_later_feature_that_is_switched_off_is_no_problem() -> None:
-    _, findings = read({"traefik.frontend.passTLSCert": "false"})
-    assert findings.problems == []
 
 
 def test_what_would_be_on_and_can_not_be_switched_off_is_a_problem() -> None:
