@@ -118,11 +118,8 @@ def assemble(
         )
         providers = [_provider(name, settings, router, reactor) for name in settings.providers]
         if settings.certificates:
-            sink = router.sink_for(GivenCertificates.name)
-            options = settings.routing.tls_options.values()
-            authorities = [text for one in options for text in one.client_cas]
             # First: services may show them to servers.
-            providers.insert(0, GivenCertificates(settings.certificates, sink, reactor, authorities))
+            providers.insert(0, _certificates(settings, router, reactor))
         watchdog = Watchdog(settings.stall, reactor)
         balancer = Balancer(
             settings, notes, router, providers, reactor, plan=plan, observer=observer, watchdog=watchdog
@@ -141,6 +138,13 @@ def _plan(settings: Settings, environ: Mapping[str, str]) -> privileges.Plan | N
     accounts = privileges.SystemAccounts()
     is_root = os.geteuid() == 0
     return privileges.plan(settings.user, settings.worker_user, socket_gid, accounts, is_root=is_root)
+
+
+def _certificates(settings: Settings, router: RouterService, reactor: Any) -> GivenCertificates:
+    options = settings.routing.tls_options.values()
+    authorities = [text for one in options for text in one.client_cas]
+    sink = router.sink_for(GivenCertificates.name)
+    return GivenCertificates(settings.certificates, sink, reactor, authorities)
 
 
 def _provider(name: str, settings: Settings, router: RouterService, reactor: Any) -> Any:

@@ -68,10 +68,9 @@ def _read_segment(
     transport = v1backend.transport_of(fields, findings)
     server = _server(place, fields, number, findings) if number and not container.stopped else None
     origin = f"container {container.name}"
-    servers = (server,) if server else ()
     terms = v1backend.terms_of(fields, backend, findings)
     terms |= {"pass_host_header": pass_host, "transport": transport}
-    service = Service(backend, servers, dialect="v1", origin=origin, **terms)
+    service = Service(backend, (server,) if server else (), dialect="v1", origin=origin, **terms)
     router = Router(
         naming.frontend_name(rule, segment, backend),
         rule,
