@@ -63,8 +63,10 @@ def read(
 ) -> Configuration:
     """The frontends and backends of a document, and a Problem for each thing that can't be used."""
     reader = _Reader(_Notes(where, line_of=line_of))
+    # With [file] it is the settings file itself, whose settings were read at start.
+    settings = any(key.lower() == "file" for key in document)
     for key in document:
-        if key.lower() not in (*_OURS, *schema.DOCUMENT):
+        if not settings and key.lower() not in (*_OURS, *schema.DOCUMENT):
             why = "it belongs to the settings read at start, and is not used here"
             reader.notes.place((key,), why, severity="warning")
     for key, value in document.items():

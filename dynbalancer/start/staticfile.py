@@ -18,6 +18,8 @@ from dynbalancer.start.flags import Given
 
 _DEEPEST = 20
 _MOST = 10_000
+#: What Traefik 1 calls its routes.
+_ROUTES = ("frontends", "backends", "tls")
 
 
 def settings_in(text: str, path: str) -> list[Given]:
@@ -34,7 +36,22 @@ def settings_in(text: str, path: str) -> list[Given]:
         raise ConfigurationError(path, "nested too deeply") from None
     if len(settings) > _MOST:
         raise ConfigurationError(path, f"more than {_MOST} settings")
-    return settings
+    return _with_routes(settings, path)
+
+
+def _with_routes(settings: list[Given], path: str) -> list[Given]:
+    """Where Traefik 1's ``[file]`` names no file, the settings file holds the routes too, and is that file itself."""
+    roots, keys = {_root(given) for given in settings}, {given.key for given in settings}
+    elsewhere = keys & {"file.filename", "file.directory"}
+    if not roots & {"frontends", "backends"} or "file" not in roots or elsewhere:
+        return settings
+    kept = [given for given in settings if _root(given) not in _ROUTES]
+    where = next(given.where for given in settings if _root(given) == "file")
+    return [*kept, Given("file.filename", path, where, "file.filename")]
+
+
+def _root(given: Given) -> str:
+    return given.key.partition(".")[0].partition("[")[0]
 
 
 def _from_yaml(text: str, path: str) -> Iterator[Given]:

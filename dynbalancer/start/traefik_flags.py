@@ -150,7 +150,7 @@ _STATIC = _table(
         "frontends backends",
         "error",
         "routes can't stand among these settings",
-        "write them in the format of Traefik 2 and 3, into a file of their own for --file.filename",
+        "move them into a file of their own for --file.filename, or add an empty [file] to have them read from here",
     ),
     (
         "http tcp udp tls",
@@ -174,7 +174,7 @@ _OF_ENTRY_POINTS = _table(
         "X-Forwarded-For always tells the server the client",
         "",
     ),
-    ("http.encodequerysemicolons", "warning", "semicolons in queries are passed on as they are", ""),
+    ("http.encodequerysemicolons", "warning", "a semicolon in a query always becomes an ampersand", ""),
     ("http.maxheaderbytes", "warning", _ONE_LIMIT, "see --limits.head"),
     ("http.sanitizepath", "warning", "paths are always brought into one form", ""),
     ("http.tls.certresolver http.tls.domains", "warning", _NO_ACME, _INSTEAD_OF_ACME),

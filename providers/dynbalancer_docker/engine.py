@@ -10,6 +10,7 @@ import base64
 import contextlib
 import io
 import json
+import os
 import re
 import socket
 import time
@@ -147,6 +148,10 @@ def endpoint_of(written: str, environ: Mapping[str, str], access: Access | None 
 
 
 def _tls(access: Access) -> Any:
+    for name, path in (("ca", access.ca), ("cert", access.certificate), ("key", access.key)):
+        if path and not os.path.isfile(path):
+            # The package says of a pair only that something is wrong with it.
+            raise ConfigurationError(f"option docker.tls.{name}", f"there is no file {path}")
     pair = (access.certificate, access.key) if access.certificate else None
     return docker.tls.TLSConfig(client_cert=pair, ca_cert=access.ca or None, verify=not access.insecure)
 

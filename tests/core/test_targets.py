@@ -145,6 +145,11 @@ def test_rules_see_escapes_only_of_what_is_reserved_or_unreadable(path: bytes, s
     assert routing_path(path) == seen
 
 
+def test_semicolons_in_a_query_become_ampersands() -> None:
+    assert split_target(b"/a;b?bar=toto;boo=titi&x=%3B") == (b"/a;b", b"bar=toto&boo=titi&x=%3B")
+    assert split_target(b"/a?;") == (b"/a", b"&")
+
+
 segments = st.text("ab.%2eEfF5cC;~-", max_size=8)
 
 

@@ -60,6 +60,10 @@ def test_settings_read_at_start_are_a_warning_each() -> None:
     assert said(found)[0].startswith("file dyn.toml: defaultEntryPoints: it belongs to the settings")
 
 
+def test_settings_in_the_settings_file_itself_are_no_matter() -> None:
+    assert read({}, defaultEntryPoints=["http"], docker={}, file={}).problems == ()
+
+
 def test_what_is_in_both_manners_keeps_its_newer_definition() -> None:
     newer = {"routers": {"f": {"rule": "Host(`b.example`)", "service": "b"}}}
     assert read({}, http=newer).routers["f"].rule == "Host(`b.example`)"

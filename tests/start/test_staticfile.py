@@ -114,3 +114,21 @@ def test_a_wrong_file_is_one_sentence(path: str, text: str, sentence: str) -> No
         settings_in(text, path)
     assert sentence in str(caught.value)
     assert str(caught.value).startswith(path)
+
+
+@pytest.mark.parametrize("section", ["[file]", "[file]\nwatch = true"])
+def test_routes_of_traefik_1_in_the_settings_file_make_it_a_file_of_routes(section: str) -> None:
+    routes = (
+        '[backends.b.servers.s]\nurl = "http://192.0.2.1"\n[frontends.f]\nbackend = "b"\n[[tls]]\nx = 1\n'
+    )
+    found = settings_in(f"debug = true\n{section}\n{routes}", "t.toml")
+    assert {given.key for given in found} - {"file", "file.watch"} == {"debug", "file.filename"}
+    assert found[-1] == Given("file.filename", "t.toml", found[-2].where, "file.filename")
+
+
+@pytest.mark.parametrize("section", ["", '[file]\nfilename = "r.toml"\n'])
+def test_routes_of_traefik_1_without_an_empty_file_section_stay_where_they_do_not_belong(
+    section: str,
+) -> None:
+    found = settings_in(f'{section}[backends.b.servers.s]\nurl = "http://192.0.2.1"\n', "t.toml")
+    assert "backends.b.servers.s.url" in {given.key for given in found}

@@ -315,9 +315,11 @@ def test_an_encrypted_endpoint_is_spoken_to_over_tls() -> None:
     assert endpoint.address == "tcp://engine.example.com:2376"
 
 
-def test_files_that_are_not_there_are_told() -> None:
-    with pytest.raises(ConfigurationError, match=r"options docker\.tls"):
-        endpoint_of("tcp://engine.example.com:2376", {}, Access(ca="/nowhere/ca.pem"))
+@pytest.mark.parametrize("name, option", [("ca", "ca"), ("certificate", "cert")])
+def test_files_that_are_not_there_are_told(name: str, option: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        endpoint_of("tcp://engine.example.com:2376", {}, Access(**{name: "/nowhere/x.pem"}))
+    assert str(caught.value) == f"option docker.tls.{option}: there is no file /nowhere/x.pem"
 
 
 def test_every_request_says_who_we_are_and_waits_as_long_as_it_may(recorder: Recorder) -> None:
