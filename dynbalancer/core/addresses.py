@@ -39,7 +39,7 @@ class AddressRanges:
 
     def _look_up(self, text: str) -> bool:
         try:
-            address = ip_address(text.partition("%")[0])
+            address = ip_address(text)
         except ValueError:
             return False
         mapped = getattr(address, "ipv4_mapped", None)
@@ -49,7 +49,7 @@ class AddressRanges:
 def grouped(text: str, bits: int) -> str:
     """The first address of the IPv6 network of so many bits that an address is in; an IPv4 address as it is."""
     try:
-        address: IPv4Address | IPv6Address = ip_address(text.partition("%")[0])
+        address: IPv4Address | IPv6Address = ip_address(text)
     except ValueError:
         return text
     if not isinstance(address, IPv6Address) or address.ipv4_mapped:

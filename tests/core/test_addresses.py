@@ -20,6 +20,8 @@ from dynbalancer.core.addresses import AddressRanges, grouped
         (("0.0.0.0/0",), "2001:db8::1", False),
         (("::/0",), "192.0.2.1", False),
         (("fe80::/10",), "fe80::1%eth0", True),
+        (("fe80::/10",), "fe80::1%", False),
+        (("192.0.2.0/24",), "192.0.2.1%eth0", False),
         (("2001:db8::/32",), "2001:DB8:0:0::1", True),
         (("2001:db8::/32",), "2001:db9::1", False),
         (("0.0.0.0/0", "::/0"), "", False),
