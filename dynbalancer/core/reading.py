@@ -39,8 +39,8 @@ class RequestReader:
     limits: Limits
     scheme: bytes = b"http"
     trusted: bool = False
-    #: While :meth:`head_received` runs: whether some of the body came with the head.
-    at_hand: bool = False
+    #: While :meth:`head_received` runs: how many octets came with the head, where a body of known length follows it.
+    at_hand: int = 0
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -171,10 +171,10 @@ class RequestReader:
         else:
             self.reading = LENGTH
             self._left = length
-            self.at_hand = len(data) > end + 4
+            self.at_hand = len(data) - end - 4
         self.head_received(head)
         if length:
-            self.at_hand = False
+            self.at_hand = 0
         return data[end + 4 :]
 
     def _parsed(self, data: bytes, end: int) -> RequestHead:

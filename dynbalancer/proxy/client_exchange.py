@@ -99,7 +99,7 @@ class ClientExchange(Forwarding):
 
     def body_at_hand(self) -> bool:
         connection = self.client_connection
-        return connection.reading == LENGTH and connection.at_hand
+        return connection.reading == LENGTH and connection.at_hand > 0
 
     def relay(self, head: ResponseHead, body: bytes) -> bool:
         connection = self.client_connection

@@ -40,14 +40,16 @@ def raise_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-def has_news(transport: Any) -> bool:
-    """Whether something came over a connection, or its end, that nobody has read yet. Asks the system."""
-    number = transports.descriptor(transport)
-    if number < 0:
-        return False
+def look_at(transport: Any) -> Callable[[int], list[Any]]:
+    """Asks the system whether something came over a connection, or its end, that nobody has read yet.
+
+    To be called with 0; what it gives is empty where nothing did. Not any more once the connection is closed.
+    """
     looking = select.poll()
-    looking.register(number, select.POLLIN)
-    return bool(looking.poll(0))
+    number = transports.descriptor(transport)
+    if number >= 0:
+        looking.register(number, select.POLLIN)
+    return looking.poll
 
 
 class Descriptors:

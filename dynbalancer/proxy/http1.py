@@ -128,8 +128,13 @@ class ServerConnection(RequestReader, Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         known = self.known
-        if known is not None and data == known.data and self.reading == HEAD and not self._held:
-            if self._repeat(known):
+        if (
+            known is not None
+            and (data == known.data or (known.head.length and data.startswith(known.data)))
+            and self.reading == HEAD
+            and not self._held
+        ):
+            if self._repeat(known, data):
                 return
         elif self.reading == RAW:
             if self.exchange is not None:
@@ -143,23 +148,34 @@ class ServerConnection(RequestReader, Protocol):
         held = self._held
         begins = self.reading == HEAD and not held
         self.feed(data)
-        if self.reading == HELD:
+        if self.reading == HELD or self.reading == LENGTH:
             if begins:
                 self._remember(data)
         elif self._held and not held and self.reading == HEAD:
             # The head as a whole has a deadline; single bytes don't move it.
             self.site.deadlines.set(self, self.limits.head_time)
 
-    def _repeat(self, known: KnownRequest) -> bool:
-        """The client asks what it asked before: carry that out. False where it may come to something else by now."""
+    def _repeat(self, known: KnownRequest, data: bytes) -> bool:
+        """The client asks what it asked before: carry that out. False where it may come to something else by now.
+
+        ``data`` begins with the head that is known; a body may follow.
+        """
         resource = self.site.resource
         table = resource.router.table
         if known.table() is not table:
             self.known = None
             return False
-        self.reading = HELD
         self._fresh = False
-        self.deadline = NEVER
+        length = known.head.length
+        if length:
+            self.reading = LENGTH
+            self._left = length
+            self.at_hand = len(data) - len(known.data)
+            if self.at_hand < length:
+                self._await_body()
+        else:
+            self.reading = HELD
+            self.deadline = NEVER
         route = known.route
         if resource.watchdog.dozing:
             resource.watchdog.wake()
@@ -170,21 +186,26 @@ class ServerConnection(RequestReader, Protocol):
             exchange.table, exchange.route = table, route
             exchange.wire = known.wire
             exchange.forward(route.service)
+        if self.at_hand:
+            self.at_hand = 0
+            self.feed(data[len(known.data) :])
         return True
 
     def _remember(self, data: bytes) -> None:
         """Keep what a request comes to, once it has come twice in a row.
 
-        ``data`` began a message. It is kept where it is a head, wholly and alone: nothing before, nothing behind.
+        ``data`` began a message. It is kept where it is a head, wholly and alone: nothing before, nothing behind but
+        the body that its length tells of.
         """
         exchange = self.exchange
+        if exchange is not None and exchange.head.length:
+            data = data[: data.find(b"\r\n\r\n") + 4]
         mark = hash(data)
         if mark != self._last:
             self._last = self.peer.last = mark
         elif (
             exchange is not None
             and len(data) <= REMEMBERED
-            and exchange.head.length is None
             and data.find(b"\r\n\r\n") == len(data) - 4
             and not data.startswith(b"\r")
         ):
@@ -245,11 +266,15 @@ class ServerConnection(RequestReader, Protocol):
         self.exchange = exchange = ClientExchange(self, head)
         if self.reading == HELD:
             self.deadline = NEVER
-        else:
-            self._body_started = self._body_moved = site.deadlines.now
-            self._body_seen = self._body_checked = self._moved = 0
-            site.deadlines.set(self, min(SLOW_START, self.limits.body_time))
+        elif not 0 < (head.length or 0) <= self.at_hand:
+            self._await_body()
         site.resource.handle(exchange)
+
+    def _await_body(self) -> None:
+        deadlines = self.site.deadlines
+        self._body_started = self._body_moved = deadlines.now
+        self._body_seen = self._body_checked = self._moved = 0
+        deadlines.set(self, min(SLOW_START, self.limits.body_time))
 
     def body_received(self, data: bytes) -> None:
         self._body_seen += len(data)

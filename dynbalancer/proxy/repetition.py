@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from dynbalancer.core.exchange import REPLAYED, Field, RequestHead, Response, ResponseHead
+from dynbalancer.core.exchange import CHUNKED, REPLAYED, Field, RequestHead, Response, ResponseHead
 from dynbalancer.core.fields import SECRETS
 from dynbalancer.core.http1 import write_request_head
 from dynbalancer.proxy.client_exchange import ClientExchange
@@ -69,10 +69,11 @@ Step = tuple[Callable[[ClientExchange], "Response | Awaitable[Response | None] |
 class KnownRequest:
     """A request and what it comes to, while the table is the same: its route, and the head for the server.
 
-    ``data`` is the request as it came: a head and nothing else. ``wire`` is what goes to whichever server (empty: that
-    differs by server). Where the route has middlewares that always do the same with it, ``standing`` is what they come
-    to, ``steps`` are those to ask each time nevertheless, and ``head`` serves all exchanges. Where it has others,
-    ``standing`` is None, and each exchange needs a copy of ``head``, which nobody has changed yet.
+    ``data`` is the request as it came: a head and nothing else; its body is another matter. ``wire`` is what goes to
+    whichever server (empty: that differs by server). Where the route has middlewares that always do the same with it,
+    ``standing`` is what they come to, ``steps`` are those to ask each time nevertheless, and ``head`` serves all
+    exchanges. Where it has others, ``standing`` is None, and each exchange needs a copy of ``head``, which nobody has
+    changed yet.
 
     ``told`` is the last server's answer, as it would go to a client, and ``answer`` the head that the middlewares made
     of it; ``origin`` is as in an exchange.
@@ -113,7 +114,9 @@ class KnownRequest:
         ``head`` is that of the request, before anybody changed it.
         """
         table, route, resource = exchange.table, exchange.route, exchange.resource
-        if table is None or route is None or head.length is not None or head.upgrade is not None:
+        if table is None or route is None or head.upgrade is not None:
+            return None
+        if head.length == CHUNKED or head.expect_continue:
             return None
         resource.say_where_from(exchange, head)
         known = cls(data, head, table, route)

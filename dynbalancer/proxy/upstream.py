@@ -26,7 +26,6 @@ from dynbalancer.errors import (
 )
 from dynbalancer.proxy import transports
 from dynbalancer.proxy.deadlines import NEVER, Deadlines
-from dynbalancer.proxy.descriptors import has_news
 from dynbalancer.proxy.trust import client_context, limits_by, peer_uris
 from dynbalancer.proxy.upstream_connection import UpstreamConnection
 
@@ -200,8 +199,7 @@ class Upstream:
             if connection.reading == HELD and not connection.lost:
                 # The server may have closed it, and where we are behind with reading, we don't know yet.
                 if repeatable or (
-                    self.connecting.clock() - connection.idle_since < self.trust
-                    and not has_news(connection.transport)
+                    self.connecting.clock() - connection.idle_since < self.trust and not connection.has_news()
                 ):
                     connection.deadline = NEVER
                     return connection

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.error import ConnectionDone
@@ -15,6 +16,7 @@ from dynbalancer.core.reading import DEAD, HEAD, HELD, RAW, ResponseReader
 from dynbalancer.errors import ResponseTimeout, UpstreamClosed, UpstreamError
 from dynbalancer.proxy import transports
 from dynbalancer.proxy.deadlines import NEVER
+from dynbalancer.proxy.descriptors import look_at
 
 if TYPE_CHECKING:
     from dynbalancer.proxy.forwarding import Forwarding
@@ -38,6 +40,7 @@ class UpstreamConnection(ResponseReader, Protocol):
         self._paused = False
         self._unsent = 0
         self._stalled = False
+        self._look: Callable[[int], list[Any]] | None = None
         self.idle_since = 0.0
         self.deadline = NEVER
         self.watched = NEVER
@@ -59,6 +62,13 @@ class UpstreamConnection(ResponseReader, Protocol):
         # An interim answer is none: it only says that the server is there.
         if self.reading == HEAD:
             self.deadlines.set(self, self.limits.response_time)
+
+    def has_news(self) -> bool:
+        """Whether something came over it, or its end, that nobody has read yet. Not asked of one that is lost."""
+        if self._look is None:
+            # Kept: to make one of these costs more than the look.
+            self._look = look_at(self.transport)
+        return bool(self._look(0))
 
     def release(self, now: float) -> None:
         """The exchange is over: keep the connection where it is perfectly clean."""

@@ -40,8 +40,8 @@ class Visits(ProxyCase):
         self.repeated: list[ServerConnection] = []
         repeat = ServerConnection._repeat
 
-        def watched(connection: ServerConnection, known: object) -> bool:
-            found = repeat(connection, known)  # type: ignore[arg-type]
+        def watched(connection: ServerConnection, known: object, data: bytes) -> bool:
+            found = repeat(connection, known, data)  # type: ignore[arg-type]
             if found:
                 self.repeated.append(connection)
             return found

@@ -59,6 +59,7 @@ REQUESTS = (
     post(b""),
     post(b"he", length=5),
     post(b"", length=5),
+    post(b"x" * 70_000),
     b"llo",
     b"llo" + GET,
     post(b"", length=len(REST)).replace(b"a.example", b"b.example"),
@@ -325,6 +326,10 @@ def test_the_short_ways_are_taken_here(monkeypatch: pytest.MonkeyPatch) -> None:
     watched(ServerConnection, "_repeat")
     played(World, [("again", 0, (GET, OK)), ("again", 1, (GET, OK)), ("middlewares", 0, {}), ("ask", 0, GET)])
     assert (taken.count("relay"), taken.count("_repeat"), taken.count("not _repeat")) == (8, 8, 1)
+    for whole in (post(b"hello"), post(b"")):
+        del taken[:]
+        played(World, [("again", 0, (whole, OK)), ("again", 1, (whole, OK))])
+        assert taken.count("_repeat") == 8
     with forgetful():
         del taken[:]
         played(World, [("again", 0, (GET, OK))])
