@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService, MultiService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.task import deferLater
 from twisted.logger import ILogObserver, Logger, LogLevel
 from twisted.python.components import Componentized
 from zope.interface import implementer
@@ -386,7 +387,6 @@ class Balancer(MultiService):
 
     def stopService(self) -> Deferred[Any]:
         """Drain, while everything else still runs; then end the rest."""
-        self._log.info("Ending; requests in flight have {grace:g} seconds", grace=self.settings.grace)
         self._signals.remove()
         self._stop_waiting()
         if self.watchdog is not None:
@@ -395,6 +395,15 @@ class Balancer(MultiService):
             self.admin.stopping = True
         if self.forwarding.parent is None:
             return self._stop_rest()
+        seconds = self.settings.accept_grace
+        if not seconds:
+            return self._drain()
+        # Whoever asks /ping stops sending requests meanwhile (Traefik's requestAcceptGraceTimeout).
+        self._log.info("Ending; requests are accepted for another {seconds:g} seconds", seconds=seconds)
+        return deferLater(self.reactor, seconds).addCallback(lambda ignored: self._drain())
+
+    def _drain(self) -> Deferred[Any]:
+        self._log.info("Ending; requests in flight have {grace:g} seconds", grace=self.settings.grace)
         drained = maybeDeferred(self.forwarding.disownServiceParent)
         drained.addErrback(lambda failure: self._log.failure("Draining failed", failure))
         return drained.addCallback(lambda ignored: self._stop_rest())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +210,21 @@ class BalancerTests(SynchronousTestCase):
         self.successResultOf(done)
         assert self.diary[1:] == ["stop b", "stop a", "stop admin", "stop statistics"]
         assert self.signals.told == ["install", "remove"]
+
+    def test_requests_are_still_accepted_for_a_while_where_the_settings_say_so(self) -> None:
+        balancer = self.make()
+        balancer.settings = replace(balancer.settings, accept_grace=5.0)
+        balancer.startService()
+        self.reactor.advance(tap.PATIENCE)
+        self.diary.clear()
+        done = balancer.stopService()
+        assert balancer.admin is not None and balancer.admin.stopping
+        self.reactor.advance(4.9)
+        assert self.diary == []
+        self.assertNoResult(done)
+        self.reactor.advance(0.2)
+        self.successResultOf(done)
+        assert self.diary[0] == "stop forwarding"
 
     def test_the_loop_is_watched_while_something_is_forwarded(self) -> None:
         dog: Any = Dog()

@@ -50,6 +50,8 @@ class EntryPoint:
     Addresses in ``proxy_trusted`` may begin with a PROXY header that says who the client is.
     ``middlewares`` see the requests of every router attached to it, before the router's own.
     ``max_connections`` it has at a time, ``max_connections_per_address`` from one address; 0: any number.
+    ``read_time`` is how long a request may take to come whole, ``idle_time`` how long a connection without one is kept,
+    in seconds, 0 for ever; None: as long as the limits of all say.
     ``access_log``: its requests are written there, where there is one and their router doesn't say otherwise.
     ``udp``: datagrams come in here, and nothing else; a client that is silent for ``udp_timeout`` seconds is forgotten.
     """
@@ -70,6 +72,8 @@ class EntryPoint:
     max_connections_per_address: int = 0
     access_log: bool = True
     tls_options: str = ""
+    read_time: float | None = None
+    idle_time: float | None = None
 
     @property
     def takes_proxy_header(self) -> bool:

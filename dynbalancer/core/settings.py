@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dynbalancer.core.model import NOTHING, Certificate, Configuration, EntryPoint
@@ -34,6 +34,7 @@ class Limits:
     handshake_time: float = 10.0
     head_time: float = 10.0
     body_time: float = 30.0
+    request_time: float = 0.0
     idle_time: float = 60.0
     write_time: float = 60.0
     connect_time: float = 3.0
@@ -42,6 +43,17 @@ class Limits:
     upstream_idle_time: float = 90.0
     upstream_idle_connections: int = 200
     memory: int = 0
+
+    def at(self, entry_point: EntryPoint) -> Limits:
+        """Those of an entry point, whose own times count; no part of a request has more time than all of it."""
+        read, idle = entry_point.read_time, entry_point.idle_time
+        whole = self.request_time if read is None else read
+        parts = ("handshake_time", "head_time", "body_time")
+        shorter: dict[str, Any] = {}
+        if whole:
+            shorter = {name: min(getattr(self, name) or whole, whole) for name in parts}
+        idle = self.idle_time if idle is None else idle
+        return replace(self, request_time=whole, idle_time=idle, **shorter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +105,9 @@ class Settings:
 
     ``providers`` maps the names of those switched on to their options. ``workers`` 0 means: forward in this process.
     ``user`` is ``user[:group]`` to become after the ports are bound, empty to stay; ``worker_user`` the one of the
-    workers. ``grace`` is how long requests in flight may go on after SIGTERM, ``throttle`` the least time between two
-    routing tables, both in seconds. ``stall`` is how long the event loop of a process may stand still before that is
-    logged, in seconds; 0 is for ever.
+    workers. ``accept_grace`` is how long requests are still accepted after SIGTERM, ``grace`` how long those in
+    flight may go on then, ``throttle`` the least time between two routing tables, all in seconds. ``stall`` is how long
+    the event loop of a process may stand still before that is logged, in seconds; 0 is for ever.
     ``secret`` is drawn at start, in hexadecimal: what workers sign and know again by it counts in all of them.
     ``certificates`` are pairs of files (or PEM texts), the certificate and its key; ``default_certificate`` is made at
     start, for names that no other certificate has. ``routing`` is what entry points ask for, redirections and
@@ -109,6 +121,7 @@ class Settings:
     workers: int = 1
     access_log: AccessLogSettings | None = None
     limits: Limits = field(default_factory=Limits)
+    accept_grace: float = 0.0
     grace: float = 10.0
     throttle: float = 0.1
     stall: float = 0.05

@@ -156,7 +156,7 @@ class DataPlane:
             return
         # Accepted connections inherit it: one call in place of one for each.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        limits, termination = self._settings.limits, self._termination
+        limits, termination = self._settings.limits.at(entry_point), self._termination
         entrance = Entrance(
             entry_point,
             sock,

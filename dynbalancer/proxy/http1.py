@@ -46,6 +46,8 @@ class Site(Factory):
         self.entry_point = entry_point
         self.limits = limits
         self.deadlines = deadlines
+        #: When the body of a request is first looked at. Seconds.
+        self.first_look = min(SLOW_START, limits.body_time)
         self.peers = Peers(TrustedPeers(entry_point.trusted, everybody=entry_point.trust_all))
         self.connections: set[ServerConnection] = set()
         self.draining = False
@@ -272,9 +274,9 @@ class ServerConnection(RequestReader, Protocol):
 
     def _await_body(self) -> None:
         deadlines = self.site.deadlines
-        self._body_started = self._body_moved = deadlines.now
+        self._body_began = self._body_started = self._body_moved = deadlines.now
         self._body_seen = self._body_checked = self._moved = 0
-        deadlines.set(self, min(SLOW_START, self.limits.body_time))
+        deadlines.set(self, self.site.first_look)
 
     def body_received(self, data: bytes) -> None:
         self._body_seen += len(data)
@@ -431,13 +433,14 @@ class ServerConnection(RequestReader, Protocol):
             self._body_started = self._body_moved = now
             self._body_seen = came = 0
         silence = now - self._body_moved
+        left = self.limits.request_time - (now - self._body_began) if self.limits.request_time else SLOW_START
         expected = SLOWEST_BODY * (elapsed - SLOW_START) if came and elapsed >= 2 * SLOW_START else 0
-        if silence >= self.limits.body_time or self._body_seen < expected:
+        if silence >= self.limits.body_time or self._body_seen < expected or left <= 0:
             self.close_after()
             exchange.refuse(RequestError(408, "body-timeout", "the body took too long"))
             return
         self._body_checked = self._body_seen
-        self.site.deadlines.set(self, min(SLOW_START, self.limits.body_time - silence))
+        self.site.deadlines.set(self, min(SLOW_START, self.limits.body_time - silence, left))
 
     def _check_tunnel(self, exchange: ClientExchange) -> None:
         moved = exchange.bytes_in + exchange.bytes_out

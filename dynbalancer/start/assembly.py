@@ -21,6 +21,8 @@ from dynbalancer.start.tlsoptions import with_tls_options
 
 DEFAULTS = Settings()
 
+_ACCEPTING = "lifecycle.requestacceptgracetimeout"
+
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
@@ -64,7 +66,8 @@ class Assembly:
             workers=self._cpus if workers < 0 else workers,
             access_log=access_log(self._chosen),
             limits=self._limits(),
-            grace=self._get("gracetimeout", self._longest_grace()),
+            accept_grace=self._get(_ACCEPTING, self._longest(_ACCEPTING, DEFAULTS.accept_grace)),
+            grace=self._get("gracetimeout", self._longest("lifecycle.gracetimeout", DEFAULTS.grace)),
             throttle=self._get("providersthrottleduration", DEFAULTS.throttle),
             stall=self._get("watchdog.stall", DEFAULTS.stall),
             retries=self._retries(),
@@ -80,13 +83,14 @@ class Assembly:
     def _get(self, key: str, default: Any) -> Any:
         return self._chosen[key].value if key in self._chosen else default
 
-    def _longest_grace(self) -> float:
+    def _longest(self, key: str, default: float) -> float:
+        """The longest of the times that entry points have for it: there is one end for all of them."""
         times = [
             chosen.value
-            for key, chosen in self._chosen.items()
-            if key.startswith("entrypoints.") and key.endswith(".transport.lifecycle.gracetimeout")
+            for name, chosen in self._chosen.items()
+            if name.startswith("entrypoints.") and name.endswith(f".transport.{key}")
         ]
-        return max(times, default=DEFAULTS.grace)
+        return max(times, default=default)
 
     def _retries(self) -> int:
         attempts: int = self._get("retry.attempts", DEFAULTS.retries + 1)
@@ -189,6 +193,8 @@ class Assembly:
             access_log=self._get(f"{prefix}.observability.accesslogs", True),
             udp=udp,
             udp_timeout=self._get(f"{prefix}.udp.timeout", 3.0),
+            read_time=self._get(f"{prefix}.transport.respondingtimeouts.readtimeout", None),
+            idle_time=self._get(f"{prefix}.transport.respondingtimeouts.idletimeout", None),
         )
 
     def _speaks_tls(self, prefix: str) -> bool:

@@ -18,6 +18,7 @@ from dynbalancer.errors import ConfigurationError, did_you_mean
 from dynbalancer.middlewares.encodings import CHARACTERS
 from dynbalancer.start import accesslog
 from dynbalancer.start.accesslog import field_mode, header_mode, log_format, statuses
+from dynbalancer.start.limitwords import MEANINGS
 from dynbalancer.start.traefik_flags import unnumbered, verdict
 
 _TRUE = frozenset({"1", "t", "true", "yes", "on", "enable"})
@@ -219,6 +220,15 @@ FIXED = (
     Flag("workers", workers, "auto", "Processes that forward; auto: one for each CPU; 0: this one.", PROCESS),
     Flag("gracetimeout", seconds_of, "10s", "How long requests may go on after SIGTERM.", PROCESS),
     Flag(
+        "lifecycle.requestacceptgracetimeout",
+        *(
+            seconds_of,
+            "0s",
+            "How long requests are still accepted after SIGTERM, while /ping says 503.",
+            PROCESS,
+        ),
+    ),
+    Flag(
         "providersthrottleduration", seconds_of, "100ms", "Least time between two tables of routes.", PROCESS
     ),
     Flag(
@@ -340,6 +350,28 @@ ENTRY_POINT = (
     Flag(
         "transport.lifecycle.gracetimeout", seconds_of, "10s", "As --gracetimeout; the longest counts.", ENTRY
     ),
+    Flag(
+        "transport.lifecycle.requestacceptgracetimeout",
+        *(seconds_of, "0s", "As --lifecycle.requestacceptgracetimeout; the longest counts.", ENTRY),
+    ),
+    Flag(
+        "transport.respondingtimeouts.readtimeout",
+        *(
+            seconds_of,
+            "",
+            "How long a request may take to come whole; 0: for ever, as long as it moves.",
+            ENTRY,
+        ),
+    ),
+    Flag(
+        "transport.respondingtimeouts.idletimeout",
+        *(
+            seconds_of,
+            "",
+            "How long a connection without a request is kept; --limits.idletime without it.",
+            ENTRY,
+        ),
+    ),
     Flag("udp.timeout", seconds_of, "3s", "How long a silent UDP client keeps its server.", ENTRY),
     Flag("proxyprotocol.insecure", boolean, "false", "Every peer may begin with a PROXY header.", ENTRY),
     Flag("observability.accesslogs", boolean, "true", "Write its requests into the access log.", ENTRY),
@@ -367,6 +399,7 @@ ALIASES = {
     "rootcas": "serverstransport.rootcas",
     "idletimeout": "limits.idletime",
     "respondingtimeouts.idletimeout": "limits.idletime",
+    "respondingtimeouts.readtimeout": "limits.requesttime",
     "forwardingtimeouts.dialtimeout": "limits.connecttime",
     "forwardingtimeouts.responseheadertimeout": "limits.responsetime",
     "serverstransport.forwardingtimeouts.dialtimeout": "limits.connecttime",
@@ -376,38 +409,11 @@ ALIASES = {
     "maxidleconnsperhost": "limits.upstreamidleconnections",
 }
 
-_LIMIT_MEANINGS = {
-    "request_line": "Bytes of a request line; more: 414.",
-    "head": "Bytes of the header fields of a request; more: 431.",
-    "fields": "Header fields of a request.",
-    "field_name": "Bytes of a field's name.",
-    "method": "Bytes of a method.",
-    "chunk_line": "Bytes of a chunk's first line.",
-    "trailers": "Bytes of all trailer fields.",
-    "trailer_fields": "Trailer fields of a message.",
-    "response_head": "Bytes of the head of a response.",
-    "response_fields": "Header fields of a response.",
-    "interim_responses": "1xx responses before the final one.",
-    "pipelined": "Bytes read ahead while a request is answered.",
-    "buffer": "Bytes waiting for a slow peer before the other side is paused.",
-    "handshake_time": "Time for a TLS handshake.",
-    "head_time": "Time to receive a whole head.",
-    "body_time": "Silence while a request body is awaited.",
-    "idle_time": "Time a client's connection may wait for its next request.",
-    "write_time": "Time a client may take nothing of what waits for it.",
-    "connect_time": "Time to connect to a server.",
-    "response_time": "Time a server may take to begin its answer.",
-    "tunnel_time": "Silence on an upgraded connection (WebSocket).",
-    "upstream_idle_time": "Time an unused connection to a server is kept.",
-    "upstream_idle_connections": "Unused connections kept for one server.",
-    "memory": "Bytes that a worker may hold; 0: what its control group may.",
-}
-
 
 def limit_flags() -> Iterator[Flag]:
     """One flag for each field of :class:`~dynbalancer.core.settings.Limits`."""
     for field in fields(Limits):
-        key, meaning = f"limits.{field.name.replace('_', '')}", _LIMIT_MEANINGS.get(field.name, field.name)
+        key, meaning = f"limits.{field.name.replace('_', '')}", MEANINGS[field.name]
         if isinstance(field.default, float):
             yield Flag(key, seconds_of, f"{field.default:g}s", meaning, LIMITS)
         else:

@@ -68,7 +68,6 @@ _STATIC = _table(
         NO_EFFECT,
         "",
     ),
-    ("lifecycle.requestacceptgracetimeout", "warning", NO_EFFECT, "--gracetimeout exists"),
     (
         "api.basepath",
         "warning",
@@ -108,7 +107,7 @@ _STATIC = _table(
         "respondingtimeouts",
         "warning",
         NO_EFFECT,
-        "see --limits.bodytime, --limits.writetime and --limits.idletime",
+        "--limits.writetime cuts who takes nothing of an answer for so long",
     ),
     (
         "tcpserverstransport.dialtimeout tcpserverstransport.dialkeepalive tcpserverstransport.terminationdelay",

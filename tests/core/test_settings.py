@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, replace
 
 import pytest
 
+from dynbalancer.core.model import EntryPoint
 from dynbalancer.core.settings import AccessLogSettings, ApiSettings, Limits, Settings
 
 
 @pytest.mark.parametrize("limit", fields(Limits), ids=lambda field: field.name)
 def test_everything_is_limited_by_default(limit: object) -> None:
     value = getattr(Limits(), limit.name)  # type: ignore[attr-defined]
-    # How much memory there is says the system.
-    assert value > 0 or limit.name == "memory"  # type: ignore[attr-defined]
+    # How much memory there is says the system; a request may be as long as it moves.
+    assert value > 0 or limit.name in ("memory", "request_time")  # type: ignore[attr-defined]
     # A time is a float and everything counted an int: flags are read by that.
     assert isinstance(value, float if limit.name.endswith("_time") else int)  # type: ignore[attr-defined]
 
@@ -47,3 +48,32 @@ def test_api_listens_at_home_by_default() -> None:
 def test_settings_never_change(value: object) -> None:
     with pytest.raises(FrozenInstanceError):
         setattr(value, fields(value)[0].name, 1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("point", "limits", "found"),
+    [
+        ({}, {}, {}),
+        ({"idle_time": 5.0}, {}, {"idle_time": 5.0}),
+        ({"idle_time": 0.0}, {}, {"idle_time": 0.0}),
+        ({"read_time": 600.0}, {}, {"request_time": 600.0}),
+        (
+            {"read_time": 5.0},
+            {},
+            {"request_time": 5.0, "head_time": 5.0, "body_time": 5.0, "handshake_time": 5.0},
+        ),
+        (
+            {"read_time": 20.0},
+            {"head_time": 0.0},
+            {"request_time": 20.0, "head_time": 20.0, "body_time": 20.0},
+        ),
+        ({"read_time": 0.0}, {"request_time": 7.0}, {"request_time": 0.0}),
+        ({}, {"request_time": 20.0}, {"body_time": 20.0}),
+    ],
+)
+def test_an_entry_point_s_own_times_count(
+    point: dict[str, float], limits: dict[str, float], found: dict[str, float]
+) -> None:
+    given = Limits(**limits)  # type: ignore[arg-type]
+    there = given.at(EntryPoint("web", 80, **point))  # type: ignore[arg-type]
+    assert there == replace(given, **found)  # type: ignore[arg-type]

@@ -323,6 +323,31 @@ class HalfClosing(ProxyCase):
         assert client.read() == b""
 
 
+class WholeRequests(ProxyCase):
+    """A request has so much time to come whole, whether it moves or not."""
+
+    limits = Limits(request_time=20.0)
+
+    def test_a_body_that_takes_too_long_is_refused_though_it_moves(self) -> None:
+        client, _ = self.asking(b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 99999999\r\n\r\n")
+        for _ in range(19):
+            self.wait(1)
+            client.send(b"x" * 4000)
+        assert client.state == "open"
+        self.wait(3)
+        assert client.read().startswith(b"HTTP/1.1 408 ")
+
+    def test_the_next_request_has_its_own_time(self) -> None:
+        client, server = self.asking(b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 5\r\n\r\n")
+        self.wait(15)
+        client.send(b"abcde")
+        server.send(OK)
+        assert client.read() == OK
+        client.send(b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 5\r\n\r\n")
+        self.wait(15)
+        assert client.state == "open"
+
+
 class Patience(ProxyCase):
     """How long is waited for clients."""
 

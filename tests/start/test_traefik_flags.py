@@ -33,7 +33,7 @@ def found(key: str, text: str | None = None) -> Verdict:
         ("accesslog.otlp.http.endpoint", "warning"),
         ("tcpserverstransport.dialtimeout", "warning"),
         ("entrypoints.web.http2.maxconcurrentstreams", "warning"),
-        ("entrypoints.web.transport.respondingtimeouts.readtimeout", "warning"),
+        ("entrypoints.web.transport.respondingtimeouts.writetimeout", "warning"),
         ("entrypoints.web.http.sanitizepath", "info"),
         ("entrypoints.web.http.tls.certresolver", "warning"),
         ("entrypoints.web.http.tls.domains[0].sans", "warning"),
