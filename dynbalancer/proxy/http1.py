@@ -46,8 +46,6 @@ class Site(Factory):
         self.entry_point = entry_point
         self.limits = limits
         self.deadlines = deadlines
-        #: When the body of a request is first looked at. Seconds.
-        self.first_look = min(SLOW_START, limits.body_time)
         self.peers = Peers(TrustedPeers(entry_point.trusted, everybody=entry_point.trust_all))
         self.connections: set[ServerConnection] = set()
         self.draining = False
@@ -276,7 +274,7 @@ class ServerConnection(RequestReader, Protocol):
         deadlines = self.site.deadlines
         self._body_began = self._body_started = self._body_moved = deadlines.now
         self._body_seen = self._body_checked = self._moved = 0
-        deadlines.set(self, self.site.first_look)
+        deadlines.set(self, min(SLOW_START, self.limits.body_time))
 
     def body_received(self, data: bytes) -> None:
         self._body_seen += len(data)
