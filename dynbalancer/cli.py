@@ -1,7 +1,8 @@
-"""The ``dynbalancer`` command: ``run``, ``demo``, ``check``, ``translate``, ``healthcheck`` and ``version``."""
+"""The ``dynbalancer`` command: ``run``, ``demo``, ``check``, ``explain`` and what else :data:`HELP` lists."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dynbalancer import version as package
+from dynbalancer.core.settings import Settings
 from dynbalancer.errors import ConfigurationError
 from dynbalancer.start import commandline, health, logs
 from dynbalancer.start.options import Options, read, read_text
@@ -19,6 +21,7 @@ HELP = """Usage: dynbalancer COMMAND
   demo [--flag[=value]]…   The same on ports 8000 and 8080, with a handful of servers that come and go.
   check FILE…              Say what is wrong with the labels in compose files, and with files of routes or settings.
   translate FILE           Print labels of Traefik 1 as those of Traefik 3 or as a file of routes, or the other way.
+  explain URL              Ask a running one which router takes a request, and why no other.
   healthcheck [--flag…]    Ask a running one whether it is well: exit code 0 or 1.
   version                  Say which version this is.
 
@@ -47,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "demo": demo,
         "check": check_files,
         "translate": translate,
+        "explain": explain,
         "healthcheck": healthcheck,
         "version": version,
     }
@@ -122,17 +126,38 @@ def healthcheck(argv: list[str]) -> int:
     if argv and argv[0] in ("--help", "-h"):
         print(HEALTH_HELP, end="")
         return 0
-    running = None if argv else commandline.flags_of_first_process(_read_bytes)
-    # Whoever gives flags, or none where nothing runs, means that there is an API; they only say where.
-    flags = ["--api", *argv] if running is None else running
     try:
-        settings = read(flags, os.environ, read_text).settings
+        settings = _settings_of_running(argv)
     except ConfigurationError as error:
         print(f"dynbalancer: {error}", file=sys.stderr)
         return 2
     answer = health.ask(settings)
     print(answer)
     return 0 if answer == "OK" else 1
+
+
+def _settings_of_running(flags: Sequence[str]) -> Settings:
+    """Those of the balancer with these flags; without any, of the one that is process 1. Raises ConfigurationError."""
+    running = None if flags else commandline.flags_of_first_process(_read_bytes)
+    # Whoever gives flags, or none where nothing runs, means that there is an API; they only say where.
+    return read(["--api", *flags] if running is None else running, os.environ, read_text).settings
+
+
+def explain(argv: list[str]) -> int:
+    """Print which router of a running balancer takes a request; 0: one does, 1: none, 2: nobody could be asked."""
+    from dynbalancer.start import explaining
+
+    if not argv or argv[0] in ("--help", "-h"):
+        print(explaining.HELP, end="")
+        return 0
+    try:
+        question = explaining.read(argv)
+        found = explaining.ask(question, _settings_of_running(question.flags).api)
+    except ConfigurationError as error:
+        print(f"dynbalancer: {error}", file=sys.stderr)
+        return 2
+    _print(json.dumps(found, indent=2) if question.raw else "\n".join(explaining.lines(found)))
+    return 0 if found["router"] else 1
 
 
 def check_files(argv: list[str]) -> int:

@@ -13,7 +13,7 @@ import pytest
 from dynbalancer import cli, tap
 from dynbalancer.core.settings import ApiSettings, Settings
 from dynbalancer.errors import ConfigurationError
-from dynbalancer.start import commandline, health
+from dynbalancer.start import commandline, explaining, health
 from dynbalancer.version import version
 
 GOOD = "http:\n  routers:\n    web: {rule: 'Host(`a.example`)', service: web}\n"
@@ -220,3 +220,29 @@ def test_healthcheck_explains_itself(argv: list[str], capsys: pytest.CaptureFixt
 def test_healthcheck_with_wrong_flags_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["healthcheck", "--api.adress=:9"]) == 2
     assert "did you mean --api.address?" in capsys.readouterr().err
+
+
+def test_explain_asks_the_api_that_flags_name_and_tells_by_its_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[object] = []
+    found = {"router": None, "why": "because", "table": 1, "candidates": [], "request": {"entryPoint": "dns"}}
+    monkeypatch.setattr(
+        explaining, "ask", lambda question, api: asked.append((question.target, api)) or found
+    )
+    assert cli.main(["explain", "udp://", "--api.address=:9"]) == 1
+    assert asked == [("/api/explain/udp?", ApiSettings("", 9))]
+    assert capsys.readouterr().out.startswith("not routed: because\n")
+    assert cli.main(["explain", "--json", "udp://", "--api.address=:9"]) == 1
+    assert json.loads(capsys.readouterr().out) == found
+
+
+@pytest.mark.parametrize("argv", [[], ["--help"]])
+def test_explain_explains_itself(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["explain", *argv]) == 0
+    assert "Exit code 0: a router takes it" in capsys.readouterr().out
+
+
+def test_explain_without_a_url_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["explain", "--json"]) == 2
+    assert "there is no URL" in capsys.readouterr().err

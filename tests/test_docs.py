@@ -10,6 +10,7 @@ import pytest
 
 from dynbalancer import plugins
 from dynbalancer.lint import command, translate_command
+from dynbalancer.start import explaining
 from dynbalancer.start.flags import Vocabulary
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,7 +42,7 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_flags_that_pages_name_exist(page: Path) -> None:
     vocabulary = Vocabulary(plugins.provider_makers())
-    helps = command.parser().format_help() + translate_command.parser().format_help()
+    helps = command.parser().format_help() + translate_command.parser().format_help() + explaining.HELP
     others = FOREIGN | set(re.findall(r"--[a-z-]+", helps))
     named = {flag.lower() for flag in FLAGS.findall(page.read_text()) if "NAME" not in flag} - others
     keys = {flag: vocabulary.canonical(flag.removeprefix("--")) for flag in named}

@@ -23,13 +23,13 @@ def ask(settings: Settings) -> str:
 
 def ask_api(api: ApiSettings) -> str:
     """``OK`` where ``/ping`` says so, which it does until the process is told to end."""
-    connection = http.client.HTTPConnection(_reachable(api.host), api.port, timeout=PATIENCE)
+    connection = http.client.HTTPConnection(reachable(api.host), api.port, timeout=PATIENCE)
     return _answer(connection, "GET", "/ping", 200)
 
 
 def ask_entry_point(point: EntryPoint) -> str:
     """``OK`` where a worker answers ``OPTIONS *``, which is for the balancer itself and goes to no server."""
-    host = _reachable(point.host)
+    host = reachable(point.host)
     if not point.tls:
         return _answer(http.client.HTTPConnection(host, point.port, timeout=PATIENCE), "OPTIONS", "*", 204)
     # Whose certificate it is says nothing about its health.
@@ -40,7 +40,8 @@ def ask_entry_point(point: EntryPoint) -> str:
     return _answer(connection, "OPTIONS", "*", 204)
 
 
-def _reachable(host: str) -> str:
+def reachable(host: str) -> str:
+    """The address to ask where somebody listens on this one."""
     return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
