@@ -13,6 +13,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
 from dynbalancer.admin.answers import in_words
+from dynbalancer.admin.basepath import enter
 from dynbalancer.core.settings import DASHBOARD_ALONE, ApiSettings
 
 #: Scripts and styles come from our own files alone, and no string can become markup.
@@ -108,6 +109,8 @@ class Guard(Resource):
         for name, value in SECURITY_FIELDS:
             request.setHeader(name, value)
         request.setHeader(b"Cache-Control", b"no-store")
+        if self._settings.base_path:
+            enter(request, self._settings.base_path)
         found = self._refusal(request)
         if found is None:
             answer: int | bytes = self._inner.render(request)

@@ -60,7 +60,8 @@ class Limits:
 class ApiSettings:
     """The listener of the API and the dashboard. ``token`` empty: read-only for whoever reaches it.
 
-    ``port`` 0: the system chooses. ``ping_only``: nothing but ``/ping`` is there.
+    ``port`` 0: the system chooses. ``ping_only``: nothing but ``/ping`` is there. ``base_path`` (``/traefik``):
+    all is there below this path too.
     """
 
     host: str = "127.0.0.1"
@@ -68,6 +69,7 @@ class ApiSettings:
     dashboard: bool = True
     token: str = ""
     ping_only: bool = False
+    base_path: str = ""
 
 
 @dataclass(frozen=True, slots=True)

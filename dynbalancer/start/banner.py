@@ -25,7 +25,7 @@ def lines(settings: Settings) -> list[str]:
         shown, path = ("Dashboard", "/dashboard/") if settings.api.dashboard else ("API", "/api/overview")
         if settings.api.ping_only:
             shown, path = "Ping", "/ping"
-        said.append(f"{shown}: {url(settings.api.host, settings.api.port)}{path}")
+        said.append(f"{shown}: {url(settings.api.host, settings.api.port)}{settings.api.base_path}{path}")
     if "demo" in settings.providers:
         place = url(settings.entry_points[0].host, settings.entry_points[0].port)
         said += [f"Try: curl {place}/", f'Try: curl -H "Host: {DEMO_HOST}" {place}/']

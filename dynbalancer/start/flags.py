@@ -168,6 +168,14 @@ def plain(text: str) -> str:
     return text
 
 
+def base_path(text: str) -> str:
+    """A path without a slash at its end: nothing for the whole site."""
+    path = text.strip().rstrip("/")
+    if not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)*", path):
+        raise ValueError(f"{text!r} is not a path such as /traefik")
+    return path
+
+
 def redirect_scheme(text: str) -> str:
     """What a redirect leads to."""
     if text.strip().lower() not in ("http", "https"):
@@ -210,6 +218,7 @@ FIXED = (
     Flag("api.dashboard", boolean, "true", "Serve the dashboard too.", API),
     Flag("api.insecure", boolean, "false", "As in Traefik: the API on :8080 of every address.", API),
     Flag("api.entrypoint", plain, "", "As in Traefik 1: entry point that has the API too.", API),
+    Flag("api.basepath", base_path, "/", "Serve the API and the dashboard below this path too.", API),
     Flag("api.token", plain, "", "Token that requests must carry; empty: none, and read-only.", API),
     Flag("api.tokenfile", plain, "", "File that holds the token.", API),
     Flag("ping", boolean, "false", "Serve /ping; without the API on :8080 of every address.", API),

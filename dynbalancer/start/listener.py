@@ -84,7 +84,8 @@ class Asked:
         """The listener; None where nobody asked. Raises ConfigurationError where an entry point has its port."""
         if not self.api and not self.ping:
             return None
-        usual = ApiSettings(dashboard=self.api and self.get("api.dashboard", True), token=token)
+        shows = self.api and self.get("api.dashboard", True)
+        usual = ApiSettings(dashboard=shows, token=token, base_path=self.get("api.basepath", ""))
         host, port, asking = self._address(usual)
         found = replace(usual, host=host, port=port, ping_only=not self.api)
         other = next((point for point in points if _same(point, host, port)), None)
@@ -129,12 +130,13 @@ class Asked:
 
         own = next((point.name for point in points if point.name.lower() == TRAEFIK), "")
         api_on = self._point("api.entrypoint", points)
+        base = self.get("api.basepath", "")
         if self.api and api_on:
-            add("api", "PathPrefix(`/api`)", "api", api_on, 1)
+            add("api", f"PathPrefix(`{base}/api`)", "api", api_on, 1)
             if self.get("api.dashboard", True):
-                add("dashboard", "PathPrefix(`/dashboard`)", "dashboard", api_on, 2)
+                add("dashboard", f"PathPrefix(`{base}/dashboard`)", "dashboard", api_on, 2)
         elif self.api and own and (self.get("api.insecure", False) or not self._in_v3):
-            add("api", "PathPrefix(`/api`)", "api", own, 1)
+            add("api", f"PathPrefix(`{base}/api`)", "api", own, 1)
             add("dashboard", "PathPrefix(`/`)", "dashboard", own, 2)
         ping_on = self._point("ping.entrypoint", points) or (own if self.pings_here else "")
         if self.ping and ping_on and not self.get("ping.manualrouting", False):

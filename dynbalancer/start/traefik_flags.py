@@ -68,12 +68,6 @@ _STATIC = _table(
         NO_EFFECT,
         "",
     ),
-    (
-        "api.basepath",
-        "warning",
-        "the API and the dashboard stay at /api and /dashboard",
-        "a router with service api@internal and a stripPrefix serves them below a path",
-    ),
     ("api.debug", "info", "there is no /debug here", ""),
     ("docker.filename", "warning", NO_EFFECT, "docker.defaultrule is the template that there is"),
     (

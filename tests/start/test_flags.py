@@ -154,3 +154,16 @@ def test_the_reference_page_has_a_row_for_every_setting() -> None:
 )
 def test_standard_output_is_no_file(text: str, expected: str) -> None:
     assert flags.log_path(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "path"), [("/", ""), ("", ""), ("/traefik", "/traefik"), ("/a/b/", "/a/b"), (" /x ", "/x")]
+)
+def test_a_path_that_the_api_is_below(text: str, path: str) -> None:
+    assert flags.base_path(text) == path
+
+
+@pytest.mark.parametrize("text", ["traefik", "/a//b", "/a`b", "/a b", "http://a"])
+def test_what_is_no_such_path(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a path"):
+        flags.base_path(text)

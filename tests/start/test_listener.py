@@ -152,3 +152,15 @@ def test_an_address_for_everybody_doesn_t_count_where_a_flag_says_another() -> N
         "entrypoints.traefik.address": Chosen(("", 9000, False), "--entrypoints.traefik.address"),
     }
     assert Asked(chosen).settings((WEB,), "") == ApiSettings("", 9000)
+
+
+def test_routers_of_entry_points_know_the_path_that_all_is_below() -> None:
+    values = {"api": True, "api.entrypoint": "web", "api.basepath": "/lb"}
+    found = asked(values)
+    made = found.settings((WEB,), "")
+    assert made is not None and made.base_path == "/lb"
+    routers = found.with_routers(Configuration(), (WEB,)).routers
+    assert {name: router.rule for name, router in routers.items()} == {
+        "api": "PathPrefix(`/lb/api`)",
+        "dashboard": "PathPrefix(`/lb/dashboard`)",
+    }
