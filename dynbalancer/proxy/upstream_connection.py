@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from dynbalancer.core.exchange import Field, RequestHead, ResponseHead
 from dynbalancer.core.reading import DEAD, HEAD, HELD, RAW, ResponseReader
-from dynbalancer.errors import ResponseTimeout, UpstreamClosed, UpstreamError
+from dynbalancer.errors import BadResponse, ResponseTimeout, UpstreamClosed, UpstreamError
 from dynbalancer.proxy import transports
 from dynbalancer.proxy.deadlines import NEVER
 from dynbalancer.proxy.descriptors import look_at
@@ -225,6 +225,9 @@ class UpstreamConnection(ResponseReader, Protocol):
             error.retryable = self.reused and not self.answered
             if error.retryable:
                 self.upstream.server_closed(self, asked=True)
+        elif isinstance(error, BadResponse) and self.reused and not self.answered:
+            # The rest of the answer before, rather than one to this request: a fresh connection shows.
+            error = UpstreamClosed(error.why, retryable=True)
         self.close()
         if exchange is not None:
             exchange.upstream_failed(error)

@@ -356,6 +356,35 @@ class Reusing(ProxyCase):
         assert self.ended.outcomes == [(200, "done")] * 2
         self.assert_quiet()
 
+    def test_get_that_meets_the_rest_of_another_answer_goes_on_a_fresh_connection(self) -> None:
+        self.kept()
+        client, stale = self.asking()
+        stale.send(b"EXTRA" + OK)
+        assert stale.state == "aborted"
+        assert self.server.read() == GOT
+        self.server.send(OK)
+        assert client.read() == OK
+        assert self.ended.outcomes == [(200, "done")] * 2
+        self.assert_quiet()
+
+    def test_post_that_meets_the_rest_of_another_answer_is_not_sent_twice(self) -> None:
+        client, server = self.asking()
+        server.send(OK)
+        client.send(post(b"hi"))
+        server.send(b"EXTRA" + OK)
+        assert client.read() == OK + BAD_GATEWAY
+        assert len(self.servers.attempts) == 1
+        self.assert_quiet()
+
+    def test_bad_answer_on_a_fresh_connection_is_the_end_of_it(self) -> None:
+        self.kept()
+        client, stale = self.asking()
+        stale.send(b"EXTRA")
+        self.server.send(b"EXTRA")
+        assert client.read() == BAD_GATEWAY
+        assert len(self.servers.attempts) == 2
+        self.assert_quiet()
+
     def test_fresh_connection_that_fails_as_well_is_the_end_of_it(self) -> None:
         self.kept()
         client, stale = self.asking()
