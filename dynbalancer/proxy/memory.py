@@ -137,8 +137,10 @@ class Memory:
     def _tell(self, level: int, used: int, limit: int) -> None:
         before, self.level = self.level, level
         self._resource.refuse_all(level == OUT)
-        if EASY in (before, level):
-            for site in self._sites():
+        for site in self._sites():
+            # Or who asks for what was asked before would be served all the same.
+            site.peers.forget()
+            if EASY in (before, level):
                 site.keep_none(level >= SHORT)
         done = {
             EASY: "connections are kept again",

@@ -75,6 +75,18 @@ class Shortage(ProxyCase):
         assert busy.state != "open"
         assert b"\r\nConnection: close\r\n" in self.answered()
 
+    def test_at_95_percent_what_was_asked_before_is_refused_as_well(self) -> None:
+        for used in (0, 0, 80, 80, 95):
+            self.use_memory(used)
+            client = self.client()
+            client.send(GET)
+            if used < 95:
+                self.servers.wires[-1].send(OK)
+                assert client.read().startswith(b"HTTP/1.1 200 OK\r\n")
+                client.reset()
+        assert client.read().startswith(b"HTTP/1.1 503 ")
+        assert self.resource.refusals == {"memory": 1}
+
     def test_what_is_free_is_given_back_before_anything_else_is_done(self) -> None:
         self.freed = 30
         self.use_memory(97)
