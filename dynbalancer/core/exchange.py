@@ -69,7 +69,9 @@ class Headers:
 
     def copy(self) -> Headers:
         """Independent of this one."""
-        return Headers(self.fields)
+        twin = Headers.__new__(Headers)
+        twin.fields = self.fields.copy()
+        return twin
 
     def __contains__(self, name: object) -> bool:
         return any(field[0] == name for field in self.fields)
@@ -96,24 +98,38 @@ class RequestHead:
     body, :data:`CHUNKED`, or the Content-Length. ``headers`` holds neither Host nor framing fields.
     """
 
-    # Defaults stand on the class: most requests leave them as they are, and what isn't set costs nothing.
-    host: bytes = b""
-    authority: bytes = b""
-    port: int | None = None
-    scheme: bytes = b"http"
-    version: int = 11
-    length: int | None = None
-    keep_alive: bool = True
-    upgrade: bytes | None = None
-    expect_continue: bool = False
+    # Each of them is looked at several times for a request: nothing is found quicker than a slot.
+    __slots__ = (
+        *(
+            "authority",
+            "expect_continue",
+            "final",
+            "headers",
+            "host",
+            "keep_alive",
+            "length",
+            "logged",
+            "method",
+        ),
+        *("path", "port", "query", "scheme", "shared", "stamped", "upgrade", "version"),
+    )
+    host: bytes
+    authority: bytes
+    port: int | None
+    scheme: bytes
+    version: int
+    length: int | None
+    keep_alive: bool
+    upgrade: bytes | None
+    expect_continue: bool
     #: It is for us and for no server: ``OPTIONS *``, or one that may go no further.
-    final: bool = False
+    final: bool
     #: What the access log says of it, where it was asked before.
-    logged: tuple[str, str] | None = None
+    logged: tuple[str, str] | None
     #: The same with what holds for a second: see accesslines.
-    stamped: tuple[float, str, str] | None = None
+    stamped: tuple[float, str, str] | None
     #: It serves several exchanges, which all asked for the same: nobody may change it.
-    shared: bool = False
+    shared: bool
 
     def __init__(
         self,
@@ -129,27 +145,41 @@ class RequestHead:
         self.path = path
         self.query = query
         self.headers = Headers() if headers is None else headers
+        self.host = self.authority = b""
+        self.scheme = b"http"
+        self.version = 11
+        self.port = self.length = self.upgrade = self.logged = self.stamped = None
+        self.keep_alive = True
+        self.expect_continue = self.final = self.shared = False
         if about:
             about.setdefault("authority", about.get("host", b""))
             for name, value in about.items():
                 setattr(self, name, value)
 
-    def settle(self) -> RequestHead:
-        """The same, for one that serves many requests: what stands on the class is found quicker on itself."""
-        self.length, self.keep_alive, self.version = self.length, self.keep_alive, self.version
-        self.upgrade, self.shared, self.stamped = self.upgrade, self.shared, self.stamped
-        return self
-
     def copy(self) -> RequestHead:
         """Independent of this one."""
+        return self.but(self.method, self.path, self.query)
+
+    def but(self, method: bytes, path: bytes, query: bytes | None) -> RequestHead:
+        """A copy that asks for something else."""
         twin = RequestHead.__new__(RequestHead)
-        twin.__dict__.update(self.__dict__)
+        twin.method = method
+        twin.path = path
+        twin.query = query
         twin.headers = self.headers.copy()
-        if self.logged is not None:
-            # Whoever takes a copy may change what was asked.
-            twin.logged = twin.stamped = None
-        if self.shared:
-            twin.shared = False
+        twin.host = self.host
+        twin.authority = self.authority
+        twin.port = self.port
+        twin.scheme = self.scheme
+        twin.version = self.version
+        twin.length = self.length
+        twin.keep_alive = self.keep_alive
+        twin.upgrade = self.upgrade
+        twin.expect_continue = self.expect_continue
+        twin.final = self.final
+        # What the log says of this one, and whom it serves, need not hold for the copy.
+        twin.logged = twin.stamped = None
+        twin.shared = False
         return twin
 
     @property

@@ -115,9 +115,7 @@ def parse_like(line: bytes, like: RequestHead, limits: Limits) -> RequestHead | 
         path, query = split_target(target)
     except RequestError:
         return None
-    head = like.copy()
-    head.method, head.path, head.query = method, path, query
-    return head
+    return like.but(method, path, query)
 
 
 def _read_request(lines: list[bytes], limits: Limits, trusted: bool, scheme: bytes) -> RequestHead:

@@ -95,7 +95,7 @@ class KnownRequest:
 
     def __init__(self, data: bytes, head: RequestHead, table: RoutingTable, route: Route) -> None:
         self.data = data
-        self.head = head.settle()
+        self.head = head
         self.route = route
         # A connection may rest for long: it must not keep a table that nobody else needs.
         self.table = ref(table)

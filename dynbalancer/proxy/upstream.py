@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import ssl
 from collections.abc import Callable, Iterator
-from copy import copy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -184,7 +183,7 @@ class Upstream:
         """A request's head as this server is to see it: whose Host it has, and below which path it is."""
         if head.authority and self.pass_host and not self.prefix:
             return head
-        head = copy(head)
+        head = head.copy()
         head.path = self.prefix + head.path
         if not head.authority or not self.pass_host:
             head.authority = self.authority

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from dynbalancer.core.exchange import Exchange, Headers, RequestHead, Response, ResponseHead, field_of
@@ -113,10 +115,33 @@ def test_copy_of_a_head_that_serves_several_serves_one() -> None:
     assert (twin.path, twin.shared, twin.logged) == (b"/a", False, None)
 
 
-def test_head_that_comes_again_says_the_same_settled() -> None:
-    head = RequestHead(path=b"/a", length=3, version=10)
-    before = head.copy()
-    names = ("path", "length", "keep_alive", "version", "upgrade", "shared", "stamped")
-    assert head.settle() is head
-    assert [getattr(head, name) for name in names] == [getattr(before, name) for name in names]
-    assert set(names) <= vars(head).keys()
+def test_copy_of_a_head_says_all_that_it_says_and_is_its_own() -> None:
+    about: dict[str, Any] = {
+        "method": b"PUT",
+        "path": b"/a",
+        "query": b"q",
+        "headers": Headers.of((b"X", b"1")),
+        "host": b"h",
+        "authority": b"h:8",
+        "port": 8,
+        "scheme": b"https",
+        "version": 10,
+        "length": 3,
+        "keep_alive": False,
+        "upgrade": b"u",
+        "expect_continue": True,
+        "final": True,
+    }
+    own = {"logged", "stamped", "shared"}
+    assert about.keys() | own == set(RequestHead.__slots__)
+    twin = RequestHead(**about).copy()
+    assert {name: getattr(twin, name) for name in about} == about
+    twin.headers.add(b"Y", b"2")
+    assert b"y" not in about["headers"]
+
+
+def test_head_like_another_asks_for_something_else() -> None:
+    head = RequestHead(b"GET", b"/a", b"q", host=b"h", port=8)
+    found = head.but(b"HEAD", b"/b", None)
+    assert (found.method, found.path, found.query, found.host, found.port) == (b"HEAD", b"/b", None, b"h", 8)
+    assert head.target == b"/a?q"

@@ -402,7 +402,7 @@ FIELDS = (
 
 class Heads(Requests):
     def head_received(self, head: RequestHead) -> None:
-        about = {name: value for name, value in vars(head).items() if name != "headers"}
+        about = {name: getattr(head, name) for name in RequestHead.__slots__ if name != "headers"}
         self.seen.append((about, head.headers.fields.copy()))
         # What follows may change it.
         head.headers.add(b"X-Added", b"1")

@@ -34,13 +34,18 @@ class HostIndex(Generic[E]):
     those that clients send.
     """
 
-    __slots__ = ("_bound", "_exact", "_held", "_ready", "_ready_suffixes", "_rest", "_suffixes")
+    __slots__ = (
+        *("_any", "_bound", "_exact", "_held", "_named", "_ready", "_ready_suffixes", "_rest", "_suffixes"),
+    )
 
     def __init__(self, bound: int = BOUND) -> None:
         self._exact: _By[E] = Layered()
         self._suffixes: _By[E] = Layered()
         # Under one key.
         self._rest: _By[E] = Layered()
+        #: Those for any host, and whether there are others.
+        self._any: tuple[E, ...] = ()
+        self._named = False
         self._ready: dict[bytes, tuple[E, ...]] = {}
         self._ready_suffixes: dict[bytes, tuple[E, ...]] = {}
         self._held = 0
@@ -60,14 +65,15 @@ class HostIndex(Generic[E]):
         return IndexDraft(self)
 
     def _find(self, host: bytes) -> tuple[E, ...]:
+        if not self._named:
+            return self._any
         exact = self._exact.get(host)
         label, _, suffix = host.partition(b".")
         wild = self._suffixes.get(suffix, ()) if label else ()
         if exact is not None:
             return self._together(self._ready, host, exact, wild)
         if not wild:
-            rest: tuple[E, ...] = self._rest.get(b"", ())
-            return rest
+            return self._any
         # Kept by suffix: any number of hosts share the answer.
         found = self._ready_suffixes.get(suffix)
         return self._together(self._ready_suffixes, suffix, wild, ()) if found is None else found
@@ -75,7 +81,7 @@ class HostIndex(Generic[E]):
     def _together(
         self, ready: dict[bytes, tuple[E, ...]], key: bytes, some: tuple[E, ...], others: tuple[E, ...]
     ) -> tuple[E, ...]:
-        rest = self._rest.get(b"", ())
+        rest = self._any
         found = some
         if others or rest:
             found = tuple(sorted({*some, *others, *rest}, key=_order_of))
@@ -133,6 +139,8 @@ class IndexDraft(Generic[E]):
         made: HostIndex[E] = HostIndex(before._bound)
         made._exact, made._suffixes = self._exact.done(), self._suffixes.done()
         made._rest = self._rest.done()
+        made._any = made._rest.get(b"", ())
+        made._named = len(made._exact) + len(made._suffixes) > 0
         if not (self._suffixes.open or self._rest.open):
             self._hand_over(made)
         return made
