@@ -31,6 +31,9 @@ from dynbalancer.proxy.upstream_connection import UpstreamConnection
 #: A server that could not be reached is asked last for this many seconds, doubled with each failure in a row.
 FIRST_AVOIDANCE, LONGEST_AVOIDANCE = 1.0, 30.0
 
+#: Who wants to connect to a server that has not answered an attempt for so many seconds is the last one for a while.
+PATIENCE = 0.5
+
 #: A request that may not be repeated goes on a kept connection only if that was in use this short a time ago, in
 #: seconds, until the server has shown that it closes idle ones sooner (RFC 9112 section 9.3.1).
 FIRST_TRUST = 0.5
@@ -103,6 +106,8 @@ class Upstream:
     """One server of a service while it runs: its kept connections, what is in flight, and its count."""
 
     __slots__ = (
+        "_attempts",
+        "_attempts_since",
         "_failures",
         "_idle",
         "authority",
@@ -147,6 +152,9 @@ class Upstream:
         self.gone = False
         self.trust = FIRST_TRUST
         self._failures = 0
+        #: How many attempts to connect go on, and since when it has answered none.
+        self._attempts = 0
+        self._attempts_since = 0.0
         self._idle: list[UpstreamConnection] = []
         parts = urlsplit(server.url)
         if parts.scheme not in ("http", "https"):
@@ -255,6 +263,7 @@ class Upstream:
         """Make a connection; exactly one of the two is called, later. Returns what cancels it: then neither is."""
         connecting = self.connecting
         connecting.used.add(self)
+        self._attempt_begins(connecting.clock())
         connection = UpstreamConnection(self, connecting)
         attempt = transports.connect(
             connecting.reactor,
@@ -268,6 +277,8 @@ class Upstream:
         cancelled = False
 
         def connected(_: object) -> None:
+            self._attempts -= 1
+            self._attempts_since = connecting.clock()
             if self._failures:
                 # It was away. What runs there now may be another, with other habits.
                 self.trust = FIRST_TRUST
@@ -279,6 +290,7 @@ class Upstream:
                 ready(connection)
 
         def refused(failure: Failure) -> None:
+            self._attempts -= 1
             if cancelled:
                 return
             if getattr(failure.value, "errno", None) not in OURS:
@@ -299,6 +311,13 @@ class Upstream:
 
         return cancel
 
+    def _attempt_begins(self, now: float) -> None:
+        if not self._attempts:
+            self._attempts_since = now
+        elif now - self._attempts_since > PATIENCE:
+            self.failed()
+        self._attempts += 1
+
     def failed(self) -> None:
         """It could not be reached: ask others first for a while. Several failures at once are one."""
         now = self.connecting.clock()
@@ -306,14 +325,16 @@ class Upstream:
             self._avoid(now)
 
     def is_worth_a_try(self, now: float) -> bool:
-        """False for a while after it could not be reached; then one request finds out whether it can be again."""
+        """False since it could not be reached, until it can be again.
+
+        No request has to find that out: after a while an attempt of its own does.
+        """
         if not self.avoid_until:
             return True
-        if self.avoid_until > now:
-            return False
-        # The others stay away until that one knows.
-        self._avoid(now)
-        return True
+        if self.avoid_until <= now:
+            self._avoid(now)
+            self.connect(UpstreamConnection.close, _still_away)
+        return False
 
     def _avoid(self, now: float) -> None:
         self.avoid_until = now + min(FIRST_AVOIDANCE * 2**self._failures, LONGEST_AVOIDANCE)
@@ -325,6 +346,10 @@ def _refusal(failure: Failure) -> type[ConnectError]:
     if isinstance(failure.value, Untrusted | ssl.SSLCertVerificationError):
         return Untrusted
     return ConnectTimeout if failure.check(TimeoutError) else ConnectError
+
+
+def _still_away(error: UpstreamError) -> None:
+    """Nobody waited for it."""
 
 
 def _still_there(connection: Protocol) -> Protocol:

@@ -19,6 +19,7 @@ from dynbalancer.proxy.deadlines import Deadlines
 from dynbalancer.proxy.upstream import (
     FIRST_TRUST,
     LONGEST_AVOIDANCE,
+    PATIENCE,
     Connecting,
     Upstream,
 )
@@ -287,15 +288,58 @@ class Reaching(ProxyCase):
         self.connect()
         assert self.upstream.avoid_until - self.clock.seconds() == 1
 
-    def test_one_request_finds_out_whether_it_is_back(self) -> None:
+    def test_an_attempt_of_its_own_finds_out_whether_it_is_back(self) -> None:
         assert self.upstream.is_worth_a_try(self.clock.seconds())
         self.servers.broken["one"] = Refused()
         self.connect()
+        del self.servers.broken["one"]
+        self.servers.manual = True
         assert not self.upstream.is_worth_a_try(self.clock.seconds())
+        assert len(self.servers.attempts) == 1
         self.clock.advance(1)
         worth = [self.upstream.is_worth_a_try(self.clock.seconds()) for _ in range(3)]
-        assert worth == [True, False, False]
+        assert worth == [False, False, False]
+        _, attempt = self.servers.attempts
         assert self.upstream.avoid_until - self.clock.seconds() == 2
+        assert attempt.succeed().state == "aborted"
+        assert self.upstream.is_worth_a_try(self.clock.seconds())
+
+    def test_still_away_it_is_asked_again_after_twice_the_time(self) -> None:
+        self.servers.broken["one"] = Refused()
+        self.connect()
+        self.clock.advance(1)
+        found = []
+        for _ in range(4):
+            self.upstream.is_worth_a_try(self.clock.seconds())
+            self.clock.advance(0)
+            found.append((len(self.servers.attempts), self.upstream.avoid_until - self.clock.seconds()))
+            self.clock.advance(1)
+        assert found == [(2, 2), (2, 1), (3, 4), (3, 3)]
+
+    def test_while_it_does_not_answer_an_attempt_others_are_asked_first(self) -> None:
+        self.servers.manual = True
+        self.connect()
+        self.clock.advance(PATIENCE)
+        self.connect()
+        assert self.upstream.is_worth_a_try(self.clock.seconds())
+        self.clock.advance(0.1)
+        self.connect()
+        assert not self.upstream.is_worth_a_try(self.clock.seconds())
+        self.servers.attempts[0].succeed()
+        assert self.upstream.is_worth_a_try(self.clock.seconds())
+        # It answers: those that wait still began before that.
+        self.connect()
+        assert self.upstream.is_worth_a_try(self.clock.seconds())
+
+    def test_attempts_one_after_the_other_may_take_long(self) -> None:
+        self.servers.manual = True
+        for _ in range(3):
+            self.connect()
+            self.clock.advance(PATIENCE + 1)
+            self.servers.attempts[-1].succeed()
+            self.connect()
+            self.cancel()
+            assert self.upstream.is_worth_a_try(self.clock.seconds())
 
     def test_cancelled_attempt_calls_nobody(self) -> None:
         self.servers.manual = True
