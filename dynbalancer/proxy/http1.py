@@ -272,9 +272,10 @@ class ServerConnection(RequestReader, Protocol):
 
     def _await_body(self) -> None:
         deadlines = self.site.deadlines
+        deadlines.set(self, min(SLOW_START, self.limits.body_time))
+        # Before that its time may stand still.
         self._body_began = self._body_started = self._body_moved = deadlines.now
         self._body_seen = self._body_checked = self._moved = 0
-        deadlines.set(self, min(SLOW_START, self.limits.body_time))
 
     def body_received(self, data: bytes) -> None:
         self._body_seen += len(data)

@@ -64,6 +64,7 @@ class TestDeadlines(SynchronousTestCase):
         self.deadlines.set(thing, 1)
         self.wait(2)
         assert len(thing.passed) == 1
+        self.wait(60)
         assert self.deadlines._buckets == {}
 
     def test_no_time_means_no_deadline(self) -> None:
@@ -125,6 +126,37 @@ class TestDeadlines(SynchronousTestCase):
         self.wait(5)
         assert len(told) == 1
         assert self.deadlines._buckets == {}
+
+    def test_nobody_looks_where_nobody_has_a_deadline(self) -> None:
+        (thing,) = self.things(1)
+        self.wait(1)
+        assert self.clock.getDelayedCalls() == []
+        self.clock.advance(1000)
+        began = self.clock.seconds()
+        self.deadlines.set(thing, 2)
+        self.wait(3)
+        assert began + 2 <= thing.passed[0] <= began + 2 + 2 * TICK
+        assert self.clock.getDelayedCalls() == []
+
+    def test_a_defect_of_one_does_not_stop_the_timer(self) -> None:
+        broken, other = self.things(2)
+        self.patch(broken, "deadline_passed", lambda: 1 // 0)
+        self.deadlines.set(broken, 2)
+        self.deadlines.set(other, 3)
+        with self.assertRaises(ZeroDivisionError):
+            self.wait(3)
+        self.wait(2)
+        assert len(other.passed) == 1
+
+    def test_stopped_while_somebody_is_told_it_looks_no_more(self) -> None:
+        first, second = self.things(2)
+        self.patch(first, "deadline_passed", self.deadlines.stop)
+        self.deadlines.set(first, 2)
+        self.deadlines.set(second, 3)
+        # Both are due at the same look.
+        self.clock.advance(5)
+        assert second.passed == []
+        assert self.clock.getDelayedCalls() == []
 
     def test_stopped_timer_leaves_nothing_behind(self) -> None:
         (thing,) = self.things(1)

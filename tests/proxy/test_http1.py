@@ -408,7 +408,7 @@ class Patience(ProxyCase):
         client, server = self.asking(post(b"ab", length=9))
         self.wait(29)
         assert client.read() == b""
-        self.wait(3)
+        self.wait(2)
         assert client.read() == TIMEOUT
         assert (client.state, server.state) == ("half", "aborted")
         assert self.ended.outcomes == [(408, "refused")]
