@@ -277,13 +277,7 @@ class Upstream:
         cancelled = False
 
         def connected(_: object) -> None:
-            self._attempts -= 1
-            self._attempts_since = connecting.clock()
-            if self._failures:
-                # It was away. What runs there now may be another, with other habits.
-                self.trust = FIRST_TRUST
-            self._failures = 0
-            self.avoid_until = 0.0
+            self._attempt_succeeded(connecting.clock())
             if cancelled:
                 connection.close()
             else:
@@ -317,6 +311,15 @@ class Upstream:
         elif now - self._attempts_since > PATIENCE:
             self.failed()
         self._attempts += 1
+
+    def _attempt_succeeded(self, now: float) -> None:
+        self._attempts -= 1
+        self._attempts_since = now
+        if self._failures:
+            # It was away. What runs there now may be another, with other habits.
+            self.trust = FIRST_TRUST
+        self._failures = 0
+        self.avoid_until = 0.0
 
     def failed(self) -> None:
         """It could not be reached: ask others first for a while. Several failures at once are one."""
