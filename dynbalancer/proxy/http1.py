@@ -271,10 +271,9 @@ class ServerConnection(RequestReader, Protocol):
         site.resource.handle(exchange)
 
     def _await_body(self) -> None:
-        deadlines = self.site.deadlines
-        deadlines.set(self, min(SLOW_START, self.limits.body_time))
-        # Before that its time may stand still.
-        self._body_began = self._body_started = self._body_moved = deadlines.now
+        # First the deadline: without one the time of all may stand still.
+        self.site.deadlines.set(self, min(SLOW_START, self.limits.body_time))
+        self._body_began = self._body_started = self._body_moved = self.site.deadlines.now
         self._body_seen = self._body_checked = self._moved = 0
 
     def body_received(self, data: bytes) -> None:
