@@ -210,14 +210,21 @@ class _Reader:
     def _bindings(self, settings: Mapping[str, object]) -> tuple[Binding, ...]:
         bindings = []
         for written, published in self._section(settings, "Ports").items():
-            number, protocol = self._port(written) if published else (0, "")
+            if not published and not written.endswith("/udp"):
+                continue
+            number, protocol = self._port(written)
             if not number:
+                continue
+            if not published:
+                # Ports of UDP are nowhere else.
+                bindings.append(Binding(number, protocol=protocol))
                 continue
             if not isinstance(published, list):
                 self._wrong(f"binding of port {written}", "is not a list")
                 continue
-            bindings += [self._binding(number, protocol, one) for one in published if isinstance(one, dict)]
-        return tuple(one for one in bindings if one.host_port)
+            found = [self._binding(number, protocol, one) for one in published if isinstance(one, dict)]
+            bindings += [one for one in found if one.host_port]
+        return tuple(bindings)
 
     def _binding(self, number: int, protocol: str, published: Mapping[str, object]) -> Binding:
         host_port = _port_number(published.get("HostPort"))

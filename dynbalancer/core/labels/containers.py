@@ -15,7 +15,10 @@ COMPOSE_ONE_OFF = "com.docker.compose.oneoff"
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """A published port: what the engine listens on for one port of the container."""
+    """A published port: what the engine listens on for one port of the container.
+
+    A port of UDP that is exposed and not published has ``host_port`` 0.
+    """
 
     container_port: int
     host_ip: str = ""

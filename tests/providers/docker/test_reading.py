@@ -31,7 +31,7 @@ def test_container_is_read_with_all_that_routing_needs() -> None:
     assert one.networks == {"web": "172.18.0.2"}
     assert one.network_mode == "web"
     assert one.ports == (80, 8080)
-    assert one.bindings == (Binding(80, "0.0.0.0", 8000, "tcp"),)
+    assert one.bindings == (Binding(80, "0.0.0.0", 8000, "tcp"), Binding(53, protocol="udp"))
     assert one.labels == {"traefik.frontend.rule": "Host:web-1.example.com"}
     assert (seen.stop_signal, seen.stop_timeout, seen.gateways) == (3, 30.0, {"web": "172.18.0.1"})
     assert seen.started == pytest.approx(1772359200.123456)
