@@ -20,6 +20,9 @@ CHUNKED = -1
 #: Of a request's body, what is held to send it again to another server, in octets, unless somebody wants more.
 REPLAYED = 65536
 
+#: From this size on, in bytes, it is dearer to put two pieces together, or one apart, than to handle both.
+LARGE = 8192
+
 #: A field: name in lower case, value without blanks around it, and both as they go on the wire (``Name: value`` CRLF).
 Field = tuple[bytes, bytes, bytes]
 

@@ -7,7 +7,7 @@ their subclasses and add the transport.
 from __future__ import annotations
 
 from dynbalancer.core.chunks import ChunkDecoder, ChunkError
-from dynbalancer.core.exchange import CHUNKED, UNTIL_CLOSE, Field, RequestHead, ResponseHead
+from dynbalancer.core.exchange import CHUNKED, LARGE, UNTIL_CLOSE, Field, RequestHead, ResponseHead
 from dynbalancer.core.fields import is_spoilt
 from dynbalancer.core.http1 import (
     COUNTED,
@@ -22,7 +22,6 @@ from dynbalancer.errors import BadResponse, RequestError, UpstreamClosed, Upstre
 
 #: What a reader waits for. HELD: a whole message was read, and the next may not begin yet. RAW: no HTTP any more.
 HEAD, LENGTH, CHUNKS, TO_CLOSE, HELD, RAW, DEAD = range(7)
-
 
 #: Up to this size, in bytes, what came is compared with what came before.
 _SMALL = 4096
@@ -290,12 +289,12 @@ class ResponseReader:
 
     # Hooks.
 
-    def answer_received(self, head: ResponseHead, body: bytes) -> None:
+    def answer_received(self, head: ResponseHead, body: bytes | memoryview) -> None:
         """A whole answer, whose ``head`` belongs to others as well (see ``ResponseHead.wire``)."""
         self.response_received(head.copy())
         # Whoever does not want the rest stops the reading.
         if self.reading == HELD:
-            self.content_received(body)
+            self.content_received(bytes(body))
         if self.reading == HELD:
             self.response_ended([])
 
@@ -340,7 +339,8 @@ class ResponseReader:
         ):
             # A server asked for the same again mostly says the same again, but for the body.
             self.reading = HELD
-            self.answer_received(last.head, data[last.body :])
+            body = data[last.body :] if len(data) <= LARGE else memoryview(data)[last.body :]
+            self.answer_received(last.head, body)
             return
         while data:
             reading = self.reading
@@ -402,7 +402,7 @@ class ResponseReader:
                 return self._fail(BadResponse("too many interim responses"))
             self.interim_received(head)
             return rest
-        if head.length and head.length == len(rest) <= _SMALL and head.keep_alive and not held:
+        if head.length and head.length == len(rest) and head.keep_alive and not held:
             self._remember(data[: end + 4], head)
         return self._begin(head, rest)
 

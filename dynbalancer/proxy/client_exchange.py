@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dynbalancer.core.chunks import LAST_CHUNK, chunk
-from dynbalancer.core.exchange import CHUNKED, UNTIL_CLOSE, Field, RequestHead, ResponseHead
+from dynbalancer.core.exchange import CHUNKED, LARGE, UNTIL_CLOSE, Field, RequestHead, ResponseHead
 from dynbalancer.core.http1 import write_response_head, write_trailers
 from dynbalancer.core.reading import LENGTH
 from dynbalancer.core.repeating import is_taken
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 #: What is read and thrown away of a request whose answer is out, in bytes.
 LINGER_SIZE = 65536
-
-#: From this size on, in bytes, it is dearer to put two pieces together than to write both.
-LARGE = 8192
 
 #: What a client is told that can't take it for granted.
 CLOSE, KEEP_ALIVE = b"Connection: close\r\n", b"Connection: keep-alive\r\n"
@@ -101,7 +98,7 @@ class ClientExchange(Forwarding):
         connection = self.client_connection
         return connection.reading == LENGTH and connection.at_hand > 0
 
-    def relay(self, head: ResponseHead, body: bytes) -> bool:
+    def relay(self, head: ResponseHead, body: bytes | memoryview) -> bool:
         connection = self.client_connection
         request = self.head
         route = self.route
@@ -121,13 +118,16 @@ class ClientExchange(Forwarding):
         self.response = head
         self.status = head.status
         self.bytes_out = len(body)
+        wire = head.wire
         if not request.keep_alive or connection.closing:
             connection.close_after()
-            connection.transport.write(_with_line(head.wire, CLOSE) + body)
+            wire = _with_line(wire, CLOSE)
         elif request.version == 10:
-            connection.transport.write(_with_line(head.wire, KEEP_ALIVE) + body)
+            wire = _with_line(wire, KEEP_ALIVE)
+        if len(body) <= LARGE:
+            connection.transport.write(wire + body)
         else:
-            connection.transport.write(head.wire + body)
+            connection.transport.writeSequence((wire, body))
         # The rest is response_ended and all that follows, for an answer without trailers that is out already.
         upstream, server = self._upstream, self.connection
         self.connection = self._upstream = self._candidates = None

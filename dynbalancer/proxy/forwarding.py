@@ -171,7 +171,7 @@ class Forwarding(Receiving):
 
     # From a server.
 
-    def relay(self, head: ResponseHead, body: bytes) -> bool:
+    def relay(self, head: ResponseHead, body: bytes | memoryview) -> bool:
         """Pass a whole answer on as it is, where nobody has a say in it. False: take it piece by piece.
 
         ``head.wire`` is what an HTTP/1.1 client gets whose connection stays open.

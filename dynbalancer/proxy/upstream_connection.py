@@ -186,7 +186,7 @@ class UpstreamConnection(ResponseReader, Protocol):
 
     # What the reader calls.
 
-    def answer_received(self, head: ResponseHead, body: bytes) -> None:
+    def answer_received(self, head: ResponseHead, body: bytes | memoryview) -> None:
         self.answered = True
         self._stalled = False
         self.deadline = NEVER

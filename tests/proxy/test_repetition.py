@@ -74,12 +74,17 @@ REQUESTS = (
     b"GET  / HTTP/1.1\r\n\r\n",
 )
 
+#: An answer that is dear to copy.
+LONG = OK.replace(b" 2\r", b" 20000\r").replace(b"ok", b"ok" * 10_000)
+
 #: What servers say.
 ANSWERS = (
     OK,
     OK,
     OK,
     OK.replace(b"ok", b"no"),
+    LONG,
+    LONG,
     OK.replace(b"OK", b"Fine"),
     OK + OK,
     OK[:-1],
@@ -330,6 +335,9 @@ def test_the_short_ways_are_taken_here(monkeypatch: pytest.MonkeyPatch) -> None:
         del taken[:]
         played(World, [("again", 0, (whole, OK)), ("again", 1, (whole, OK))])
         assert taken.count("_repeat") == 8
+    del taken[:]
+    played(World, [("again", 0, (GET, LONG))])
+    assert taken.count("relay") == 2
     with forgetful():
         del taken[:]
         played(World, [("again", 0, (GET, OK))])
