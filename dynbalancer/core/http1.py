@@ -112,7 +112,7 @@ def parse_like(line: bytes, like: RequestHead, limits: Limits) -> RequestHead | 
     if method not in _ALIKE or _VERSIONS.get(protocol) != like.version or not target.startswith(b"/"):
         return None
     try:
-        path, query = split_target(target)
+        path, query = split_target(target, limits)
     except RequestError:
         return None
     return like.but(method, path, query)
@@ -139,7 +139,7 @@ def _read_request(lines: list[bytes], limits: Limits, trusted: bool, scheme: byt
         head.length = _request_length(special, version)
     if version == 10 or not _PLAIN_KINDS.issuperset(special):
         _apply_special(head, special)
-    _set_target(head, target, special.get(_HOST))
+    _set_target(head, target, special.get(_HOST), limits)
     if method in COUNTED:
         _count_hop(head)
     return head
@@ -237,7 +237,7 @@ def _upgrades(values: list[bytes]) -> bytes:
     return b", ".join([protocol for protocol in protocols if not _http_or_tls(protocol)])
 
 
-def _set_target(head: RequestHead, target: bytes, hosts: list[bytes] | None) -> None:
+def _set_target(head: RequestHead, target: bytes, hosts: list[bytes] | None, limits: Limits) -> None:
     if hosts is None:
         if head.version == 11:
             raise RequestError(400, "no-host", "Host is missing")
@@ -248,12 +248,12 @@ def _set_target(head: RequestHead, target: bytes, hosts: list[bytes] | None) -> 
     if head.method == b"CONNECT":
         raise _refused_connect(head, target)
     if target.startswith(b"/"):
-        head.path, head.query = split_target(target)
+        head.path, head.query = split_target(target, limits)
     elif target == b"*" and head.method == b"OPTIONS":
         head.path = b"*"
         head.final = True
     else:
-        _set_absolute(head, target)
+        _set_absolute(head, target, limits)
 
 
 def _count_hop(head: RequestHead) -> None:
@@ -274,7 +274,7 @@ def _refused_connect(head: RequestHead, target: bytes) -> RequestError:
     return RequestError(405, "connect", "CONNECT is not for a gateway")
 
 
-def _set_absolute(head: RequestHead, target: bytes) -> None:
+def _set_absolute(head: RequestHead, target: bytes, limits: Limits) -> None:
     """RFC 9112 section 3.2.2: the absolute form is accepted; what it says must be what Host says."""
     scheme, mark, rest = target.partition(b"://")
     if not mark or scheme.lower() != head.scheme:
@@ -286,7 +286,7 @@ def _set_absolute(head: RequestHead, target: bytes) -> None:
     if head.authority and (host, port or default) != (head.host, head.port or default):
         raise RequestError(400, "host-mismatch", "the target names another host than Host does")
     head.authority, head.host, head.port = authority, host, port
-    head.path, head.query = split_target(tail if tail.startswith(b"/") else b"/" + tail)
+    head.path, head.query = split_target(tail if tail.startswith(b"/") else b"/" + tail, limits)
 
 
 def parse_response_head(

@@ -54,6 +54,7 @@ class EntryPoint:
     in seconds, 0 for ever; None: as long as the limits of all say.
     ``access_log``: its requests are written there, where there is one and their router doesn't say otherwise.
     ``udp``: datagrams come in here, and nothing else; a client that is silent for ``udp_timeout`` seconds is forgotten.
+    ``escape_semicolons``: ``;`` in a query becomes ``%3B`` and not ``&``.
     """
 
     name: str
@@ -74,6 +75,7 @@ class EntryPoint:
     tls_options: str = ""
     read_time: float | None = None
     idle_time: float | None = None
+    escape_semicolons: bool = False
 
     @property
     def takes_proxy_header(self) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, ClassVar
 
 from dynbalancer.core.model import NOTHING, Certificate, Configuration, EntryPoint
 
@@ -44,6 +44,9 @@ class Limits:
     upstream_idle_connections: int = 200
     memory: int = 0
 
+    #: What stands for ``;`` in a query once it is read: ``&``, as servers part at it that part at both.
+    semicolon: ClassVar[bytes] = b"&"
+
     def at(self, entry_point: EntryPoint) -> Limits:
         """Those of an entry point, whose own times count; no part of a request has more time than all of it."""
         read, idle = entry_point.read_time, entry_point.idle_time
@@ -53,7 +56,15 @@ class Limits:
         if whole:
             shorter = {name: min(getattr(self, name) or whole, whole) for name in parts}
         idle = self.idle_time if idle is None else idle
-        return replace(self, request_time=whole, idle_time=idle, **shorter)
+        found = replace(self, request_time=whole, idle_time=idle, **shorter)
+        return EscapingLimits(**asdict(found)) if entry_point.escape_semicolons else found
+
+
+@dataclass(frozen=True, slots=True)
+class EscapingLimits(Limits):
+    """The same where a semicolon in a query is no separator: Traefik's ``encodeQuerySemicolons``."""
+
+    semicolon: ClassVar[bytes] = b"%3B"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import re
 from ipaddress import AddressValueError, IPv6Address
 
 from dynbalancer.core.fields import CONTROLS
+from dynbalancer.core.settings import Limits
 from dynbalancer.errors import RequestError
 
 # A target in which there is nothing to normalise: no escape, no empty or dotted segment, no parameter in the path.
@@ -24,6 +25,9 @@ _hostname = re.compile(rb"[a-z0-9_](?:[a-z0-9_-]|\.(?!\.|\Z))*\Z").match
 _authority = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::([0-9]{0,5}))?\Z").match
 #: All that RFC 3986 knows only escaped. Controls but HTAB never come here, since they are refused in the whole head.
 _unfit = bytes((*range(0x21), *range(0x7F, 0x100)))
+
+#: Where nobody says what is usual.
+USUAL = Limits()
 
 _hosts: dict[bytes, tuple[bytes, int | None, bytes]] = {}
 _REMEMBERED = 16384
@@ -68,10 +72,10 @@ def _parse_authority(authority: bytes) -> tuple[bytes, int | None]:
     return host, port
 
 
-def split_target(target: bytes) -> tuple[bytes, bytes | None]:
-    """Normal path and query (None without ``?``) of an origin-form target; ``;`` parts a query as ``&`` does.
+def split_target(target: bytes, limits: Limits = USUAL) -> tuple[bytes, bytes | None]:
+    """Normal path and query (None without ``?``) of an origin-form target. Raises RequestError 400.
 
-    Raises RequestError 400.
+    ``limits`` say what becomes of ``;`` in a query.
     """
     plain = _plain_target(target)
     if plain is not None:
@@ -84,7 +88,7 @@ def split_target(target: bytes) -> tuple[bytes, bytes | None]:
     if len(target) != len(target.translate(None, _unfit)):
         raise RequestError(400, "bad-target", "blanks and octets above 7E must be escaped")
     # Some servers part at semicolons too: so that all read one query, none is left (Traefik's AllowQuerySemicolons).
-    return normal_path(path), query.replace(b";", b"&") if mark else None
+    return normal_path(path), query.replace(b";", limits.semicolon) if mark else None
 
 
 def normal_path(path: bytes) -> bytes:

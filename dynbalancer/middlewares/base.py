@@ -215,7 +215,11 @@ class SettingsReader:
 
     def pairs(self, option: str) -> tuple[tuple[str, str], ...]:
         """A section of texts, in order; empty texts are allowed. Numbers and switches are taken as texts."""
-        found: Mapping[str, Any] = self._read("section", option, self._found.get(option), {})
+        value = self._found.get(option)
+        if isinstance(value, str):
+            why = f": expected a section, got {describe(value)}"
+            raise self.wrong(option, why, f"write {option}.NAME with the value of each")
+        found: Mapping[str, Any] = self._read("section", option, value, {})
         return tuple((key, self._pair(option, key, value)) for key, value in found.items())
 
     def made(self, option: str, make: Callable[[], T]) -> T:

@@ -195,6 +195,7 @@ class Assembly:
             udp_timeout=self._get(f"{prefix}.udp.timeout", 3.0),
             read_time=self._get(f"{prefix}.transport.respondingtimeouts.readtimeout", None),
             idle_time=self._get(f"{prefix}.transport.respondingtimeouts.idletimeout", None),
+            escape_semicolons=self._get(f"{prefix}.http.encodequerysemicolons", False),
         )
 
     def _speaks_tls(self, prefix: str) -> bool:

@@ -381,6 +381,7 @@ ENTRY_POINT = (
             ENTRY,
         ),
     ),
+    Flag("http.encodequerysemicolons", boolean, "false", "A `;` in a query becomes `%3B`, not `&`.", ENTRY),
     Flag("udp.timeout", seconds_of, "3s", "How long a silent UDP client keeps its server.", ENTRY),
     Flag("proxyprotocol.insecure", boolean, "false", "Every peer may begin with a PROXY header.", ENTRY),
     Flag("observability.accesslogs", boolean, "true", "Write its requests into the access log.", ENTRY),

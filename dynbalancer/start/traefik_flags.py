@@ -167,7 +167,6 @@ _OF_ENTRY_POINTS = _table(
         "X-Forwarded-For always tells the server the client",
         "",
     ),
-    ("http.encodequerysemicolons", "warning", "a semicolon in a query always becomes an ampersand", ""),
     ("http.maxheaderbytes", "warning", _ONE_LIMIT, "see --limits.head"),
     ("http.sanitizepath", "warning", "paths are always brought into one form", ""),
     ("http.tls.certresolver http.tls.domains", "warning", _NO_ACME, _INSTEAD_OF_ACME),
@@ -185,7 +184,6 @@ _WHOLE = frozenset({"log", "providers", "traefiklog", "lifecycle"})
 #: What these are in Traefik where nobody says anything: to say it changes nothing.
 _USUAL: Mapping[str, tuple[str, ...]] = {
     "http.sanitizepath": ("true", "1", "t", ""),
-    "http.encodequerysemicolons": ("false", "0", "f"),
     "http.underscoreheadersstrategy": ("keep",),
     "reuseport": ("false", "0", "f"),
     "metrics": ("false", "0", "f"),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dynbalancer.core import targets
+from dynbalancer.core.settings import EscapingLimits, Limits
 from dynbalancer.core.targets import normal_host, normal_path, routing_path, split_target
 from dynbalancer.errors import RequestError
 
@@ -148,6 +151,11 @@ def test_rules_see_escapes_only_of_what_is_reserved_or_unreadable(path: bytes, s
 def test_semicolons_in_a_query_become_ampersands() -> None:
     assert split_target(b"/a;b?bar=toto;boo=titi&x=%3B") == (b"/a;b", b"bar=toto&boo=titi&x=%3B")
     assert split_target(b"/a?;") == (b"/a", b"&")
+
+
+def test_semicolons_in_a_query_are_escaped_where_they_are_no_separators() -> None:
+    assert split_target(b"/a;b?c;d", EscapingLimits()) == (b"/a;b", b"c%3Bd")
+    assert asdict(EscapingLimits()) == asdict(Limits())
 
 
 segments = st.text("ab.%2eEfF5cC;~-", max_size=8)

@@ -98,6 +98,13 @@ def test_what_can_not_be_used_is_refused_in_words(settings: dict[str, Any], read
     assert caught.value.where == "middleware m@file"
 
 
+def test_a_text_where_pairs_belong_is_refused_with_how_they_are_written() -> None:
+    reader = SettingsReader("m@file", {"customHeaders": "X-A:1"}, KNOWN)
+    with pytest.raises(ConfigurationError) as caught:
+        reader.pairs("customHeaders")
+    assert caught.value.hint == "write customHeaders.NAME with the value of each"
+
+
 def test_many_options_are_not_all_listed_to_who_mistypes_one() -> None:
     with pytest.raises(ConfigurationError) as caught:
         SettingsReader("m@file", {"x": 1}, [f"option{number}" for number in range(20)])

@@ -213,6 +213,19 @@ class Trusting(ProxyCase):
         assert self.server.read() == GOT.replace(FORWARDED, expected)
 
 
+class Escaping(ProxyCase):
+    """Where a semicolon in a query is no separator."""
+
+    limits = Limits().at(EntryPoint("web", 80, escape_semicolons=True))
+
+    def test_semicolons_in_a_query_are_escaped(self) -> None:
+        client = self.client()
+        for query in (b"a;b", b"c;d"):
+            client.send(GET.replace(b"GET /", b"GET /?" + query))
+            assert self.server.read() == GOT.replace(b"GET /", b"GET /?" + query.replace(b";", b"%3B"))
+            self.server.send(saying(b"x"))
+
+
 class Refusing(ProxyCase):
     """What is no request, or no longer one."""
 

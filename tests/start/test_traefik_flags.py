@@ -69,7 +69,6 @@ def test_what_traefik_has_not_either_is_nothing(key: str) -> None:
     "key, text",
     [
         ("entrypoints.web.http.sanitizepath", "true"),
-        ("entrypoints.web.http.encodequerysemicolons", "false"),
         ("entrypoints.web.http.underscoreheadersstrategy", "keep"),
         ("entrypoints.web.reuseport", "false"),
         ("metrics", "false"),
@@ -86,7 +85,6 @@ def test_what_says_what_is_so_anyway_is_worth_no_warning(key: str, text: str) ->
     "key, text, severity",
     [
         ("entrypoints.web.http.sanitizepath", "false", "warning"),
-        ("entrypoints.web.http.encodequerysemicolons", "true", "warning"),
         ("entrypoints.web.http.underscoreheadersstrategy", "reject", "error"),
         ("providers.kubernetescrd", "true", "error"),
         ("providers.kubernetescrd.ingressclass", "false", "error"),

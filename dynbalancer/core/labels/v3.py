@@ -235,6 +235,10 @@ def _default_rule(place: Place, router: str, findings: Findings) -> str:
     return rule
 
 
+#: What a type by itself may say: that it is there.
+_ALONE = ("", "true", "t", "1", "false", "f", "0")
+
+
 def _middlewares(sheet: Sheet, container: str, findings: Findings) -> list[Middleware]:
     found = []
     for name, labels in sheet.middlewares.items():
@@ -242,9 +246,13 @@ def _middlewares(sheet: Sheet, container: str, findings: Findings) -> list[Middl
         if len(types) > 1:
             several = ", ".join(types.values())
             why = f"middleware {name} has several types ({several}); routers with it are not opened"
-            findings.whole(why, "give each type a name of its own")
+            findings.label(labels[0][1].key, why, "give each type a name of its own")
             continue
         folded, written = next(iter(types.items()))
+        for path, label in labels:
+            if len(path) == 1 and label.value.strip().lower() not in _ALONE:
+                why = f"{written} takes no value but true: its options stand below it"
+                findings.label(label.key, why, f"write {label.key}.OPTION=…")
         type_ = SPELLED_TYPES.get(folded, written)
         found.append(Middleware(name, type_, _settings(labels), f"container {container}"))
     return found

@@ -339,6 +339,18 @@ def test_what_only_switches_a_level_on_gives_way_to_what_is_below() -> None:
     assert reading.middlewares[0].settings == {"info": {"subject": {"country": "true"}}}
 
 
+def test_a_value_where_options_belong_is_told_without_being_shown() -> None:
+    key = "traefik.http.middlewares.auth.basicauth"
+    reading, findings = read({**RULE, key: "admin:secret", "traefik.http.middlewares.small.compress": "T"})
+    assert [(middleware.name, middleware.settings) for middleware in reading.middlewares] == [
+        ("auth", {}),
+        ("small", {}),
+    ]
+    (problem,) = findings.problems
+    assert (problem.where, problem.hint) == (f"container box_1, label {key}", f"write {key}.OPTION=…")
+    assert problem.why == "basicauth takes no value but true: its options stand below it"
+
+
 def test_a_middleware_of_two_types_is_left_out() -> None:
     labels = {
         "traefik.http.middlewares.m.addprefix.prefix": "/x",
