@@ -77,3 +77,10 @@ def test_an_entry_point_s_own_times_count(
     given = Limits(**limits)  # type: ignore[arg-type]
     there = given.at(EntryPoint("web", 80, **point))  # type: ignore[arg-type]
     assert there == replace(given, **found)  # type: ignore[arg-type]
+
+
+def test_an_entry_point_may_escape_the_semicolons_of_queries() -> None:
+    usual = Limits(head=1000)
+    there = usual.at(EntryPoint("web", 80, escape_semicolons=True))
+    assert (usual.at(EntryPoint("web", 80)).semicolon, there.semicolon) == (b"&", b"%3B")
+    assert there.head == 1000
