@@ -46,6 +46,9 @@ class Wishes:
     environ: Mapping[str, str] = field(default_factory=lambda: NOTHING)
 
 
+#: What Traefik 1 calls its routes.
+_OLDER = frozenset(("frontends", "backends"))
+
 #: What the table adds, as Traefik does, to the names of those that don't exist.
 _SAID_ALREADY = "no valid entryPoint for this router"
 
@@ -77,7 +80,11 @@ def check(paths: Sequence[str], read_bytes: ReadBytes, wishes: Wishes | None = N
         made = [(project, compose.composed(project, environ)) for project, environ in group]
         _look(Sources(tuple(made), files.routes), static, wishes, found, first=not number)
     for path in files.settings:
-        found[path] = Checked(path, kind="settings", counts=_count(len(static.entry_points), "entry point"))
+        counts = _count(len(static.entry_points), "entry point")
+        routes = found.get(path, Checked(path))
+        found[path] = replace(
+            routes, kind="settings", counts=", ".join(filter(None, (counts, routes.counts)))
+        )
     for finding in static.findings:
         one = found.get(finding.path, Checked(finding.path, kind="settings"))
         ordered = sorted((*one.findings, finding), key=lambda other: other.line)
@@ -114,7 +121,7 @@ def is_ours(path: str, read_bytes: ReadBytes) -> bool:
         return False
     if is_compose(document) or statics.is_static(document):
         return True
-    return isinstance(document, Mapping) and bool({"http", "tcp", "udp", "tls"} & document.keys())
+    return isinstance(document, Mapping) and bool({"http", "tcp", "udp", "tls", *_OLDER} & document.keys())
 
 
 # Reading
@@ -144,9 +151,18 @@ def _sorted(paths: Sequence[str], read_bytes: ReadBytes, environ: Mapping[str, s
             files.compose.append(path)
         elif statics.is_static(document.value):
             files.settings.append(path)
+            if _has_routes(document.value):
+                files.routes[path] = document
         else:
             files.routes[path] = document
     return files
+
+
+def _has_routes(settings: Mapping[str, Any]) -> bool:
+    """Whether settings of Traefik 1 hold the routes too: their ``[file]`` names no other file."""
+    found = {key.lower(): value for key, value in settings.items()}
+    elsewhere = isinstance(found.get("file"), Mapping) and {"filename", "directory"} & found["file"].keys()
+    return "file" in found and bool(_OLDER & found.keys()) and not elsewhere
 
 
 def _unreadable(path: str, error: ConfigurationError | OSError) -> Checked:

@@ -54,6 +54,34 @@ def test_a_good_file_is_said_to_be_good() -> None:
     assert found.as_text() == "d.yml: nothing wrong; 1 router, 1 service"
 
 
+OLDER = """\
+debug = true
+[entryPoints.http]
+address = ":80"
+[file]
+[backends.app.servers.one]
+url = "http://192.0.2.1"
+[frontends.app]
+backend = "app"
+[frontends.app.routes.one]
+rule = "Host:a.example"
+"""
+
+
+def test_routes_in_the_settings_of_version_1_are_checked_too() -> None:
+    found = checked(OLDER, "traefik.toml")
+    assert found.as_text() == "traefik.toml: nothing wrong; 1 entry point, 1 router, 1 service"
+    assert found.kind == "settings"
+    wrong = checked(OLDER.replace("Host:", "Hosts:"), "traefik.toml")
+    assert [problem.where for problem in wrong.problems] == ["traefik.toml: frontends.app.routes.one.rule"]
+
+
+def test_routes_of_version_1_are_found_in_a_directory() -> None:
+    texts = Files()
+    texts.texts["rules.toml"] = "[frontends.app]\nbackend = 'app'\n"
+    assert is_ours("rules.toml", texts)
+
+
 def test_a_wrong_key_names_its_line() -> None:
     found = checked(GOOD.replace("service: web", "servce: web"))
     assert "d.yml, line 3: http.routers.web.servce" in found.as_text()
