@@ -338,14 +338,14 @@ class ServingTests(WorkerCase):
     def test_many_statistics_are_sent_in_parts_one_after_the_other(self) -> None:
         self.start()
         self.plane.unreported = 8
-        self.reactor.pump([1, 0.2, 0.2])
+        self.reactor.pump([1, 0.5, 0.5])
         assert len(self.reported()) == 3
-        self.reactor.pump([0.2] * 5)
+        self.reactor.pump([0.5] * 5)
         # What a second's beginning would have sent comes with the parts.
         assert (len(self.reported()), self.plane.unreported) == (5, 0)
-        self.reactor.pump([0.2] * 2)
+        self.reactor.advance(0.4)
         assert len(self.reported()) == 0
-        self.reactor.advance(0.2)
+        self.reactor.advance(0.1)
         assert len(self.reported()) == 1
 
     def test_statistics_are_left_out_while_the_parent_does_not_read(self) -> None:
