@@ -58,8 +58,8 @@ from dynbalancer.start import logs
 ORPHAN_TIME = 60.0
 FAREWELL_TIME = 0.5
 
-#: How often the parent is told what was done, and how soon it hears the rest where that is much, in seconds. Sooner would
-#: be fresher where thousands of routers are busy, and each of their requests would pay for it.
+#: How often the parent is told what was done, and how soon it hears the rest where that is much, in seconds. Sooner
+#: would be fresher where thousands of routers are busy, and each of their requests would pay for it.
 REPORT_TIME = 1.0
 PART_TIME = 0.5
 
