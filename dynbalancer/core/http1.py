@@ -88,11 +88,13 @@ def check_request_line(data: bytes, end: int, limits: Limits) -> None:
     nameless = len(line) > limits.method + (end < 0) and line.find(b" ", 0, limits.method + 1) < 0
     if nameless:
         cut = limits.method + 1
-    if is_spoilt(line[:cut]) if len(line) >= cut else end >= 0 and has_stray_controls(line, 1):
+    is_cut = len(line) >= cut
+    spoilt = is_spoilt(line[:cut]) if is_cut else end >= 0 and has_stray_controls(line, 1)
+    if spoilt:
         raise _control_character()
     if nameless:
         raise RequestError(400, "bad-method", "no blank after the method")
-    if end >= 0 or len(line) >= cut:
+    if end >= 0 or is_cut:
         _request_line(line, limits)
 
 
