@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 from dynbalancer import plugins
 from dynbalancer.lint import command, translate_command
+from dynbalancer.pem import make_own
 from dynbalancer.start import explaining
 from dynbalancer.start.flags import Vocabulary
+from dynbalancer.start.options import read
+from dynbalancer.testing import MemorySink
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -20,6 +24,14 @@ TARGETS = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)")
 FLAGS = re.compile(r"`(--[a-z][\w.]*[a-z])", re.IGNORECASE)
 #: Flags of other programs that the pages mention.
 FOREIGN = {"--help", "--syslog", "--logger"}
+
+#: What starts a balancer in a command, a unit or a compose file, with its arguments.
+STARTS = re.compile(
+    r"^ *(?:\$ |ExecStart=)?(?:\S*/)?(?:(?:twistd(?: -n)? dynbalancer|dynbalancer run)|command:) +(--.*)",
+    re.MULTILINE,
+)
+#: Options that only a provider of the page's own has.
+OF_EXAMPLES = "--lines."
 
 #: SHA-256 of the compose files.
 ARTICLE = {
@@ -47,6 +59,29 @@ def test_flags_that_pages_name_exist(page: Path) -> None:
     named = {flag.lower() for flag in FLAGS.findall(page.read_text()) if "NAME" not in flag} - others
     keys = {flag: vocabulary.canonical(flag.removeprefix("--")) for flag in named}
     assert [flag for flag, key in keys.items() if vocabulary.find(key) is None] == []
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The arguments of each balancer that a page starts."""
+    text = page.read_text().replace("\\\n", "")
+    found = [shlex.split(line, comments=True) for line in STARTS.findall(text)]
+    return [words for words in found if "--help" not in words and OF_EXAMPLES not in " ".join(words)]
+
+
+def test_commands_are_found_in_pages() -> None:
+    assert sum(len(commands(page)) for page in PAGES) >= 20
+    [_, mutual] = commands(ROOT / "docs/operate/https.md")
+    assert mutual == ["--docker", "--entryPoints=Name:https Address::443 TLS:a.pem,a.key;b.pem,b.key"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_commands_in_pages_start_a_balancer(page: Path) -> None:
+    text = make_own().chain
+    for words in commands(page):
+        reading = read(words, {}, lambda path: text, cpus=2)
+        for provider, options in reading.settings.providers.items():
+            plugins.provider_makers()[provider].make_provider(options, MemorySink(), None)
+        assert [str(note) for note in reading.notes if note.severity != "info"] == [], words
 
 
 @pytest.mark.parametrize("folder, digest", ARTICLE.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -22,7 +23,9 @@ from dynbalancer_file.reading import read
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = sorted((DOCS / "reference").rglob("*.md"))
+EVERY_PAGE = sorted([*DOCS.parent.glob("*.md"), *DOCS.rglob("*.md")])
 BLOCKS = re.compile(r"^```yaml\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+EXAMPLES = re.compile(r"^```(yaml|toml)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 #: What the entry points of the examples are called.
 ENTRY_POINTS = (
@@ -40,6 +43,8 @@ AUTHORITY = make_own().chain
 SAID = {
     # The service with the pages is another container's.
     "middlewares/errors.md": "its pages are not shown",
+    # Whether the API is on is a flag.
+    "docs/operate/dashboard.md": "the API is off: add --api",
     # Labels refer to a file.
     "tls-options.md": "unknown TLS options: mtls@file",
 }
@@ -47,7 +52,7 @@ SAID = {
 
 def name(page: Path) -> str:
     """The page as test ids show it."""
-    return page.relative_to(DOCS / "reference").as_posix()
+    return page.relative_to(DOCS.parent).as_posix().removeprefix("docs/reference/")
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +92,10 @@ def test_page_of_a_provider_shows_each_of_its_options(provider: str, tables: Mod
     assert tables.shown(page)["provider", provider] == options
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=name)
 def test_examples_are_accepted(page: Path) -> None:
-    for block in BLOCKS.findall(page.read_text()):
-        found = configuration(block)
+    for form, block in EXAMPLES.findall(page.read_text()):
+        found = configuration(block, form)
         if found is not None:
             table = compiler(ENTRY_POINTS, lambda: 0.0)(found, 1, None)
             said = [str(one) for one in (*found.problems, *table.problems) if one.severity != "info"]
@@ -105,13 +110,19 @@ def test_page_of_a_middleware_has_an_example_of_each_kind_and_notes(page: Path) 
     assert text.index("```yaml") < text.index("<!-- options of") < text.index("## Notes")
 
 
-def configuration(block: str) -> Configuration | None:
+def test_an_example_with_a_mistake_is_not_accepted() -> None:
+    for form, block in (("yaml", "http: {routers: {a: {rul: x}}}"), ("toml", '[http.routers.a]\nrul = "x"')):
+        found = configuration(block, form)
+        assert found is not None and any("rul" in str(problem) for problem in found.problems)
+
+
+def configuration(block: str, form: str = "yaml") -> Configuration | None:
     """What the readers make of an example; None where it is no labels and no file of routes."""
-    document = yaml.safe_load(block)
+    document = tomllib.loads(block) if form == "toml" else yaml.safe_load(block)
     if not isinstance(document, dict):
         return None
-    if document.keys() & {"http", "tcp", "udp"}:
-        reading = read("dyn.yml", block.encode(), None, None, lambda path: AUTHORITY)
+    if form == "toml" or document.keys() & {"http", "tcp", "udp"}:
+        reading = read(f"dyn.{form}", block.encode(), None, None, lambda path: AUTHORITY)
         return merge([("file", Configuration(problems=reading.problems)), ("given", reading.configuration)])
     services = {"web": document} if "labels" in document else document.get("services", {})
     containers = [
