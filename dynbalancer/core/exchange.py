@@ -102,20 +102,12 @@ class RequestHead:
     """
 
     # Each of them is looked at several times for a request: nothing is found quicker than a slot.
+    # fmt: off
     __slots__ = (
-        *(
-            "authority",
-            "expect_continue",
-            "final",
-            "headers",
-            "host",
-            "keep_alive",
-            "length",
-            "logged",
-            "method",
-        ),
-        *("path", "port", "query", "scheme", "shared", "stamped", "upgrade", "version"),
+        "authority", "expect_continue", "final", "headers", "host", "keep_alive", "length", "logged", "method",
+        "path", "port", "query", "scheme", "shared", "stamped", "upgrade", "version",
     )
+    # fmt: on
     host: bytes
     authority: bytes
     port: int | None
