@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from dynbalancer.core.chunks import LAST_CHUNK, chunk
 from dynbalancer.core.exchange import CHUNKED, LARGE, UNTIL_CLOSE, Field, RequestHead, ResponseHead
 from dynbalancer.core.http1 import write_response_head, write_trailers
-from dynbalancer.core.reading import LENGTH
 from dynbalancer.core.repeating import is_taken
+from dynbalancer.core.request_reader import LENGTH
 from dynbalancer.proxy.forwarding import Forwarding
 from dynbalancer.proxy.showing import certificates_of
 from dynbalancer.proxy.transports import reset

@@ -37,11 +37,12 @@ from dynbalancer.proxy.deadlines import Deadlines
 from dynbalancer.proxy.descriptors import Descriptors, allowed
 from dynbalancer.proxy.entrances import Entrance
 from dynbalancer.proxy.flowing import Flowing
-from dynbalancer.proxy.http1 import LINGER_TIME, Site
+from dynbalancer.proxy.http1 import LINGER_TIME
 from dynbalancer.proxy.inquiry import Inquiring
 from dynbalancer.proxy.memory import Ebb, Memory, memory_measure
 from dynbalancer.proxy.resource import ReverseProxyResource, Watchful
 from dynbalancer.proxy.services import balanced, composed
+from dynbalancer.proxy.site import Site
 from dynbalancer.proxy.statistics import REPORTED, Counting
 from dynbalancer.proxy.streamservers import MakingStreams
 from dynbalancer.proxy.transports import Encryption, clock_of

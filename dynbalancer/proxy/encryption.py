@@ -16,8 +16,9 @@ from dynbalancer.core.settings import Limits
 from dynbalancer.core.tlschoice import BUILT_IN
 from dynbalancer.errors import RequestError
 from dynbalancer.proxy.deadlines import Deadlines
-from dynbalancer.proxy.http1 import LINGER_TIME, ServerConnection, Site
+from dynbalancer.proxy.http1 import LINGER_TIME, ServerConnection
 from dynbalancer.proxy.resource import ReverseProxyResource
+from dynbalancer.proxy.site import Site
 
 #: The first octet of a TLS connection, a record of type handshake (RFC 8446 section 5.1). No request begins with it.
 HELLO = b"\x16"

@@ -26,9 +26,9 @@ from dynbalancer.proxy.arrivals import Arrivals, ProxiedArrivals, hand_over
 from dynbalancer.proxy.deadlines import Deadlines
 from dynbalancer.proxy.encryption import HELLO, BegunBy, EncryptedSite, PlainSite
 from dynbalancer.proxy.flowing import Flowing
-from dynbalancer.proxy.http1 import Site
 from dynbalancer.proxy.openings import OpeningConnection, Openings
 from dynbalancer.proxy.resource import ReverseProxyResource
+from dynbalancer.proxy.site import Site
 from dynbalancer.proxy.streams import Streams, Tunnel, plain_address
 from dynbalancer.proxy.transports import Encryption
 

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IHalfCloseableProtocol
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dynbalancer.core.exchange import Field, RequestHead, ResponseHead
-from dynbalancer.core.forwarded import TrustedPeers
 from dynbalancer.core.http1 import write_response_head
-from dynbalancer.core.model import EntryPoint, TLSOptions
-from dynbalancer.core.reading import CHUNKS, DEAD, HEAD, HELD, LENGTH, RAW, RequestReader
-from dynbalancer.core.settings import Limits
+from dynbalancer.core.model import TLSOptions
+from dynbalancer.core.request_reader import CHUNKS, DEAD, HEAD, HELD, LENGTH, RAW, RequestReader
 from dynbalancer.errors import RequestError
 from dynbalancer.proxy.client_exchange import LINGER_SIZE, ClientExchange
-from dynbalancer.proxy.deadlines import NEVER, Deadlines
-from dynbalancer.proxy.peers import Peer, Peers, far_end
+from dynbalancer.proxy.deadlines import NEVER
+from dynbalancer.proxy.peers import Peer, far_end
 from dynbalancer.proxy.repetition import KnownRequest
-from dynbalancer.proxy.resource import ReverseProxyResource
 from dynbalancer.proxy.transports import unsent
+
+if TYPE_CHECKING:
+    from dynbalancer.proxy.site import Site
 
 #: After a refusal, what a client still sends is read and thrown away for this long, so that it gets to read the answer
 #: (RFC 9112 section 9.6). Seconds.
@@ -32,44 +32,6 @@ REMEMBERED = 2048
 
 #: A body may be slow, but not slower than this after its first seconds. Bytes a second, seconds.
 SLOWEST_BODY, SLOW_START = 240, 10.0
-
-
-class Site(Factory):
-    """All connections of one entry point. ``draining``: each is closed after the request it is at."""
-
-    noisy = False
-
-    def __init__(
-        self, resource: ReverseProxyResource, entry_point: EntryPoint, limits: Limits, deadlines: Deadlines
-    ) -> None:
-        self.resource = resource
-        self.entry_point = entry_point
-        self.limits = limits
-        self.deadlines = deadlines
-        self.peers = Peers(TrustedPeers(entry_point.trusted, everybody=entry_point.trust_all))
-        self.connections: set[ServerConnection] = set()
-        self.draining = False
-
-    def buildProtocol(self, addr: Any) -> ServerConnection:
-        return ServerConnection(self)
-
-    def drain(self) -> None:
-        """Close what is idle now, the rest when its request is answered."""
-        self.draining = True
-        for connection in list(self.connections):
-            connection.close_if_idle()
-
-    def keep_none(self, on: bool) -> None:
-        """Close connections that wait for a request, and others when theirs is answered, as long as this is ``on``."""
-        if on:
-            self.drain()
-        else:
-            self.draining = False
-
-    def abort(self) -> None:
-        """Cut whatever is left."""
-        for connection in list(self.connections):
-            connection.abort()
 
 
 @implementer(IHalfCloseableProtocol)

@@ -18,8 +18,8 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from dynbalancer.core.pressure import EASY, OUT, SHORT, SHORT_AT, ebbed, pressure, working_set
-from dynbalancer.proxy.http1 import Site
 from dynbalancer.proxy.resource import ReverseProxyResource
+from dynbalancer.proxy.site import Site
 
 #: Seconds between two looks: how much memory is left, and whether a crowd has gone.
 INTERVAL = 0.5

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from dynbalancer.core.exchange import ResponseHead
 from dynbalancer.core.health import REDIRECTS, Question, redirected
-from dynbalancer.core.reading import ResponseReader
+from dynbalancer.core.response_reader import ResponseReader
 from dynbalancer.core.settings import Limits
 from dynbalancer.errors import (
     BadResponse,

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from dynbalancer.core.exchange import RequestHead
 from dynbalancer.core.model import Server, ServersTransport, Service
-from dynbalancer.core.reading import DEAD, HELD
+from dynbalancer.core.request_reader import DEAD, HELD
 from dynbalancer.core.settings import Limits
 from dynbalancer.core.statistics import Pending, Tally
 from dynbalancer.errors import (

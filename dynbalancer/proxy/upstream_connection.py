@@ -12,7 +12,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dynbalancer.core.exchange import Field, RequestHead, ResponseHead
-from dynbalancer.core.reading import DEAD, HEAD, HELD, RAW, ResponseReader
+from dynbalancer.core.request_reader import DEAD, HEAD, HELD, RAW
+from dynbalancer.core.response_reader import ResponseReader
 from dynbalancer.errors import BadResponse, ResponseTimeout, UpstreamClosed, UpstreamError
 from dynbalancer.proxy import transports
 from dynbalancer.proxy.deadlines import NEVER

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dynbalancer.core.exchange import Field, RequestHead, ResponseHead
-from dynbalancer.core.reading import RequestReader, ResponseReader
+from dynbalancer.core.request_reader import RequestReader
+from dynbalancer.core.response_reader import ResponseReader
 from dynbalancer.core.settings import Limits
 from dynbalancer.errors import RequestError, UpstreamClosed, UpstreamError
 

@@ -23,7 +23,8 @@ from dynbalancer import pem
 from dynbalancer.core.model import EntryPoint
 from dynbalancer.proxy.deadlines import TICK
 from dynbalancer.proxy.encryption import EncryptedSite, PlainSite
-from dynbalancer.proxy.http1 import LINGER_TIME, Site
+from dynbalancer.proxy.http1 import LINGER_TIME
+from dynbalancer.proxy.site import Site
 from dynbalancer.proxy.transports import Encryption, NativeTransport, encrypt
 from dynbalancer.tls.termination import Termination
 

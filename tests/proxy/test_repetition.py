@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from dynbalancer.core.exchange import Exchange, Response, ResponseHead
 from dynbalancer.core.http1 import parse_request_head
 from dynbalancer.core.model import EntryPoint, Router
-from dynbalancer.core.reading import RequestReader, ResponseReader
+from dynbalancer.core.request_reader import RequestReader
+from dynbalancer.core.response_reader import ResponseReader
 from dynbalancer.middlewares.base import Middleware
 from dynbalancer.proxy import transports
 from dynbalancer.proxy.client_exchange import ClientExchange

@@ -20,8 +20,9 @@ from dynbalancer.core.settings import Limits
 from dynbalancer.core.table import RoutingTable, compile_table
 from dynbalancer.proxy import transports
 from dynbalancer.proxy.deadlines import Deadlines
-from dynbalancer.proxy.http1 import ServerConnection, Site
+from dynbalancer.proxy.http1 import ServerConnection
 from dynbalancer.proxy.resource import ReverseProxyResource
+from dynbalancer.proxy.site import Site
 from dynbalancer.proxy.upstream import Connecting, LiveService, Upstream
 
 #: How much a fake transport takes before it pauses its producer: as the real ones.
