@@ -17,6 +17,10 @@ from twisted.python.filepath import FilePath
 #: Seconds from the first event to looking, so that a burst of events is looked at once.
 DEBOUNCE = 0.05
 
+#: Seconds in which nothing is heard of, after somebody wrote without closing. Who writes a log beside our files does so
+#: a hundred times a second, and the kernel tells of that once where nobody listens.
+DEAF = 0.1
+
 #: Seconds between looks that nothing asked for.
 POLL = 5.0
 
@@ -61,6 +65,7 @@ class Watcher:
         self._complained = False
         self._written_lately: set[str] = set()
         self._due: Any = None
+        self._hearing: Any = None
         self._poll = LoopingCall(self._poll_now)
         self._poll.clock = reactor
 
@@ -120,6 +125,8 @@ class Watcher:
 
     def _drop(self) -> None:
         notifier, self._notifier, self._is_spent = self._notifier, None, False
+        if self._hearing is not None and self._hearing.active():
+            self._hearing.cancel()
         if notifier is not None:
             notifier.loseConnection()
 
@@ -131,6 +138,12 @@ class Watcher:
         if mask & MODIFY:
             self.being_written.add(name)
             self._written_lately.add(name)
+            self._hear_later()
             return
         self.being_written.discard(name)
         self.look_in(DEBOUNCE)
+
+    def _hear_later(self) -> None:
+        if self._hearing is None or not self._hearing.active():
+            self._notifier.stopReading()
+            self._hearing = self._reactor.callLater(DEAF, self._notifier.startReading)

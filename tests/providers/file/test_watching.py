@@ -10,7 +10,7 @@ from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase
 
 from dynbalancer_file import watching
-from dynbalancer_file.watching import DEBOUNCE, POLL, Watcher
+from dynbalancer_file.watching import DEAF, DEBOUNCE, POLL, Watcher
 
 
 class FakeNotifier:
@@ -19,6 +19,13 @@ class FakeNotifier:
     def __init__(self) -> None:
         self.watched: dict[str, Any] = {}
         self.closed = 0
+        self.reading: list[bool] = []
+
+    def startReading(self) -> None:
+        self.reading.append(True)
+
+    def stopReading(self) -> None:
+        self.reading.append(False)
 
     def watch(self, path: FilePath[str], mask: int, callbacks: list[Any]) -> None:
         self.watched[path.path] = callbacks[0]
@@ -73,6 +80,20 @@ class WatcherTests(SynchronousTestCase):
         self.notifiers[0].tell(self.file, watching.CLOSE_WRITE)
         self.reactor.advance(DEBOUNCE)
         self.assertEqual((self.looks, self.watcher.being_written), (1, set()))
+
+    def test_who_writes_on_and_on_is_heard_ten_times_a_second(self) -> None:
+        """A log beside the file that is watched woke the parent for each of its lines."""
+        self.watcher.start()
+        log = os.path.join(self.top, "access.log")
+        for _ in range(5):
+            self.notifiers[0].tell(log, watching.MODIFY)
+        self.assertEqual(self.notifiers[0].reading, [False])
+        self.reactor.advance(DEAF)
+        self.assertEqual(self.notifiers[0].reading, [False, True])
+        self.notifiers[0].tell(log, watching.MODIFY)
+        self.assertEqual(self.notifiers[0].reading, [False, True, False])
+        self.watcher.stop()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_a_file_that_is_never_closed_is_not_waited_for(self) -> None:
         self.watcher.start()
