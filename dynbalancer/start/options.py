@@ -19,7 +19,7 @@ from twisted.python import usage
 from dynbalancer import plugins
 from dynbalancer.core.settings import Settings
 from dynbalancer.errors import ConfigurationError, Problem, did_you_mean
-from dynbalancer.start import flags, staticfile, traefik_flags
+from dynbalancer.start import flags, flagvalues, staticfile, traefik_flags
 from dynbalancer.start.assembly import Assembly, Chosen, content
 from dynbalancer.start.flags import Flag, Given, Vocabulary
 from dynbalancer.start.traefik_flags import Verdict, verdict
@@ -119,7 +119,7 @@ def in_arguments(argv: Sequence[str], vocabulary: Vocabulary) -> Iterator[Given]
 def _takes_next(given: Given, following: str, vocabulary: Vocabulary) -> bool:
     flag = vocabulary.find(vocabulary.canonical(given.key))
     if flag is not None and flag.is_bool:
-        return flags.is_boolean_word(following)
+        return flagvalues.is_boolean_word(following)
     return not following.startswith("-")
 
 

@@ -1,4 +1,4 @@
-"""What settings take, and how a wrong one is answered."""
+"""Which settings there are, and how one that is not is answered."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from dynbalancer.plugins import Option, ProviderMaker
-from dynbalancer.start import flags
 from dynbalancer.start.flags import Given, Vocabulary
 
 MAKERS = {
@@ -19,80 +18,6 @@ MAKERS = {
         (Option("names", ("a", "b"), "Names."), Option("depth", 3, "Depth."), Option("every", 1.5, "Time.")),
     ),
 }
-
-
-@pytest.mark.parametrize("text", ["1", "t", "T", "TRUE", "true", "True", "yes", "on", ""])
-def test_true(text: str) -> None:
-    assert flags.boolean(text) is True
-
-
-@pytest.mark.parametrize("text", ["0", "f", "F", "FALSE", "false", "no", "off"])
-def test_false(text: str) -> None:
-    assert flags.boolean(text) is False
-
-
-def test_what_is_neither_true_nor_false_is_refused() -> None:
-    with pytest.raises(ValueError, match="'maybe' is neither true nor false"):
-        flags.boolean("maybe")
-
-
-@pytest.mark.parametrize(
-    "text, expected",
-    [
-        (":80", ("", 80)),
-        ("80", ("", 80)),
-        ("*:80", ("", 80)),
-        ("127.0.0.1:8000", ("127.0.0.1", 8000)),
-        ("localhost:1", ("localhost", 1)),
-        ("[::1]:443", ("::1", 443)),
-        ("[2001:db8:0::1]:443", ("2001:db8::1", 443)),
-        (":80/tcp", ("", 80)),
-        (":0", ("", 0)),
-    ],
-)
-def test_addresses(text: str, expected: tuple[str, int]) -> None:
-    assert flags.address(text) == expected
-
-
-@pytest.mark.parametrize(
-    "text", ["", ":", "http", ":http", ":65536", "::1:80", ":80/udp", "a b:80", "[x]:80"]
-)
-def test_what_is_no_address_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        flags.address(text)
-
-
-@pytest.mark.parametrize("text, expected", [("auto", -1), ("AUTO", -1), ("0", 0), ("4", 4)])
-def test_workers(text: str, expected: int) -> None:
-    assert flags.workers(text) == expected
-
-
-@pytest.mark.parametrize(
-    "convert, text",
-    [
-        (flags.workers, "-1"),
-        (flags.workers, "many"),
-        (flags.size, "1.5"),
-        (flags.count, "0"),
-        (flags.whole, "x"),
-        (flags.network, "10.0.0.0/33"),
-        (flags.network, "example.com"),
-        (flags.level, "loud"),
-    ],
-)
-def test_other_wrong_values_are_named(convert: object, text: str) -> None:
-    with pytest.raises(ValueError, match=text):
-        convert(text)  # type: ignore[operator]
-
-
-def test_other_values() -> None:
-    assert flags.size("32k") == 32768
-    assert flags.size("1M") == 1048576
-    assert flags.network("10.1.2.3/8") == "10.0.0.0/8"
-    assert flags.network("192.0.2.1") == "192.0.2.1/32"
-    assert flags.level("WARNING") == "warn"
-    assert flags.level("FATAL") == "critical"
-    assert flags.whole("-3") == -3
 
 
 @pytest.mark.parametrize(
@@ -147,23 +72,3 @@ def test_the_reference_page_has_a_row_for_every_setting() -> None:
     rows |= {f"{stem}.NAME" for stem in vocabulary.named}
     flags_without_a_row = [key for key in rows if f"\n| `{key}` | " not in page]
     assert flags_without_a_row == []
-
-
-@pytest.mark.parametrize(
-    "text, expected", [("/dev/stdout", ""), ("", ""), ("/var/log/a.log", "/var/log/a.log")]
-)
-def test_standard_output_is_no_file(text: str, expected: str) -> None:
-    assert flags.log_path(text) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "path"), [("/", ""), ("", ""), ("/traefik", "/traefik"), ("/a/b/", "/a/b"), (" /x ", "/x")]
-)
-def test_a_path_that_the_api_is_below(text: str, path: str) -> None:
-    assert flags.base_path(text) == path
-
-
-@pytest.mark.parametrize("text", ["traefik", "/a//b", "/a`b", "/a b", "http://a"])
-def test_what_is_no_such_path(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a path"):
-        flags.base_path(text)
