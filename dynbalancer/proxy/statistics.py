@@ -34,7 +34,6 @@ class Counting:
         self._statuses: dict[int, int] = {}
         # Router "" is for exchanges that no router took.
         self._routers: dict[str, Tally] = {}
-        self._moved: set[str] = set()
         self._unserved: dict[str, Pending] = {}
         self._used = used
         self._present: dict[str, dict[Upstream, None]] = {}
@@ -43,8 +42,11 @@ class Counting:
         self._servers: dict[str, list[Upstream]] = {}
         self._left: dict[str, Tally] = {}
         self._errors: deque[dict[str, Any]] = deque(maxlen=RECENT)
-        self._routers_due: list[str] = []
-        self._servers_due: list[str] = []
+        # A round of reports: what was counted before it and is not taken over yet, and who has news besides.
+        self._unfolded: list[tuple[Upstream | None, dict[str, Pending]]] = []
+        self._pendings = 0
+        self._routers_due: set[str] = set()
+        self._servers_due: set[str] = set()
 
     def exchange_ended(self, exchange: Exchange) -> None:
         """See IExchangeObserver."""
@@ -80,21 +82,25 @@ class Counting:
             self._used.add(server)
         return pending
 
-    def _fold(self) -> None:
-        """Take over what came since the last look: for the whole, the routers and the servers."""
-        unserved, self._unserved = self._unserved, {}
-        for name, pending in unserved.items():
-            self._take(name, pending.tally())
-        for upstream in self._used:
-            if upstream.pending:
-                for name, pending in upstream.pending.items():
-                    tally = pending.tally()
-                    self._take(name, tally)
+    def _fold(self, most: int) -> None:
+        """Take over so many of what came before this round: for the whole, the routers and the servers."""
+        while self._unfolded and most:
+            upstream, pendings = self._unfolded[-1]
+            while pendings and most:
+                name, pending = pendings.popitem()
+                tally = pending.tally()
+                self._take(name, tally)
+                self._routers_due.add(name)
+                if upstream is not None:
                     upstream.tally.add(tally)
-                upstream.pending.clear()
+                most -= 1
+                self._pendings -= 1
+            if upstream in self._keys:
+                self._servers_due.add(self._keys[upstream])
+            if not pendings:
+                self._unfolded.pop()
 
     def _take(self, name: str, tally: Tally) -> None:
-        self._moved.add(name)
         self._routers.setdefault(name, Tally()).add(tally)
         for status, count in tally.statuses.items():
             self._statuses[status] = self._statuses.get(status, 0) + count
@@ -134,7 +140,7 @@ class Counting:
         """Take over the counts of servers that left and have finished what they had."""
         leaving, self._leaving = self._leaving, []
         for upstream in leaving:
-            if upstream.in_flight:
+            if upstream.in_flight or upstream.pending:
                 self._leaving.append(upstream)
                 continue
             key = self._keys.pop(upstream)
@@ -149,6 +155,8 @@ class Counting:
         """What changed, for at most so many routers and as many servers; ask again while any are :attr:`due`."""
         if not self.due:
             self._gather()
+        # Not all at once: of ten thousand routers that would hold up the requests for a tenth of a second.
+        self._fold(most)
         report = self._head(open_connections, refusals)
         report.routers = {name: _sum((self._routers[name],)) for name in _taken(self._routers_due, most)}
         report.servers = {key: self._server(key) for key in _taken(self._servers_due, most)}
@@ -156,19 +164,28 @@ class Counting:
 
     @property
     def due(self) -> int:
-        """How many names are left to report, of those that changed when it began."""
-        return len(self._routers_due) + len(self._servers_due)
+        """How much is left to report of what changed before this round began; a router counts by each of its servers."""
+        return self._pendings + len(self._routers_due) + len(self._servers_due)
 
     def _gather(self) -> None:
-        self._fold()
-        # Before those that left are settled: their last counts are news.
-        keys = {self._keys[upstream] for upstream in self._used if upstream in self._keys}
+        """Begin a round with all that was counted until now."""
+        # Before those that left are settled: that they are at rest is news.
+        self._servers_due.update(self._keys[upstream] for upstream in self._used if upstream in self._keys)
         self._settle()
-        self._routers_due, self._servers_due = list(self._moved), list(keys)
-        self._moved.clear()
+        for upstream in self._used:
+            if upstream.pending:
+                self._put_off(upstream, upstream.pending)
+                upstream.pending = {}
+        if self._unserved:
+            self._put_off(None, self._unserved)
+            self._unserved = {}
         busy = [upstream for upstream in self._used if upstream.in_flight]
         self._used.clear()
         self._used.update(busy)
+
+    def _put_off(self, upstream: Upstream | None, pendings: dict[str, Pending]) -> None:
+        self._unfolded.append((upstream, pendings))
+        self._pendings += len(pendings)
 
     def _server(self, key: str) -> Tally:
         upstreams = self._servers.get(key, ())
@@ -180,7 +197,9 @@ class Counting:
 
     def totals(self, *, open_connections: int = 0, refusals: Mapping[str, int] = NOTHING) -> Totals:
         """Everything since the start of this process. The cost is that of all there is."""
-        self._fold()
+        self._fold(self._pendings)
+        self._gather()
+        self._fold(self._pendings)
         whole = self._head(open_connections, refusals)
         whole.routers = self._routers
         whole.servers = {key: self._server(key) for key in {**self._left, **self._servers}}
@@ -199,11 +218,9 @@ class Counting:
         return report
 
 
-def _taken(names: list[str], most: int) -> list[str]:
-    """The last few, taken off the list."""
-    found = names[-most:]
-    del names[-most:]
-    return found
+def _taken(names: set[str], most: int) -> list[str]:
+    """A few, taken off the set."""
+    return [names.pop() for _ in range(min(most, len(names)))]
 
 
 def _sum(tallies: Iterable[Tally]) -> Tally:

@@ -165,6 +165,33 @@ def test_much_news_comes_in_parts_and_what_comes_meanwhile_after_them() -> None:
     assert last.routers["r0@x"].count == 4
 
 
+def test_one_report_takes_over_no_more_than_its_part() -> None:
+    """All of ten thousand routers at once held up the worker's requests for a tenth of a second."""
+    counting, one = Counting(set()), upstream("one")
+    counting.meet("web@x", (one,))
+    for number in range(7):
+        counting.exchange_ended(ended(one, router=f"r{number}@x"))
+    for part in (3, 6, 7):
+        report = counting.report(3)
+        assert report.statuses == {200: part}
+        assert report.servers["web@x http://one"].count == part
+
+
+def test_asking_for_the_whole_between_parts_loses_nothing() -> None:
+    counting, servers = Counting(set()), [upstream(f"s{number}") for number in range(5)]
+    counting.follow("web@x", tuple(servers))
+    for server in servers:
+        counting.exchange_ended(ended(server, router="a@x"))
+    counting.follow("web@x", ())
+    whole, seen = Totals(), Report()
+    whole.take(seen, counting.report(2))
+    assert counting.totals().count == 5
+    assert [tally.count for tally in counting.totals().servers.values()] == [1] * 5
+    while counting.due:
+        whole.take(seen, counting.report(2))
+    assert whole.as_dict() == counting.totals().as_dict()
+
+
 def test_parts_together_are_the_whole() -> None:
     counting, servers = Counting(set()), [upstream(f"s{number}") for number in range(9)]
     counting.follow("web@x", tuple(servers))
