@@ -75,8 +75,8 @@ class Tally:
         self.bytes_out += other.bytes_out
         self.retries += other.retries
         self.in_flight += other.in_flight
-        _add_counts(self.statuses, other.statuses)
-        _add_counts(self.latency, other.latency)
+        add_counts(self.statuses, other.statuses)
+        add_counts(self.latency, other.latency)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -416,7 +416,8 @@ def _counts(found: Any) -> dict[int, int]:
     return {int(key): int(count) for key, count in found.items()}
 
 
-def _add_counts(mine: dict[Key, int], theirs: Mapping[Key, int]) -> None:
+def add_counts(mine: dict[Key, int], theirs: Mapping[Key, int]) -> None:
+    """Add the numbers of each key to those that are there."""
     for key, count in theirs.items():
         mine[key] = mine.get(key, 0) + count
 

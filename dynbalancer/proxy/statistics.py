@@ -13,7 +13,16 @@ from zope.interface import implementer
 from dynbalancer.core.exchange import Exchange
 from dynbalancer.core.latency import BOUNDS
 from dynbalancer.core.model import NOTHING
-from dynbalancer.core.statistics import MARK_BITS, RECENT, UPGRADED, Pending, Report, Tally, Totals
+from dynbalancer.core.statistics import (
+    MARK_BITS,
+    RECENT,
+    UPGRADED,
+    Pending,
+    Report,
+    Tally,
+    Totals,
+    add_counts,
+)
 from dynbalancer.interfaces import IExchangeObserver
 from dynbalancer.proxy.upstream import Upstream
 
@@ -89,7 +98,8 @@ class Counting:
             while pendings and most:
                 name, pending = pendings.popitem()
                 tally = pending.tally()
-                self._take(name, tally)
+                add_counts(self._statuses, tally.statuses)
+                self._routers.setdefault(name, Tally()).add(tally)
                 self._routers_due.add(name)
                 if upstream is not None:
                     upstream.tally.add(tally)
@@ -99,11 +109,6 @@ class Counting:
                 self._servers_due.add(self._keys[upstream])
             if not pendings:
                 self._unfolded.pop()
-
-    def _take(self, name: str, tally: Tally) -> None:
-        self._routers.setdefault(name, Tally()).add(tally)
-        for status, count in tally.statuses.items():
-            self._statuses[status] = self._statuses.get(status, 0) + count
 
     def _remember(self, exchange: Exchange) -> None:
         head = exchange.head
@@ -164,7 +169,7 @@ class Counting:
 
     @property
     def due(self) -> int:
-        """How much is left to report of what changed before this round began; a router counts by each of its servers."""
+        """How much is left to report of what changed before this round; a router counts by each of its servers."""
         return self._pendings + len(self._routers_due) + len(self._servers_due)
 
     def _gather(self) -> None:
