@@ -302,8 +302,8 @@ def news(totals: Totals, per_second: Sequence[int], before: Mapping[str, int]) -
     for family in ("routers", "services", "servers"):
         moved[family] = {}
         for name, tally in getattr(totals, family).items():
-            # One number that changes when either does.
-            mark = tally.count * 1_000_003 + tally.in_flight
+            # One number that changes when any of them does.
+            mark = (tally.count * 1_000_003 + tally.earlier) * 1_000_003 + tally.in_flight
             now[f"{family} {name}"] = mark
             if before.get(f"{family} {name}") != mark:
                 moved[family][name] = {
@@ -311,6 +311,8 @@ def news(totals: Totals, per_second: Sequence[int], before: Mapping[str, int]) -
                     "inFlight": tally.in_flight,
                     "p95": tally.quantile(0.95),
                 }
+                if family == "servers":
+                    moved[family][name]["lately"] = tally.lately
     moved["streams"] = _flow_news(totals.flows, before, now)
     return {
         "count": totals.count,

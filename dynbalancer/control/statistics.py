@@ -12,7 +12,7 @@ from twisted.internet.task import LoopingCall
 from zope.interface import implementer
 
 from dynbalancer.core.model import Configuration
-from dynbalancer.core.rates import Rates
+from dynbalancer.core.rates import Rates, Shares
 from dynbalancer.core.statistics import Report, Totals, newest, worst_standings
 from dynbalancer.interfaces import IStatistics
 
@@ -21,6 +21,9 @@ SECONDS = 60
 
 #: Over how many seconds the rates of routers, services and servers are taken.
 RATE_SECONDS = 10
+
+#: How long a span is, of which the last and the one that goes on make the shares of servers.
+SHARE_SECONDS = 30
 
 #: The fields of a recent error, and how long their texts may be.
 ERROR_FIELDS = ("status_code", "status", "method", "host", "path", "time")
@@ -52,6 +55,7 @@ class Statistics(Service):
         self._seen: dict[int, Report] = {}
         self._sum = Totals()
         self._rates = Rates(self._sum)
+        self._shares = Shares(self._sum)
         self._seconds = 0
         self._ring: deque[int] = deque([0] * SECONDS, maxlen=SECONDS)
         self._counted = 0
@@ -72,6 +76,7 @@ class Statistics(Service):
     def update(self, worker: int, report: Report) -> None:
         """Worker number ``worker`` reports."""
         self._rates.expect(report)
+        self._shares.expect(report)
         self._sum.take(self._seen.setdefault(worker, Report()), report)
 
     def close(self, worker: int) -> None:
@@ -110,6 +115,8 @@ class Statistics(Service):
         self._seconds += 1
         if self._seconds % RATE_SECONDS == 0:
             self._rates.look(RATE_SECONDS)
+        if self._seconds % SHARE_SECONDS == 0:
+            self._shares.look()
 
     def _look(self) -> None:
         if self._local is not None:

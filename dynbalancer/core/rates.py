@@ -1,4 +1,4 @@
-"""Exchanges a second: of what moved lately, so that a thousand routers at rest cost nothing."""
+"""What was done lately: kept of what moved, so that a thousand routers at rest cost nothing."""
 
 from __future__ import annotations
 
@@ -49,3 +49,33 @@ class Rates:
     def _find(self, key: Key) -> Tally | None:
         found: dict[str, Tally] = getattr(self._totals, key[0])
         return found.get(key[1])
+
+
+class Shares:
+    """Keeps ``earlier`` of the servers in some totals, by which each has its share of the requests of its service.
+
+    A share of all since the start says nothing of a server that came later. Two spans are remembered: the last whole
+    one, and the one that goes on.
+    """
+
+    def __init__(self, totals: Totals) -> None:
+        self._totals = totals
+        #: What each server had when it first moved in a span.
+        self._last: dict[str, int] = {}
+        self._now: dict[str, int] = {}
+
+    def expect(self, report: Report) -> None:
+        """This report is about to be counted."""
+        for key in report.servers:
+            if key not in self._now:
+                tally = self._totals.servers.get(key)
+                self._now[key] = tally.count if tally is not None else 0
+
+    def look(self) -> None:
+        """A span is over."""
+        for key in self._last:
+            tally = self._totals.servers.get(key)
+            if tally is not None:
+                # One that was forgotten and came back has less than it had then.
+                tally.earlier = min(self._now.get(key, tally.count), tally.count)
+        self._last, self._now = self._now, {}

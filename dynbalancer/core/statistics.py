@@ -29,13 +29,15 @@ class Tally:
     """What a router, service or server did. Times in seconds, sizes in bytes; ``in_flight`` is now, the rest so far.
 
     ``latency`` counts by the buckets of :mod:`dynbalancer.core.latency`, but upgraded connections, whose time says how
-    long somebody stayed. ``rate`` is exchanges a second lately, where somebody keeps it.
+    long somebody stayed. ``rate`` is exchanges a second lately, and ``earlier`` how many of ``count`` are no longer
+    lately, where somebody keeps them: see :mod:`dynbalancer.core.rates`.
     """
 
     __slots__ = (
         "bytes_in",
         "bytes_out",
         "count",
+        "earlier",
         "in_flight",
         "latency",
         "rate",
@@ -54,6 +56,12 @@ class Tally:
         self.statuses: dict[int, int] = {}
         self.latency: dict[int, int] = {}
         self.rate = 0.0
+        self.earlier = 0
+
+    @property
+    def lately(self) -> int:
+        """Exchanges of the last 30 to 60 seconds, where ``earlier`` is kept."""
+        return self.count - self.earlier
 
     def quantile(self, q: float) -> float | None:
         """Seconds within which this share (0 to 1) was answered, None where nothing was."""
@@ -363,6 +371,8 @@ class Totals(Tally):
         found = super().as_dict()
         for family in ("routers", "services", "servers"):
             found[family] = {name: tally.as_dict() for name, tally in getattr(self, family).items()}
+        for key, server in self.servers.items():
+            found["servers"][key]["lately"] = server.lately
         found["refusals"] = dict(self.refusals)
         found["recentErrors"] = self.recent_errors
         found["openConnections"] = self.open_connections

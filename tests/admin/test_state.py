@@ -155,6 +155,18 @@ def test_news_name_only_what_moved() -> None:
     assert list(third["servers"]) == ["web@docker http://10.0.0.1:80"]
 
 
+def test_news_say_what_servers_did_lately_and_that_they_came_to_rest() -> None:
+    totals = FakeStatistics().totals()
+    key = "web@docker http://10.0.0.1:80"
+    totals.servers[key] = Tally()
+    totals.servers[key].count = 5
+    first, marks = state.news(totals, [], {})
+    assert (first["servers"][key]["lately"], state.statistics(totals, [])["servers"][key]["lately"]) == (5, 5)
+    totals.servers[key].earlier = 5
+    second, _ = state.news(totals, [], marks)
+    assert (second["servers"][key]["lately"], second["services"]) == (0, {})
+
+
 def test_news_of_connections_name_only_what_moved() -> None:
     totals = FakeStatistics().totals()
     flow = Flow()

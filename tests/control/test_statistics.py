@@ -109,6 +109,17 @@ class StatisticsTests(SynchronousTestCase):
         self.clock.pump([1] * 10)
         assert self.statistics.totals().services["web@docker"].rate == 0
 
+    def test_servers_have_what_they_did_in_the_last_thirty_to_sixty_seconds(self) -> None:
+        key = "web@docker http://10.0.0.1"
+        self.statistics.update(1, report(20))
+        self.clock.pump([1] * 59)
+        assert self.statistics.totals().servers[key].lately == 20
+        self.statistics.update(1, report(21))
+        self.clock.pump([1])
+        assert self.statistics.totals().servers[key].lately == 1
+        self.clock.pump([1] * 30)
+        assert self.statistics.totals().servers[key].lately == 0
+
     def test_stalls_of_this_process_are_counted_with_those_of_the_workers(self) -> None:
         statistics = Statistics(self.clock, stalls=lambda: 3)
         told = report(1)

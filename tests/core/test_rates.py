@@ -1,8 +1,8 @@
-"""Rates: of what moved since the last look, and nothing of what rests."""
+"""Rates and shares: of what moved lately, and nothing of what rests."""
 
 from __future__ import annotations
 
-from dynbalancer.core.rates import Rates
+from dynbalancer.core.rates import Rates, Shares
 from dynbalancer.core.statistics import Report, Tally, Totals
 
 
@@ -18,7 +18,7 @@ class Process:
 
     def __init__(self) -> None:
         self.totals, self.seen = Totals(), Report()
-        self.rates = Rates(self.totals)
+        self.rates, self.shares = Rates(self.totals), Shares(self.totals)
 
     def report(self, count: int, *, router: str = "web@x", server: str = "web@x http://1") -> None:
         """It did so many exchanges in all, by this router and server."""
@@ -26,6 +26,7 @@ class Process:
         report.statuses = {200: count}
         report.routers, report.servers = {router: tally(count)}, {server: tally(count)}
         self.rates.expect(report)
+        self.shares.expect(report)
         self.totals.take(self.seen, report)
 
     def all_rates(self) -> list[float]:
@@ -74,3 +75,46 @@ def test_what_was_forgotten_meanwhile_is_passed_over() -> None:
     process.totals.forget({}, {})
     process.rates.look(10)
     assert (process.totals.routers, process.totals.rate) == ({}, 1)
+
+
+def lately(process: Process) -> dict[str, int]:
+    """Exchanges of each server in this span and the last whole one."""
+    return {key.partition("http://")[2]: one.lately for key, one in process.totals.servers.items()}
+
+
+def test_server_that_came_later_has_its_share_after_two_spans() -> None:
+    process = Process()
+    process.report(1000)
+    process.shares.look()
+    process.report(1010)
+    process.report(10, server="web@x http://2")
+    assert lately(process) == {"1": 1010, "2": 10}
+    process.shares.look()
+    assert lately(process) == {"1": 10, "2": 10}
+    process.report(1015)
+    process.report(15, server="web@x http://2")
+    assert lately(process) == {"1": 15, "2": 15}
+    process.shares.look()
+    assert lately(process) == {"1": 5, "2": 5}
+
+
+def test_server_at_rest_has_done_nothing_lately() -> None:
+    process = Process()
+    process.report(10)
+    process.shares.look()
+    process.shares.look()
+    assert lately(process) == {"1": 0}
+    process.report(11)
+    assert lately(process) == {"1": 1}
+
+
+def test_server_that_was_forgotten_and_came_back_has_no_less_than_nothing() -> None:
+    process = Process()
+    process.report(10)
+    process.shares.look()
+    process.report(11)
+    process.totals.forget({}, {})
+    process.seen = Report()
+    process.report(2)
+    process.shares.look()
+    assert lately(process) == {"1": 0}

@@ -8,6 +8,7 @@ const counts = { routers: {}, services: {}, servers: {} };
 const flows = { tcp: {}, udp: {} };
 let breakers = {};
 const times = { routers: {}, services: {}, servers: {} };
+const lately = {};
 
 /** Take new statistics: all of them, or what one second brought. */
 export function take(found) {
@@ -17,6 +18,7 @@ export function take(found) {
       times[family][name] = tally.p95;
     }
   }
+  for (const [key, tally] of Object.entries(found.servers || {})) lately[key] = tally.lately;
   for (const [root, kinds] of Object.entries(found.streams || {})) {
     for (const [kind, names] of Object.entries(kinds)) flows[root][kind] = Object.assign(flows[root][kind] || {}, names);
   }
@@ -45,14 +47,18 @@ export function shown(within) {
   }
   for (const node of within.querySelectorAll("[data-flow]")) setText(node, flowed(node.dataset));
   for (const node of within.querySelectorAll("[data-breakers]")) broken(node);
+  shares([...within.querySelectorAll("[data-share]")]);
+}
+
+/** How the requests of each service were spread over its servers lately: not since the start, for then who came later looks idle. */
+function shares(bars) {
   const sums = {};
-  const bars = [...within.querySelectorAll("[data-share]")];
-  for (const bar of bars) sums[bar.dataset.of] = (sums[bar.dataset.of] || 0) + (counts.servers[bar.dataset.share] || 0);
+  for (const { dataset } of bars) sums[dataset.of] = (sums[dataset.of] || 0) + (lately[dataset.share] || 0);
   for (const bar of bars) {
     const sum = sums[bar.dataset.of];
-    const percent = sum ? Math.round(((counts.servers[bar.dataset.share] || 0) / sum) * 100) : 0;
+    const percent = sum ? Math.round(((lately[bar.dataset.share] || 0) / sum) * 100) : 0;
     bar.firstChild.style.width = `${percent}%`;
-    setText(bar.nextSibling, sum ? `${percent} %` : "");
+    setText(bar.nextSibling, sum ? `${percent} %` : "–");
   }
 }
 

@@ -108,6 +108,8 @@ function health(found) {
   return el("div", { class: "sub bad" }, `health check: ${found.why}${times}, since `, when(found.since));
 }
 
+const ofWhat = "of the requests to this service in the last 30 to 60 seconds";
+
 function server(service, entry) {
   const key = `${service.name} ${entry.url}`;
   const said = entry.health ? el("tr", { class: "said" }, el("td", { colspan: "6" }, health(entry.health))) : null;
@@ -117,7 +119,7 @@ function server(service, entry) {
     el("td", { data: { label: "Container" } }, entry.name || "–"),
     el("td", { class: "right", data: { label: "Weight" } }, String(entry.weight)),
     el("td", { class: "right", data: { label: "Requests" } }, counted("servers", key)),
-    el("td", { class: "share", data: { label: "Share" } },
+    el("td", { class: "share", title: ofWhat, data: { label: "Share" } },
       el("span", { class: "bar", data: { share: key, of: service.name } }, el("i", {})), el("span", { class: "percent number" }, ""))), said];
 }
 
@@ -149,7 +151,7 @@ function service(entry) {
     errors(entry),
     el("table", { class: "servers" },
       el("thead", {}, el("tr", {}, ["State", "URL", "Container"].map((text) => el("th", { scope: "col" }, text)),
-        ["Weight", "Requests"].map((text) => el("th", { scope: "col", class: "right" }, text)), el("th", { scope: "col" }, "Share"))),
+        ["Weight", "Requests"].map((text) => el("th", { scope: "col", class: "right" }, text)), el("th", { scope: "col", title: ofWhat }, "Share"))),
       el("tbody", {}, entry.servers.length ? entry.servers.map((found) => server(entry, found)) : el("tr", {}, el("td", { colspan: "6", class: "faint" }, "no server")))),
     el("p", { class: "sub faint" }, `${entry.loadBalancer.strategy} · `,
       entry.loadBalancer.passHostHeader ? "keeps the Host field · " : "sends the server's own name · ",
