@@ -30,7 +30,7 @@ export function take(found) {
   setText(byId("total"), format.count(found.count));
   classes(found.statuses);
   setText(byId("open"), format.count(found.openConnections));
-  setText(byId("in-flight"), `open · ${format.count(found.inFlight)} requests in flight`);
+  setText(byId("in-flight"), `open · ${format.some(found.inFlight, "request")} in flight`);
   setText(byId("mean"), found.count ? format.brief(found.seconds / found.count) : "–");
   setText(byId("moved"), `${format.size(found.bytesIn)} in · ${format.size(found.bytesOut)} out`);
   shown(document);
