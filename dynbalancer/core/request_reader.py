@@ -31,21 +31,21 @@ class RequestReader:
     limits: Limits
     scheme: bytes = b"http"
     trusted: bool = False
-    #: While :meth:`head_received` runs: how many octets came with the head, where a body of known length follows it.
-    at_hand: int = 0
+    #: While :meth:`head_received` runs: what came with the head, where a body of known length follows it.
+    at_hand: bytes = b""
+    #: The first octets of what was refused, for the log.
+    refused_sample: bytes = b""
+    _decoder: ChunkDecoder | None = None
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.reading = HEAD
         self._held = b""
         self._left = 0
-        self._decoder: ChunkDecoder | None = None
         self._feeding = False
         self._fresh = True
         self._fields: bytes | None = None
         self._like: RequestHead | None = None
-        #: The first octets of what was refused, for the log.
-        self.refused_sample = b""
 
     # Hooks.
 
@@ -101,6 +101,23 @@ class RequestReader:
             held, self._held = self._held, b""
             self.feed(held)
 
+    def take_body(self) -> bytes:
+        """The whole body of the request whose :meth:`head_received` runs, where it is at hand: then it is read.
+
+        Neither ``body_received`` nor ``message_received`` follows. Empty where some of it is still to come.
+        """
+        left = self._left
+        rest = self.at_hand
+        if not 0 < left <= len(rest):
+            return b""
+        self._left = 0
+        self.reading = HELD
+        if len(rest) == left:
+            self.at_hand = b""
+            return rest
+        self.at_hand = rest[left:]
+        return rest[:left]
+
     def tunnel(self) -> bytes:
         """No HTTP any more: everything goes to ``body_received``. Returns what had been held."""
         held, self._held = self._held, b""
@@ -150,6 +167,7 @@ class RequestReader:
         if end < 0 or end > self.limits.head:
             return self._incomplete(data, checked)
         self._fresh = False
+        rest = data[end + 4 :]
         try:
             head = self._parsed(data, end)
         except RequestError as error:
@@ -163,11 +181,12 @@ class RequestReader:
         else:
             self.reading = LENGTH
             self._left = length
-            self.at_hand = len(data) - end - 4
+            self.at_hand = rest
+            self.head_received(head)
+            rest, self.at_hand = self.at_hand, b""
+            return rest
         self.head_received(head)
-        if length:
-            self.at_hand = 0
-        return data[end + 4 :]
+        return rest
 
     def _parsed(self, data: bytes, end: int) -> RequestHead:
         """The head that ends there. Most clients send the same fields with every request."""

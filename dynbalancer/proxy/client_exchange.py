@@ -28,9 +28,13 @@ CLOSE, KEEP_ALIVE = b"Connection: close\r\n", b"Connection: keep-alive\r\n"
 class ClientExchange(Forwarding):
     """An exchange whose client speaks HTTP/1."""
 
+    # Every exchange has these, and no middleware sets them but the head: they leave good places to others, see USUAL.
+    __slots__ = ("client_connection", "head", "request_complete", "resource")
+
     _chunked: bool = False
 
-    def __init__(self, connection: ServerConnection, head: RequestHead) -> None:
+    def __init__(self, connection: ServerConnection, head: RequestHead, body: bytes = b"") -> None:
+        """``body``: the whole of it, where it came with the head."""
         # What Forwarding does, without the call.
         site, peer = connection.site, connection.peer
         self.client_connection = connection
@@ -43,9 +47,15 @@ class ClientExchange(Forwarding):
         self.started = resource.clock()
         # Both stand on the class as well; here they are found quicker.
         self.tries = 0
-        self.request_complete = not head.length
-        if head.length:
+        if body:
+            self.request_complete = True
+            self.bytes_in = len(body)
+            self._body = [body]
+        elif head.length:
+            self.request_complete = False
             self._body = []
+        else:
+            self.request_complete = True
 
     def forwarded_fields(self, head: RequestHead, server: bytes) -> list[Field]:
         return self.client_connection.peer.forwarded_fields(head, server)
@@ -96,7 +106,7 @@ class ClientExchange(Forwarding):
 
     def body_at_hand(self) -> bool:
         connection = self.client_connection
-        return connection.reading == LENGTH and connection.at_hand > 0
+        return connection.reading == LENGTH and connection.at_hand != b""
 
     def relay(self, head: ResponseHead, body: bytes | memoryview) -> bool:
         connection = self.client_connection
@@ -218,8 +228,8 @@ class ClientExchange(Forwarding):
 #: What every exchange sets on its way, and in the last line what those through middlewares do.
 # fmt: off
 USUAL = (
-    "client_connection", "resource", "head", "entry_point", "client", "client_port", "trusted", "started",
-    "tries", "request_complete", "table", "route", "wire", "_candidates", "forwarded", "_upstream", "server",
+    "entry_point", "client", "client_port", "trusted", "started", "bytes_in", "_body_size", "_paused", "_unsent",
+    "tries", "table", "route", "wire", "_candidates", "forwarded", "_upstream", "server",
     "cancel", "connection", "response", "status", "bytes_out", "outcome", "over", "finished",
     "asked", "origin", "retry", "pending", "_body",
 )

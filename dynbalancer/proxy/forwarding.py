@@ -150,7 +150,13 @@ class Forwarding(Receiving):
             connection.transport.write(wire)
             connection.await_response()
             return
-        if length is not None and length > 0 and (self._body or self.body_at_hand()):
+        body = self._body
+        if body and self.request_complete and length != CHUNKED:
+            # The whole of it is here: out with it, by one call.
+            connection.transport.write(b"".join((wire, *body)))
+            connection.await_response()
+            return
+        if length is not None and length > 0 and (body or self.body_at_hand()):
             self._unsent = wire
         else:
             connection.transport.write(wire)

@@ -9,7 +9,7 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from dynbalancer.core.exchange import Field, RequestHead, ResponseHead
+from dynbalancer.core.exchange import REPLAYED, Field, RequestHead, ResponseHead
 from dynbalancer.core.http1 import write_response_head
 from dynbalancer.core.model import TLSOptions
 from dynbalancer.core.request_reader import CHUNKS, DEAD, HEAD, HELD, LENGTH, RAW, RequestReader
@@ -128,29 +128,34 @@ class ServerConnection(RequestReader, Protocol):
             self.known = None
             return False
         self._fresh = False
+        self.reading = HELD
+        self.deadline = NEVER
+        body = rest = b""
         length = known.head.length
         if length:
-            self.reading = LENGTH
-            self._left = length
-            self.at_hand = len(data) - len(known.data)
-            if self.at_hand < length:
-                self._await_body()
-        else:
-            self.reading = HELD
-            self.deadline = NEVER
+            body = data[len(known.data) :]
+            if len(body) < length or length > REPLAYED:
+                rest, body = body, b""
+                self.reading = LENGTH
+                self._left = length
+                self.at_hand = rest
+                if len(rest) < length:
+                    self._await_body()
+            elif len(body) > length:
+                body, rest = body[:length], body[length:]
         route = known.route
         if resource.watchdog.dozing:
             resource.watchdog.wake()
         if route.middlewares:
-            known.begin(self, table)
+            known.begin(self, table, body)
         else:
-            self.exchange = exchange = ClientExchange(self, known.head)
+            self.exchange = exchange = ClientExchange(self, known.head, body)
             exchange.table, exchange.route = table, route
             exchange.wire = known.wire
             exchange.forward(route.service)
-        if self.at_hand:
-            self.at_hand = 0
-            self.feed(data[len(known.data) :])
+        if rest:
+            self.at_hand = b""
+            self.feed(rest)
         return True
 
     def _remember(self, data: bytes) -> None:
@@ -224,13 +229,16 @@ class ServerConnection(RequestReader, Protocol):
     # What the reader calls.
 
     def head_received(self, head: RequestHead) -> None:
-        site = self.site
-        self.exchange = exchange = ClientExchange(self, head)
+        body = b""
+        if self.at_hand and not head.expect_continue and (head.length or 0) <= REPLAYED:
+            # What is not more than is held anyway, and came at once, needs no way by pieces.
+            body = self.take_body()
+        self.exchange = exchange = ClientExchange(self, head, body)
         if self.reading == HELD:
             self.deadline = NEVER
-        elif not 0 < (head.length or 0) <= self.at_hand:
+        elif not 0 < (head.length or 0) <= len(self.at_hand):
             self._await_body()
-        site.resource.handle(exchange)
+        self.site.resource.handle(exchange)
 
     def _await_body(self) -> None:
         # First the deadline: without one the time of all may stand still.

@@ -170,12 +170,12 @@ class KnownRequest:
         self.head.shared = True
         return True
 
-    def begin(self, connection: ServerConnection, table: RoutingTable | None) -> None:
-        """It came again, for a route with middlewares: carry it out."""
+    def begin(self, connection: ServerConnection, table: RoutingTable | None, body: bytes) -> None:
+        """It came again, for a route with middlewares, perhaps with its whole ``body``: carry it out."""
         route, standing = self.route, self.standing
         resource = connection.site.resource
         head = self.head if standing is not None else self.head.copy()
-        connection.exchange = exchange = ClientExchange(connection, head)
+        connection.exchange = exchange = ClientExchange(connection, head, body)
         exchange.table, exchange.route = table, route
         if standing is None:
             resource.run(exchange, route.middlewares)

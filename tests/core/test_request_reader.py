@@ -39,6 +39,13 @@ class Requests(RequestReader):
         self.seen.append("too much")
 
 
+class Taking(Requests):
+    """Takes whole bodies with their heads."""
+
+    def head_received(self, head: RequestHead) -> None:
+        self.seen.append((head.path, self.take_body()))
+
+
 class Refusals(RequestReader):
     """Keeps status and reason of what it refuses."""
 
@@ -75,6 +82,36 @@ def test_too_much_sent_ahead_asks_for_a_pause() -> None:
     assert reader.seen == [b"/1"]
     reader.feed(GET % 3)
     assert reader.seen == [b"/1", "too much"]
+
+
+PUT = b"PUT /%d HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n%b"
+
+
+def test_whole_body_is_taken_with_its_head_and_not_told_of_again() -> None:
+    reader = Taking()
+    reader.feed(PUT % (1, b"hello"))
+    assert reader.seen == [(b"/1", b"hello")]
+    assert reader.reading == HELD
+    reader.next_message()
+    assert reader.between_messages
+
+
+def test_what_follows_a_body_that_is_taken_waits_its_turn() -> None:
+    reader = Taking()
+    reader.feed(PUT % (1, b"hello") + PUT % (2, b"again") + GET % 3)
+    for asked in ((b"/1", b"hello"), (b"/2", b"again"), (b"/3", b"")):
+        assert reader.seen == [asked]
+        reader.seen.clear()
+        reader.next_message()
+
+
+def test_body_that_is_not_all_there_comes_by_pieces() -> None:
+    reader = Taking()
+    reader.feed(PUT % (1, b"hell"))
+    reader.feed(b"o" + GET % 2)
+    assert reader.seen == [(b"/1", b""), b"hell", b"o", "end"]
+    reader.next_message()
+    assert reader.seen[4:] == [(b"/2", b"")]
 
 
 def test_next_message_before_the_end_of_one_changes_nothing() -> None:

@@ -227,6 +227,24 @@ class Repeating(ProxyCase):
         for _ in range(4):
             self.ask(post(b""), nothing, OK, OK)
 
+    def test_whole_body_goes_out_with_its_head_the_first_time_and_again(self) -> None:
+        asked = GOT.replace(b"GET", b"POST").replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\nhello")
+        self.ask(post(b"hello"), asked, OK, OK)
+        for _ in range(4):
+            before = self.server.writes
+            self.ask(post(b"hello"), asked, OK, OK)
+            assert self.server.writes == before + 1
+        assert [exchange.bytes_in for exchange in self.ended.exchanges] == [5] * 5
+
+    def test_request_behind_a_body_is_served_after_it_each_time(self) -> None:
+        asked = GOT.replace(b"GET", b"POST").replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\nhello")
+        for _ in range(4):
+            self.ask(post(b"hello"), asked, OK, OK)
+            self.ask(post(b"hello") + GET, asked, OK, OK)
+            assert self.server.read() == GOT
+            self.server.send(OK)
+            assert self.one.read() == OK
+
     def test_head_behind_the_rest_of_a_body_is_not_taken_for_the_whole(self) -> None:
         """Or the octets of the body would choose what is asked for, and those behind them who may."""
         self.router = Router("web", "Path(`/public`)", "web")
