@@ -223,6 +223,8 @@ def _apply_special(head: RequestHead, special: dict[int, list[bytes]]) -> None:
             raise RequestError(417, "bad-expectation")
         head.expect_continue = bool(head.length)
     if _TE in special and b"trailers" in tokens_of(special[_TE]):
+        # RFC 9110 section 10.1.4: who sends TE names it in Connection, for those behind it that don't know it.
+        head.headers.add(b"Connection", b"TE")
         head.headers.add(b"TE", b"trailers")
     if _TRAILER in special and head.length == CHUNKED:
         head.headers.add(b"Trailer", b", ".join(special[_TRAILER]))

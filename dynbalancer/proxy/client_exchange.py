@@ -256,4 +256,5 @@ def _with_line(wire: bytes, line: bytes) -> bytes:
 
 
 def _short(length: int | None) -> bool:
-    return length is not None and length <= LINGER_SIZE
+    """Whether a body is known to be short: of a chunked one nobody knows."""
+    return length is not None and 0 <= length <= LINGER_SIZE

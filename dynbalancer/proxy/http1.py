@@ -252,8 +252,6 @@ class ServerConnection(RequestReader, Protocol):
         exchange = self.exchange
         if exchange is not None:
             exchange.request_body(data)
-        elif self._body_seen > LINGER_SIZE:
-            self._linger()
 
     def message_received(self, trailers: list[Field]) -> None:
         exchange = self.exchange

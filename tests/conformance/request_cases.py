@@ -209,6 +209,7 @@ CASES: tuple[tuple[str, str, str], ...] = (
     ("HD67", r"{G}{H}Connection: X-T, keep-alive\r\nX-T: dropped\r\n\r\n", "200"),
     ("HD68", r"{G}{H}Keep-Alive: 5\r\nProxy-Connection: close\r\nProxy-Authorization: x\r\n\r\n", "200"),
     ("HD69", r"{G}{H}TE: trailers, deflate;q=0.5\r\nConnection: TE\r\n\r\n", "200"),
+    ("HD74", r"{G}{H}TE: trailers\r\n\r\n", "200"),
     ("HD70", r"{G}{H}X-T: a\r\n\tb\r\n\r\n", "400"),
     ("HD71", r"{G}{H}«X-<n>: {F}\r\n|50»\r\n".replace("{F}", "a" * 800), "431"),
     (

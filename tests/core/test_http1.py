@@ -133,6 +133,14 @@ def test_te_is_kept_only_for_trailers() -> None:
     assert request(b"Host: a", b"TE: gzip").headers.get(b"te") is None
 
 
+def test_te_is_named_in_connection_whether_the_client_did_or_not() -> None:
+    for named in ((), (b"Connection: TE",), (b"Connection: close, te, X-A", b"X-A: 1")):
+        head = request(b"Host: a", b"TE: trailers", *named)
+        lines = write_request_head(head).split(b"\r\n")
+        assert lines[1:] == [b"Host: a", b"Connection: TE", b"TE: trailers", b"", b""]
+    assert b"Connection" not in write_request_head(request(b"Host: a", b"TE: gzip", b"Connection: TE"))
+
+
 def test_announced_trailers_are_remembered_with_a_chunked_body() -> None:
     assert request(b"Host: a", b"Trailer: X", b"Transfer-Encoding: chunked").headers.get(b"trailer") == b"X"
     assert request(b"Host: a", b"Trailer: X").headers.get(b"trailer") is None

@@ -86,27 +86,30 @@ class Requests(ProxyCase):
         self.server.send(OK)
         assert client.read() == OK
 
-    def test_unwanted_body_that_is_broken_gets_no_second_answer(self) -> None:
-        client, server = self.asking(post(b"").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked"))
-        server.send(OK)
-        assert client.read() == OK
-        client.send(b"zz\r\n" + GET)
-        assert (client.read(), client.state) == (b"", "half")
-        assert self.resource.refusals == {"bad-chunk": 1}
+    def test_answer_before_the_end_of_a_chunked_body_says_that_it_is_the_last(self) -> None:
+        start = post(b"").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+        for more in (b"zz\r\n", b"0\r\n\r\n"):
+            client, server = self.asking(start)
+            server.send(OK)
+            assert client.read() == OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+            client.send(more + GET)
+            assert (client.read(), client.state) == (b"", "half")
+        assert self.resource.refusals == {}
 
     def test_unwanted_body_that_does_not_end_soon_is_cut(self) -> None:
-        client = self.client()
-        start = b"POST / HTTP/1.1\r\nHost: b.example\r\nTransfer-Encoding: chunked\r\n\r\n"
-        client.send(start)
-        client.read()
-        client.send(b"f000\r\n" + b"x" * 0xF000)
-        assert client.state == "open"
-        client.send(b"x\r\n".join([b"\r\nf000\r\n" + b"x" * 0xEFFF, b""]))
-        assert client.state == "half"
-        other = self.client()
-        other.send(start)
+        start = post(b"").replace(b"a.example", b"b.example")
+        chunked = self.client()
+        chunked.send(start.replace(b"Content-Length: 0", b"Transfer-Encoding: chunked"))
+        assert b"\r\nConnection: close\r\n" in chunked.read()
+        chunked.send(b"f000\r\n" + b"x" * 0xF000)
+        assert chunked.state == "half"
+        chunked.send(b"x" * 0xF000)
+        assert chunked.state == "aborted"
+        short = self.client()
+        short.send(start.replace(b"Content-Length: 0", b"Content-Length: 9"))
+        assert b"\r\nConnection:" not in short.read()
         self.wait(3)
-        assert other.state == "aborted"
+        assert short.state == "aborted"
         self.assert_quiet()
 
 
