@@ -193,12 +193,11 @@ class _Written(dict[_Key, str]):
 
 
 def _about(texts: _Texts, query_of: Callable[[bytes], bytes]) -> Callable[[Exchange], tuple[str, str]]:
-    """What the common line says of a request: its first line, and the two fields."""
+    """What the common line says of a request: its target, and the two fields."""
 
-    def about(exchange: Exchange) -> tuple[str, str]:
-        head = exchange.head
+    def of_fields(fields: list[Field]) -> str:
         referer = agent = None
-        for lower, value, _ in head.headers.fields:
+        for lower, value, _ in fields:
             if lower == b"user-agent":
                 agent = value
                 if referer is not None:
@@ -207,16 +206,23 @@ def _about(texts: _Texts, query_of: Callable[[bytes], bytes]) -> Callable[[Excha
                 referer = value
                 if agent is not None:
                     break
+        return f' "{texts[referer] if referer else "-"}" "{texts[agent] if agent else "-"}" '
+
+    def about(exchange: Exchange) -> tuple[str, str]:
+        head = exchange.head
         path, query = exchange.asked or (head.path, head.query)
         asked = path if query is None else path + query_of(query)
         # The same as escaped(), without the call: this is what differs in every line.
         asked_text = asked.decode("latin-1")
         if asked.translate(None, _PLAIN):
             asked_text = asked_text.translate(_UNPRINTABLE)
-        return (
-            f'"{texts[head.method]} {asked_text} {_PROTOCOLS[head.version]}"',
-            f'"{texts[referer] if referer else "-"}" "{texts[agent] if agent else "-"}"',
-        )
+        alike = head.alike
+        # Where there are no middlewares, nobody has changed these fields.
+        if alike is None or exchange.asked is not None:
+            return asked_text, of_fields(head.headers.fields)
+        if not alike.said:
+            alike.said = of_fields(head.headers.fields)
+        return asked_text, alike.said
 
     return about
 
@@ -240,11 +246,13 @@ def _usual_line(query: str) -> Line:
         head = exchange.head
         # A head that nobody changes may come again.
         lasting = exchange.asked is None or head.shared
-        first, fields = said = head.logged or about(exchange)
+        asked, fields = said = head.logged or about(exchange)
         client = exchange.client if not exchange.trusted else _word(client_host(exchange))
         user = _word(exchange.user) if exchange.user else "-"
-        second = int(begun)
-        found = float(second), f"{client} - {user} [{stamps[second]}] {first} ", f" {fields} "
+        # Not int(): a call costs more than all of this.
+        second = begun // 1
+        request = f'"{texts[head.method]} {asked} {_PROTOCOLS[head.version]}"'
+        found = second, f"{client} - {user} [{stamps[second]}] {request} ", fields
         if lasting:
             head.logged, head.stamped = said, found
         return found

@@ -92,6 +92,28 @@ class Headers:
         return f"Headers({list(self)!r})"
 
 
+class Alike:
+    """What was made of the fields that several requests have in common.
+
+    ``lines`` is how ``fields``, all of the last of them, go to a server: whoever uses it compares them, since anybody
+    may have changed his own. ``said`` is what the access log says of fields that nobody has changed (empty: not known
+    yet).
+    """
+
+    __slots__ = ("fields", "lines", "said")
+
+    def __init__(self) -> None:
+        self.fields: list[Field] = []
+        self.lines = b""
+        self.said = ""
+
+    def learn(self, fields: list[Field]) -> bytes:
+        """Other fields now. Returns their lines."""
+        self.fields = fields.copy()
+        self.lines = lines = b"".join([line for _, _, line in fields])
+        return lines
+
+
 class RequestHead:
     """A request but its body, in the one normal form that routing, middlewares, logs and the server all use.
 
@@ -104,8 +126,8 @@ class RequestHead:
     # Each of them is looked at several times for a request: nothing is found quicker than a slot.
     # fmt: off
     __slots__ = (
-        "authority", "expect_continue", "final", "headers", "host", "keep_alive", "length", "logged", "method",
-        "path", "port", "query", "scheme", "shared", "stamped", "upgrade", "version",
+        "alike", "authority", "expect_continue", "final", "headers", "host", "keep_alive", "length", "logged",
+        "method", "path", "port", "query", "scheme", "shared", "stamped", "upgrade", "version",
     )
     # fmt: on
     host: bytes
@@ -119,7 +141,9 @@ class RequestHead:
     expect_continue: bool
     #: It is for us and for no server: ``OPTIONS *``, or one that may go no further.
     final: bool
-    #: What the access log says of it, where it was asked before.
+    #: What it has in common with others on its connection, where those were seen.
+    alike: Alike | None
+    #: What the access log says of it, where it was asked before: the target, and the fields.
     logged: tuple[str, str] | None
     #: The same with what holds for a second: see accesslines.
     stamped: tuple[float, str, str] | None
@@ -143,7 +167,7 @@ class RequestHead:
         self.host = self.authority = b""
         self.scheme = b"http"
         self.version = 11
-        self.port = self.length = self.upgrade = self.logged = self.stamped = None
+        self.port = self.length = self.upgrade = self.alike = self.logged = self.stamped = None
         self.keep_alive = True
         self.expect_continue = self.final = self.shared = False
         if about:
@@ -172,6 +196,7 @@ class RequestHead:
         twin.upgrade = self.upgrade
         twin.expect_continue = self.expect_continue
         twin.final = self.final
+        twin.alike = self.alike
         # What the log says of this one, and whom it serves, need not hold for the copy.
         twin.logged = twin.stamped = None
         twin.shared = False

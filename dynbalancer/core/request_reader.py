@@ -7,7 +7,7 @@ subclasses and add the transport. Its twin for answers is :mod:`dynbalancer.core
 from __future__ import annotations
 
 from dynbalancer.core.chunks import ChunkDecoder, ChunkError
-from dynbalancer.core.exchange import CHUNKED, Field, RequestHead
+from dynbalancer.core.exchange import CHUNKED, Alike, Field, RequestHead
 from dynbalancer.core.fields import is_spoilt
 from dynbalancer.core.http1 import COUNTED, check_request_line, parse_like, parse_request_head
 from dynbalancer.core.settings import Limits
@@ -18,6 +18,20 @@ HEAD, LENGTH, CHUNKS, TO_CLOSE, HELD, RAW, DEAD = range(7)
 
 #: Up to this size, in bytes, what came is compared with what came before.
 SMALL = 4096
+
+_HOST = b"\r\nHost: "
+
+
+def other_host(fields: bytes, last: bytes) -> bytes | None:
+    """The value of the Host in front of ``fields``, where that is all in which they differ from the last ones.
+
+    Proxies and crawlers ask for another host each time.
+    """
+    if not (fields.startswith(_HOST) and last.startswith(_HOST)):
+        return None
+    host, _, others = fields[len(_HOST) :].partition(b"\r\n")
+    _, _, last_others = last[len(_HOST) :].partition(b"\r\n")
+    return host if others == last_others else None
 
 
 def checked_before(held: bytes) -> int:
@@ -189,11 +203,12 @@ class RequestReader:
         return rest
 
     def _parsed(self, data: bytes, end: int) -> RequestHead:
-        """The head that ends there. Most clients send the same fields with every request."""
+        """The head that ends there. Most clients send the same fields with every request, but perhaps for Host."""
         line_end = data.find(b"\r\n")
-        fields = data[line_end:end]
-        again, like = fields == self._fields, self._like
-        head = parse_like(data[:line_end], like, self.limits) if again and like is not None else None
+        fields, last = data[line_end:end], self._fields
+        host = None if fields == last or last is None else other_host(fields, last)
+        again, like = fields == last or host is not None, self._like
+        head = parse_like(data[:line_end], like, self.limits, host) if again and like is not None else None
         if head is not None:
             return head
         head = parse_request_head(data[:end], self.limits, trusted=self.trusted, scheme=self.scheme)
@@ -201,7 +216,10 @@ class RequestReader:
             self._fields = fields if len(fields) <= SMALL else None
             self._like = None
         elif like is None and data.find(b" /", 0, line_end) >= 0 and head.method not in COUNTED:
-            self._like = head.copy()
+            # These have the Host that it has, the last ones perhaps another.
+            self._fields = fields
+            self._like = like = head.copy()
+            like.alike = Alike()
         return head
 
     def _incomplete(self, data: bytes, checked: int) -> bytes:

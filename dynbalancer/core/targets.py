@@ -14,10 +14,13 @@ from dynbalancer.core.fields import CONTROLS
 from dynbalancer.core.settings import Limits
 from dynbalancer.errors import RequestError
 
-# A target in which there is nothing to normalise: no escape, no empty or dotted segment, no parameter in the path.
-_plain_target = re.compile(
-    rb"(/|(?:/[A-Za-z0-9_~!$&'()*+,=:@^`{|}\"<>-][A-Za-z0-9._~!$&'()*+,=:@^`{|}\"<>-]*)+/?)(?:\?([!\"$-:<-~]*))?"
-).fullmatch
+#: A target in which there is nothing to normalise: no escape, no empty or dotted segment, no parameter in the path. Its
+#: groups are path and query.
+PLAIN_TARGET = (
+    rb"(/|(?:/[A-Za-z0-9_~!$&'()*+,=:@^`{|}\"<>-][A-Za-z0-9._~!$&'()*+,=:@^`{|}\"<>-]*)+/?)"
+    rb"(?:\?([!\"$-:<-~]*))?"
+)
+_plain_target = re.compile(PLAIN_TARGET).fullmatch
 _escape = re.compile(rb"%([0-9A-Fa-f]{2})")
 _unreserved = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _reserved_or_control = frozenset((*b":/?#[]@!$&'()*+,;=%", *range(0x20), 0x7F))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynbalancer.core.accesslines import clf_time, keeper, line_of, without_secrets
-from dynbalancer.core.exchange import Exchange, Headers, ResponseHead
+from dynbalancer.core.exchange import Alike, Exchange, Headers, ResponseHead
 from dynbalancer.core.settings import AccessLogSettings
 from dynbalancer.testing import exchange
 
@@ -124,6 +124,25 @@ def test_copy_of_a_head_that_was_written_is_written_anew() -> None:
     other.head = one.head.copy()
     other.head.path = b"/other"
     assert '"GET /other HTTP/1.1"' in written(other, WALL, 8)
+
+
+def test_requests_with_the_same_fields_have_them_and_each_its_own_target_and_method() -> None:
+    write, alike = line_of(AccessLogSettings()), Alike()
+    for method, path in ((b"GET", b"/a"), (b"POST", b"/b")):
+        one = ended(path=path)
+        one.head.method, one.head.alike = method, alike
+        expected = write(ended(path=path), WALL, 7).replace('"GET', f'"{method.decode()}')
+        assert write(one, WALL, 7) == expected
+
+
+def test_field_that_a_middleware_changed_is_written_though_others_had_the_same() -> None:
+    write, alike = line_of(AccessLogSettings()), Alike()
+    first, second = ended(), ended(asked=(b"/a", None))
+    first.head.alike = second.head.alike = alike
+    second.head.headers.set(b"User-Agent", b"other")
+    lines = [write(one, WALL, 7) for one in (first, second, first)]
+    assert ["curl/8" in text for text in lines] == [True, False, True]
+    assert '"other"' in lines[1]
 
 
 def test_user_that_a_middleware_found_is_written_for_his_requests_only() -> None:

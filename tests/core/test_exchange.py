@@ -132,7 +132,7 @@ def test_copy_of_a_head_says_all_that_it_says_and_is_its_own() -> None:
         "expect_continue": True,
         "final": True,
     }
-    own = {"logged", "stamped", "shared"}
+    own = {"alike", "logged", "stamped", "shared"}
     assert about.keys() | own == set(RequestHead.__slots__)
     twin = RequestHead(**about).copy()
     assert {name: getattr(twin, name) for name in about} == about

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynbalancer.core.exchange import CHUNKED, UNTIL_CLOSE, Headers, RequestHead, ResponseHead
+from dynbalancer.core.exchange import CHUNKED, UNTIL_CLOSE, Alike, Headers, RequestHead, ResponseHead
 from dynbalancer.core.http1 import (
     allowed_trailers,
     parse_request_head,
@@ -193,6 +193,21 @@ def test_what_is_refused_and_how(first: bytes, lines: list[bytes], status: int) 
     with pytest.raises(RequestError) as caught:
         request(*lines, first=first)
     assert caught.value.status == status
+
+
+def test_fields_that_several_share_are_written_as_each_of_them_has_them() -> None:
+    first, second = (
+        request(b"Host: a", b"Accept: */*"),
+        request(b"Host: a", b"Accept: */*", first=b"GET /b?c HTTP/1.1"),
+    )
+    first.alike = second.alike = Alike()
+    assert write_request_head(first) == b"GET / HTTP/1.1\r\nHost: a\r\nAccept: */*\r\n\r\n"
+    assert write_request_head(second) == b"GET /b?c HTTP/1.1\r\nHost: a\r\nAccept: */*\r\n\r\n"
+    second.headers.add(b"X", b"1")
+    assert write_request_head(second) == b"GET /b?c HTTP/1.1\r\nHost: a\r\nAccept: */*\r\nX: 1\r\n\r\n"
+    second.headers.add(b"Y", b"2")
+    assert write_request_head(second).endswith(b"\r\nX: 1\r\nY: 2\r\n\r\n")
+    assert write_request_head(first) == b"GET / HTTP/1.1\r\nHost: a\r\nAccept: */*\r\n\r\n"
 
 
 def test_request_is_written_afresh() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dynbalancer.core import request_reader
 from dynbalancer.core.exchange import Field, RequestHead
-from dynbalancer.core.request_reader import DEAD, HEAD, HELD, RAW, RequestReader
+from dynbalancer.core.request_reader import DEAD, HEAD, HELD, RAW, RequestReader, other_host
 from dynbalancer.core.settings import Limits
 from dynbalancer.errors import RequestError
 
@@ -245,19 +245,32 @@ LINES = (
 )
 FIELDS = (
     b"\r\nHost: a.example",
+    b"\r\nHost: B.example.:82",
+    b"\r\nHost: [2001:db8::1]",
     b"\r\nHost: a.example:81\r\nAccept: */*\r\nX-Forwarded-For: 192.0.2.1",
     b"\r\nHost: a.example\r\nConnection: close",
     b"\r\nHost: a.example\r\nContent-Length: 2",
     b"\r\nHost: a.example\r\nConnection: upgrade\r\nUpgrade: websocket",
     b"\r\nHost: a.example\r\nContent-Length: 2\r\nExpect: 100-continue",
     b"\r\nHost: a.example\r\nBad Name: x",
+    b"\r\nHost:  a.example ",
+    b"\r\nHost: ",
+    b"\r\nHost: a.example@b",
+    b"\r\nHost: a\x01",
+    b"\r\nAccept: */*",
+    b"\r\nHost: b.example\r\nAccept: */*",
+    b"\r\nHost: a.example\r\nAccept: */*",
+    b"\r\nAccept: */*\r\nHost: b.example",
+    b"\r\nHost: a.example\r\nHost: b.example",
     b"",
 )
 
 
 class Heads(Requests):
     def head_received(self, head: RequestHead) -> None:
-        about = {name: getattr(head, name) for name in RequestHead.__slots__ if name != "headers"}
+        about = {
+            name: getattr(head, name) for name in RequestHead.__slots__ if name not in ("headers", "alike")
+        }
         self.seen.append((about, head.headers.fields.copy()))
         # What follows may change it.
         head.headers.add(b"X-Added", b"1")
@@ -280,7 +293,7 @@ def test_what_came_before_never_changes_what_a_request_means(messages: list[tupl
         assert said_to(reader, data) == said_to(Heads(), data)
 
 
-@pytest.mark.parametrize("fields", FIELDS[:6])
+@pytest.mark.parametrize("fields", FIELDS[:8])
 def test_every_request_line_means_the_same_after_others_with_the_same_fields(fields: bytes) -> None:
     reader = Heads()
     for _ in range(3):
@@ -289,3 +302,37 @@ def test_every_request_line_means_the_same_after_others_with_the_same_fields(fie
     for line in LINES:
         data = line + fields + b"\r\n\r\n"
         assert said_to(reader, data) == said_to(Heads(), data), line
+
+
+@pytest.mark.parametrize(
+    "fields, last, host",
+    [
+        (b"\r\nHost: b", b"\r\nHost: a", b"b"),
+        (b"\r\nHost: b\r\nX: 1", b"\r\nHost: a\r\nX: 1", b"b"),
+        (b"\r\nHost: b\r\nX: 1", b"\r\nHost: a\r\nX: 2", None),
+        (b"\r\nHost: b\r\nX: 1", b"\r\nHost: a", None),
+        (b"\r\nX: 1", b"\r\nHost: a\r\nX: 1", None),
+        (b"\r\nHost: a\r\nX: 1", b"\r\nX: 1", None),
+        (b"\r\nX: 1\r\nHost: b", b"\r\nX: 1\r\nHost: a", None),
+    ],
+)
+def test_host_is_other_where_nothing_else_is(fields: bytes, last: bytes, host: bytes | None) -> None:
+    assert other_host(fields, last) == host
+
+
+def test_requests_for_ever_other_hosts_are_parsed_by_their_line_and_host_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parsed: list[bytes] = []
+    whole = request_reader.parse_request_head
+
+    def counting(block: bytes, limits: Limits, *, trusted: bool, scheme: bytes) -> RequestHead:
+        parsed.append(block)
+        return whole(block, limits, trusted=trusted, scheme=scheme)
+
+    monkeypatch.setattr(request_reader, "parse_request_head", counting)
+    reader = Requests()
+    for number in range(5):
+        reader.feed(b"GET /%d HTTP/1.1\r\nHost: r%d.example.com\r\nAccept: */*\r\n\r\n" % (number, number))
+        reader.next_message()
+    assert len(parsed) == 2
