@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import select
 import socket
 import ssl
 import sys
@@ -19,6 +21,21 @@ CONNECTIONS = 10_000
 SETTLE = 3.0
 
 
+#: Of the descriptors that it may have, ours keeps one of five for servers; this many more are for everything else.
+SPARE = 500
+
+
+def affordable(wanted: int) -> int:
+    """How many connections the limit of open files lets each of the processes have, at most those ``wanted``."""
+    try:
+        machine.allow_files(wanted * 5 // 4 + SPARE)
+    except BenchError:
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        machine.allow_files(hard)
+        return min(wanted, (hard - SPARE) * 4 // 5)
+    return wanted
+
+
 def measuring(connections: int) -> turns.Measure:
     """Kibibytes that the processes of the proxy grew by, for each connection that has had one answer."""
     context = ssl._create_unverified_context()
@@ -32,6 +49,11 @@ def measuring(connections: int) -> turns.Measure:
                 opened.append(_asked(place, asking, context))
             time.sleep(SETTLE)
             grown = _size(program) - before
+            ended = _ended(opened)
+            if ended:
+                raise BenchError(
+                    f"{ended} of {connections} connections were closed while the others were opened"
+                )
         except OSError as error:
             raise BenchError(f"connection {len(opened) + 1}: {error}") from None
         finally:
@@ -53,6 +75,16 @@ def _asked(place: Place, asking: bytes, context: ssl.SSLContext) -> socket.socke
     return connection
 
 
+def _ended(opened: Sequence[socket.socket]) -> int:
+    """How many of these have been closed by the other side: nothing else is to be read of them."""
+    looking = select.poll()
+    for connection in opened:
+        looking.register(connection, select.POLLIN | select.POLLRDHUP)
+    return sum(
+        bool(events & (select.POLLRDHUP | select.POLLHUP | select.POLLERR)) for _, events in looking.poll(0)
+    )
+
+
 def _size(program: Program) -> float:
     return float(sum(memory(pid).rss for pid in program.pids))
 
@@ -63,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--connections", type=int, default=CONNECTIONS, help="[%(default)s]")
     wanted = parser.parse_args(argv)
     busy = machine.warn_if_busy()
-    machine.allow_files(2 * wanted.connections + 2000)
+    connections = affordable(wanted.connections)
     names = wanted.proxies or ["nginx", "dynbalancer"]
     parts, wrong = [], False
     with turns.prepared(("openssl",)) as (directory, cores), origin(directory, cores[1]) as behind:
@@ -76,13 +108,15 @@ def main(argv: Sequence[str] | None = None) -> int:
                 cores[0],
                 variant,
                 wanted.rounds,
-                measuring(wanted.connections),
+                measuring(connections),
             )
             rows = turns.table(found, ("KiB for each",), "KiB for each")
             print(report.aligned(rows))
             parts.append((title, "\n\n".join(filter(None, (report.markdown(rows), turns.remarks(found))))))
             wrong = wrong or any(measured.remarks for measured in found)
-    intro = f"{wanted.connections:,} connections to one worker, each of which had one answer of 100 bytes."
+    intro = f"{connections:,} connections to one worker, each of which had one answer of 100 bytes."
+    if connections < wanted.connections:
+        intro = f"{intro} The limit of open files did not admit {wanted.connections:,} (`ulimit -Hn`)."
     if wanted.connections < CONNECTIONS:
         intro = f"{intro} {report.TRIAL}"
     turns.write(wanted, HEADING, busy, intro, parts, 1)

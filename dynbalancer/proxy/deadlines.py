@@ -79,7 +79,8 @@ class Deadlines:
         self._call = self._clock.callLater(TICK, self._look)
 
     def _watch(self, thing: Watched, deadline: float) -> None:
-        self._unwatch(thing)
+        if thing.watched != NEVER:
+            self._unwatch(thing)
         thing.watched = due = (deadline // TICK + 1) * TICK
         bucket = self._buckets.get(due)
         if bucket is None:

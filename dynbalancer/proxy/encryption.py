@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakSet
+from weakref import ref
 
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
@@ -55,20 +55,21 @@ class EncryptedSite(Site):
     ) -> None:
         super().__init__(resource, entry_point, limits, deadlines)
         # The loop says nothing of a handshake that fails: what it was for is just gone.
-        self._shaking: WeakSet[Protocol] = WeakSet()
+        # Not a WeakSet: adding to it and taking from it are functions of Python, for each connection.
+        self._shaking: set[ref[Protocol]] = set()
         self._begun = 0
         self._done = 0
 
     def buildProtocol(self, addr: Any) -> ServerConnection:
         connection = EncryptedConnection(self)
         self._begun += 1
-        self._shaking.add(connection)
+        self._shaking.add(ref(connection, self._shaking.discard))
         return connection
 
     def handshake_over(self, connection: ServerConnection) -> None:
         """TLS is spoken on this connection from now on."""
         self._done += 1
-        self._shaking.discard(connection)
+        self._shaking.discard(ref(connection))
 
     @property
     def shaking(self) -> int:
@@ -83,10 +84,10 @@ class EncryptedSite(Site):
     def follow(self, connection: Protocol, encrypting: Deferred[None]) -> None:
         """Count a handshake that began on a connection which began without TLS."""
         self._begun += 1
-        self._shaking.add(connection)
+        self._shaking.add(ref(connection, self._shaking.discard))
 
         def over(result: Any) -> None:
-            self._shaking.discard(connection)
+            self._shaking.discard(ref(connection))
             if isinstance(result, Failure):
                 # Nobody waits for what a client could not agree on; anything else is a bug.
                 result.trap(OSError)

@@ -73,7 +73,7 @@ class Session(asyncio.Protocol):
         "_outgoing",
         "_paused",
         "_raw",
-        "_tls",
+        "_shown",
         "_why",
     )
 
@@ -81,9 +81,8 @@ class Session(asyncio.Protocol):
         self._inside = inside
         self._handshakes = handshakes
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        # What that hands its calls on to: each would be one more function of Python.
-        self._raw: Any = getattr(self._tls, "_sslobj", self._tls)
+        self._raw = _wrapped(context, self._incoming, self._outgoing)
+        self._shown: ssl.SSLObject | None = None
         self._native: Any = None
         self._connected = self._closing = self._paused = self._deaf = False
         self._why: Exception | None = None
@@ -98,7 +97,8 @@ class Session(asyncio.Protocol):
         if self._deaf:
             return
         self._incoming.write(data)
-        if self._connected or self._shake_hands():
+        # What came behind the handshake is still where it was written to.
+        if self._connected or (self._shake_hands() and self._incoming.pending):
             self._read()
 
     def eof_received(self) -> bool:
@@ -149,7 +149,7 @@ class Session(asyncio.Protocol):
         self._closing = True
         self.resume_reading()
         try:
-            self._tls.unwrap()
+            self._object().unwrap()
         except ssl.SSLWantReadError:
             self._flush()
         except ssl.SSLError:
@@ -204,14 +204,24 @@ class Session(asyncio.Protocol):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """As the loop's own: ``ssl_object``, ``peercert``, ``cipher``, and what the plain transport knows."""
         if name == "ssl_object":
-            return self._tls
+            return self._object()
         if name == "peercert":
-            return self._tls.getpeercert() or default
+            return self._object().getpeercert() or default
         if name == "cipher":
-            return self._tls.cipher() or default
+            return self._object().cipher() or default
         return self._native.get_extra_info(name, default)
 
     # How it goes on.
+
+    def _object(self) -> ssl.SSLObject:
+        """What those outside know: the class of ``ssl`` around what is called here."""
+        shown = self._shown
+        if shown is None:
+            if isinstance(self._raw, ssl.SSLObject):
+                return self._raw
+            shown = self._shown = ssl.SSLObject.__new__(ssl.SSLObject)
+            shown._sslobj = self._raw  # type: ignore[attr-defined]
+        return shown
 
     def _shake_hands(self) -> bool:
         try:
@@ -265,7 +275,7 @@ class Session(asyncio.Protocol):
             self._closing = True
             if self._why is None:
                 with contextlib.suppress(ssl.SSLError):
-                    self._tls.unwrap()
+                    self._object().unwrap()
         self._flush()
         self._native.close()
 
@@ -278,6 +288,17 @@ class Session(asyncio.Protocol):
     def _flush(self) -> None:
         if self._outgoing.pending:
             self._native.write(self._outgoing.read())
+
+
+def _wrapped(context: ssl.SSLContext, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> Any:
+    """A server's side of TLS, as ``wrap_bio`` makes it, without the class of Python around it where that can be had.
+
+    It hands its calls on only, and takes four functions of Python to make: for each connection they are too many.
+    """
+    wrap = getattr(context, "_wrap_bio", None)
+    if wrap is None:
+        return context.wrap_bio(incoming, outgoing, server_side=True)
+    return wrap(incoming, outgoing, True)
 
 
 def sessions(

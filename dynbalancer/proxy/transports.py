@@ -249,14 +249,20 @@ class TLSTransport(NativeTransport, asyncio.BufferedProtocol):
         super().connection_lost(exc)
 
 
-class EncryptedTransport(TLSTransport):
-    """A client's connection with TLS, which the loop can't half-close."""
+class ServedTransport(NativeTransport):
+    """A client's connection with TLS, which can't be half-closed."""
 
     __slots__ = ()
 
     def loseWriteConnection(self) -> None:
         """Close when everything written has left. What the peer still sends is thrown away until it closes too."""
         self.loseConnection()
+
+
+class EncryptedTransport(TLSTransport, ServedTransport):
+    """The same where the loop's own TLS is below, as for what began without TLS."""
+
+    __slots__ = ()
 
 
 _NOBODY = Protocol()
@@ -321,8 +327,7 @@ class Encryption:
     @property
     def first_answer(self) -> ssl.SSLContext:
         """The context that handshakes begin with."""
-        found: ssl.SSLContext = self.termination.first_answer(self.options)
-        return found
+        return cast(ssl.SSLContext, self.termination.first_answer(self.options))
 
     def wrapped(self, factory: Factory, reactor: Any) -> Any:
         """The factory for Twisted's own transports."""
@@ -343,8 +348,7 @@ class NativeListener:
     ) -> None:
         self._server: asyncio.AbstractServer | None = None
         self._stopped = False
-        make = NativeTransport if tls is None else EncryptedTransport
-
+        make = NativeTransport if tls is None else ServedTransport
         # Without casts: for each connection a call is too much.
         build: Any = factory.buildProtocol
 
@@ -423,9 +427,8 @@ async def _encrypt_native(
     loop: asyncio.AbstractEventLoop, native: Any, peer: Any, data: bytes, factory: Factory, tls: Encryption
 ) -> None:
     early = _Early()
-    first = tls.first_answer
     start_tls: Any = loop.start_tls
-    starting = loop.create_task(start_tls(native, early, first, server_side=True, **tls.times))
+    starting = loop.create_task(start_tls(native, early, tls.first_answer, server_side=True, **tls.times))
     # Now the loop's own protocol for TLS gets the transport; in the next turn it may be fed.
     await asyncio.sleep(0)
     loop.call_soon(_feed, native, data)

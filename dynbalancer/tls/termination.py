@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _log = Logger()
 
+#: How many names that clients asked for are remembered, with what answers them.
+_NAMES = 1024
+
 _REFUSED = ssl.AlertDescription.ALERT_DESCRIPTION_HANDSHAKE_FAILURE
 _NO_NAME = ssl.AlertDescription.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
 
@@ -40,6 +43,8 @@ class _Answers:
         self._own = own
         self._made: dict[Certificate, ssl.SSLContext] = {}
         self._failed: set[Certificate] = set()
+        #: What was found before, by the name that was asked for.
+        self._found: dict[str | None, ssl.SSLContext] = {}
         try:
             self.first = new_answer(options)
             self.first.sni_callback = self._asked
@@ -55,6 +60,7 @@ class _Answers:
     def use(self, index: CertificateIndex) -> None:
         """Answer with these certificates from now on."""
         self._index = index
+        self._found.clear()
         used = index.chosen()
         self._made = {one: answer for one, answer in self._made.items() if one in used}
         self._failed &= used
@@ -62,12 +68,18 @@ class _Answers:
     def _asked(
         self, connection: ssl.SSLObject, name: str | None, first: ssl.SSLContext
     ) -> ssl.AlertDescription | None:
+        found = self._found.get(name)
+        if found is not None:
+            connection.context = found
+            return None
         if self._options.sni_strict and not self._index.knows(name):
             return _NO_NAME
         for certificate in (self._index.choose(name), self._own):
             answer = None if certificate is None else self._answer(certificate)
             if answer is not None:
-                connection.context = answer
+                if len(self._found) >= _NAMES:
+                    self._found.clear()
+                self._found[name] = connection.context = answer
                 return None
         return _NO_NAME
 

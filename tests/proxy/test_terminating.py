@@ -9,7 +9,7 @@ import ssl
 import weakref
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -161,6 +161,34 @@ def test_inside_is_connected_when_the_handshake_is_over(loop: asyncio.AbstractEv
     assert pair.session.get_extra_info("cipher")[1] == "TLSv1.3"
 
 
+def test_python_without_the_inner_call_does_the_same(loop: asyncio.AbstractEventLoop) -> None:
+    pair = Pair(loop, ssl.TLSVersion.TLSv1_3)
+    made: list[ssl.SSLObject] = []
+
+    class Documented:
+        def wrap_bio(self, *places: ssl.MemoryBIO, server_side: bool) -> ssl.SSLObject:
+            made.append(Termination(OWN).first_answer().wrap_bio(*places, server_side=server_side))
+            return made[0]
+
+    session = Session(cast(Any, Documented()), pair.inside, Handshakes(loop, 7.0))
+    session.connection_made(pair.native)
+    pair.session = session
+    pair.shake()
+    session.data_received(pair.say(b"hello"))
+    session.write(b"world")
+    assert (pair.inside.data, pair.hears()) == ([b"hello"], b"world")
+    assert session.get_extra_info("ssl_object") is made[0]
+    session.close()
+    assert pair.hears() == b"END"
+
+
+def test_object_of_tls_is_the_one_of_the_standard_library(pair: Pair) -> None:
+    found = pair.session.get_extra_info("ssl_object")
+    assert type(found) is ssl.SSLObject
+    assert found is pair.session.get_extra_info("ssl_object")
+    assert found.cipher() == pair.client.cipher()
+
+
 def test_octets_go_both_ways_at_every_split(pair: Pair) -> None:
     for octet in pair.say(b"one") + pair.say(b"two"):
         pair.session.data_received(bytes([octet]))
@@ -272,7 +300,7 @@ def test_what_is_no_handshake_is_answered_and_closed_and_nobody_is_told(
 
 def test_client_of_tls_1_3_without_a_common_version_gets_an_alert(loop: asyncio.AbstractEventLoop) -> None:
     pair = Pair(loop, ssl.TLSVersion.TLSv1_3)
-    pair.session._tls.context.minimum_version = ssl.TLSVersion.TLSv1_3
+    pair.session.get_extra_info("ssl_object").context.minimum_version = ssl.TLSVersion.TLSv1_3
     hello = b"\x16\x03\x01\x00\x2d\x01\x00\x00\x29\x03\x03" + b"r" * 32 + b"\x00\x00\x02\xc0\x2b\x01\x00"
     pair.session.data_received(hello)
     # A record of type alert, level fatal.

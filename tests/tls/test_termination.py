@@ -19,7 +19,9 @@ from zope.interface.verify import verifyObject
 from dynbalancer import pem
 from dynbalancer.core.certificates import TICKET_KEY_SIZE
 from dynbalancer.core.model import Certificate
+from dynbalancer.core.tlschoice import BUILT_IN
 from dynbalancer.interfaces import ITermination
+from dynbalancer.tls import termination as module
 from dynbalancer.tls import tickets
 from dynbalancer.tls.pyopenssl import TLSFactory
 from dynbalancer.tls.termination import Termination
@@ -112,6 +114,31 @@ def test_new_certificates_answer_from_the_next_handshake_on(termination: Termina
     assert shown(termination, "b.example") == text(OWN)
     old.far.write(b"still there")
     assert old.near.read(20) == b"still there"
+
+
+def test_certificate_that_is_gone_no_longer_answers_for_a_name_that_was_asked_for(
+    termination: Termination,
+) -> None:
+    assert [shown(termination, name) for name in ("a.example", "b.example", "a.example")] == [
+        text(A),
+        text(WILD),
+        text(A),
+    ]
+    termination.use([B])
+    assert [shown(termination, name) for name in ("a.example", "b.example", None)] == [
+        text(OWN),
+        text(B),
+        text(OWN),
+    ]
+
+
+def test_only_so_many_names_are_remembered(termination: Termination, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_NAMES", 3)
+    for number in range(8):
+        assert shown(termination, f"n{number}.example") == text(WILD)
+    found = termination._answers[BUILT_IN]._found
+    assert 0 < len(found) <= 3
+    assert shown(termination, "a.example") == text(A)
 
 
 def test_equal_certificates_are_loaded_once(
