@@ -430,7 +430,7 @@ def write_request_head(head: RequestHead, extra: bytes = b"") -> bytes:
     if alike is None:
         lines = b"".join([line for _, _, line in fields])
     else:
-        # To compare fields that were read from the same lines is a twentieth of joining them.
+        # To compare fields that were read from the same lines costs much less than to join theirs.
         lines = alike.lines if alike.fields == fields else alike.learn(fields)
     return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (
         head.method,
