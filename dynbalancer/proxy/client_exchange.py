@@ -228,7 +228,7 @@ class ClientExchange(Forwarding):
 #: What every exchange sets on its way, and in the last line what those through middlewares do.
 # fmt: off
 USUAL = (
-    "entry_point", "client", "client_port", "trusted", "started", "bytes_in", "_body_size", "_paused", "_unsent",
+    "entry_point", "client", "client_port", "trusted", "started", "bytes_in", "_body_size", "notes", "replayed",
     "tries", "table", "route", "wire", "_candidates", "forwarded", "_upstream", "server",
     "cancel", "connection", "response", "status", "bytes_out", "outcome", "over", "finished",
     "asked", "origin", "retry", "pending", "_body",
