@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from dynbalancer.core.exchange import Field
+from dynbalancer.core.exchange import Field, Headers
 
 #: What RFC 9110 section 5.6.2 calls tchar.
 TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -207,3 +207,12 @@ def connection_options(values: list[bytes]) -> tuple[tuple[bytes, ...], frozense
 
 #: Members of Connection that name no field.
 _OPTIONS = frozenset((b"close", b"keep-alive", b"upgrade"))
+
+
+def ask_for_trailers(headers: Headers) -> None:
+    """Let the server know that trailers are welcome.
+
+    RFC 9110 section 10.1.4: who sends TE names it in Connection, for those behind it that don't know it.
+    """
+    headers.set(b"Connection", b"TE")
+    headers.set(b"TE", b"trailers")

@@ -15,6 +15,7 @@ from dynbalancer.core.fields import (
     TOKEN,
     FieldError,
     Kind,
+    ask_for_trailers,
     connection_options,
     has_stray_controls,
     is_protected,
@@ -242,10 +243,9 @@ def _apply_special(head: RequestHead, special: dict[int, list[bytes]]) -> None:
         if [value.lower() for value in special[_EXPECT]] != [b"100-continue"]:
             raise RequestError(417, "bad-expectation")
         head.expect_continue = bool(head.length)
-    if _TE in special and b"trailers" in tokens_of(special[_TE]):
-        # RFC 9110 section 10.1.4: who sends TE names it in Connection, for those behind it that don't know it.
-        head.headers.add(b"Connection", b"TE")
-        head.headers.add(b"TE", b"trailers")
+    # Not with an upgrade: a tunnel has no trailers, and some servers look at the first Connection field alone.
+    if _TE in special and head.upgrade is None and b"trailers" in tokens_of(special[_TE]):
+        ask_for_trailers(head.headers)
     if _TRAILER in special and head.length == CHUNKED:
         head.headers.add(b"Trailer", b", ".join(special[_TRAILER]))
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from dynbalancer.core.exchange import Exchange, Field, Response, ResponseHead
+from dynbalancer.core.fields import ask_for_trailers
 from dynbalancer.middlewares.base import BodyFilter, Middleware, Option, SettingsReader, add_filter, plain
 
 #: What the two content types begin with: octets as they are, and in base64.
@@ -59,7 +60,7 @@ class GrpcWeb(Middleware):
         exchange.notes["grpc-web"] = said.partition(b";")[0].strip()
         kind = said[len(TEXT) if in_text else len(BINARY) :]
         head.headers.set(b"Content-Type", PLAIN + kind)
-        head.headers.set(b"TE", b"trailers")
+        ask_for_trailers(head.headers)
         return self._decoded(exchange) if in_text else None
 
     def on_response(self, exchange: Exchange, head: ResponseHead) -> None:

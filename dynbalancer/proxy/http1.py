@@ -105,7 +105,8 @@ class ServerConnection(RequestReader, Protocol):
         elif self.reading == DEAD and self._lingered >= 0:
             self._lingered += len(data)
             if self._lingered > LINGER_SIZE:
-                self.abort()
+                # Not cut: a reset would take the answer from a client that has not read it yet.
+                self.pause(4)
             return
         held = self._held
         begins = self.reading == HEAD and not held
@@ -270,14 +271,12 @@ class ServerConnection(RequestReader, Protocol):
             exchange.refuse(error, self.refused_sample)
             return
         response = self.site.resource.refused_early(error, self.refused_sample)
-        # In the rest of a body whose request has its answer, a second one would be taken for that to the next.
-        if self._decoder is None:
-            head = ResponseHead(response.status, headers=response.headers, length=len(response.body))
-            # RFC 9110 section 9.3.2: nothing follows the head of an answer to HEAD, whatever else was wrong with that.
-            body = b"" if self.refused_sample.lstrip().startswith(b"HEAD ") else response.body
-            date = self.site.resource.date
-            extra = b"Connection: close\r\n" + (b"" if date is None else date())
-            self.transport.write(write_response_head(head, extra) + body)
+        head = ResponseHead(response.status, headers=response.headers, length=len(response.body))
+        # RFC 9110 section 9.3.2: nothing follows the head of an answer to HEAD, whatever else was wrong with that.
+        body = b"" if self.refused_sample.lstrip().startswith(b"HEAD ") else response.body
+        date = self.site.resource.date
+        extra = b"Connection: close\r\n" + (b"" if date is None else date())
+        self.transport.write(write_response_head(head, extra) + body)
         self._linger()
 
     def held_too_much(self) -> None:
@@ -373,7 +372,7 @@ class ServerConnection(RequestReader, Protocol):
         self.transport.loseWriteConnection()
         self.site.deadlines.set(self, self.limits.write_time if self._stalled else LINGER_TIME)
 
-    # Pausing. Two may want the client to wait: the exchange (1) and the held requests (2).
+    # Pausing. Who may want the client to wait: the exchange (1), the held requests (2), and lingering, to its end (4).
 
     def pause(self, who: int) -> None:
         """Read no more for now."""

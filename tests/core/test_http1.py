@@ -141,6 +141,13 @@ def test_te_is_named_in_connection_whether_the_client_did_or_not() -> None:
     assert b"Connection" not in write_request_head(request(b"Host: a", b"TE: gzip", b"Connection: TE"))
 
 
+def test_an_upgrade_wants_no_trailers() -> None:
+    """What answers it is a tunnel, and its Connection names Upgrade alone."""
+    head = request(b"Host: a", b"Connection: Upgrade, TE", b"TE: trailers", b"Upgrade: websocket")
+    assert head.upgrade == b"websocket"
+    assert list(head.headers) == []
+
+
 def test_announced_trailers_are_remembered_with_a_chunked_body() -> None:
     assert request(b"Host: a", b"Trailer: X", b"Transfer-Encoding: chunked").headers.get(b"trailer") == b"X"
     assert request(b"Host: a", b"Trailer: X").headers.get(b"trailer") is None

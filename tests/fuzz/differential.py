@@ -230,7 +230,7 @@ def difference(ours: Requests, number: int, other: Message, *, stopped: bool) ->
         return f"target {head.target!r} {other.target!r}"
     theirs = [(name, value.strip(b" \t")) for name, value in other.fields]
     for name, value in head.headers:
-        if (name.lower(), value) not in theirs and name.lower() not in (b"te", b"trailer"):
+        if (name.lower(), value) not in theirs and name.lower() not in (b"te", b"connection", b"trailer"):
             return f"field {name!r}: {value!r}, not in {theirs!r}"
     if other.complete and not stopped and body != other.body:
         return f"body {body!r} {other.body!r}"

@@ -70,6 +70,7 @@ def test_request_becomes_grpc() -> None:
     assert middleware("https://A.example").on_request(made) is None
     assert made.head.headers.get(b"content-type") == b"application/grpc+proto"
     assert made.head.headers.all(b"te") == [b"trailers"]
+    assert made.head.headers.all(b"connection") == [b"TE"]
 
 
 def decided(made: Posting) -> Response | None:

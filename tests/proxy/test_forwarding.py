@@ -159,6 +159,8 @@ class Relaying(ProxyCase):
         client.send(b"e" * 60000)
         assert client.state == "half"
         client.send(b"e" * 6000)
+        assert (client.state, client.paused) == ("half", True)
+        self.wait(3)
         assert client.state == "aborted"
         self.assert_quiet()
 
