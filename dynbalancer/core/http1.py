@@ -24,6 +24,7 @@ from dynbalancer.core.fields import (
     tokens_of,
 )
 from dynbalancer.core.fields import lines as field_lines
+from dynbalancer.core.reasons import REASONS
 from dynbalancer.core.settings import Limits
 from dynbalancer.core.targets import PLAIN_TARGET, read_authority, split_target
 from dynbalancer.errors import BadResponse, RequestError
@@ -465,36 +466,3 @@ def write_trailers(fields: Iterable[Field]) -> bytes:
 def allowed_trailers(fields: Iterable[Field]) -> list[Field]:
     """Those trailer fields that may be passed on (RFC 9110 section 6.5.1)."""
     return [field for field in fields if not is_protected(field[0])]
-
-
-#: Reason phrases of the statuses that we answer ourselves.
-REASONS = {
-    100: b"Continue",
-    101: b"Switching Protocols",
-    200: b"OK",
-    204: b"No Content",
-    301: b"Moved Permanently",
-    302: b"Found",
-    304: b"Not Modified",
-    307: b"Temporary Redirect",
-    308: b"Permanent Redirect",
-    400: b"Bad Request",
-    401: b"Unauthorized",
-    403: b"Forbidden",
-    404: b"Not Found",
-    405: b"Method Not Allowed",
-    408: b"Request Timeout",
-    413: b"Content Too Large",
-    414: b"URI Too Long",
-    417: b"Expectation Failed",
-    421: b"Misdirected Request",
-    429: b"Too Many Requests",
-    431: b"Request Header Fields Too Large",
-    499: b"Client Closed Request",
-    500: b"Internal Server Error",
-    501: b"Not Implemented",
-    502: b"Bad Gateway",
-    503: b"Service Unavailable",
-    504: b"Gateway Timeout",
-    505: b"HTTP Version Not Supported",
-}

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from dynbalancer.core.entrypoints import meant_by_v1
 from dynbalancer.core.exchange import Exchange, Response
 from dynbalancer.core.model import EntryPoint
+from dynbalancer.core.reasons import REASONS
 from dynbalancer.core.rules.regex import finder
 from dynbalancer.core.rules.replacement import OURS, Piece, Replacement
 from dynbalancer.core.rules.templates import is_template, pattern_of
@@ -23,13 +24,6 @@ DEFAULT_PORTS = {b"http": 80, b"https": 443}
 
 #: What X-Forwarded-Proto may say: a WebSocket's handshake is a request over HTTP.
 FORWARDED_SCHEMES = {b"http": b"http", b"ws": b"http", b"https": b"https", b"wss": b"https"}
-
-REASONS = {
-    301: b"Moved Permanently",
-    302: b"Found",
-    307: b"Temporary Redirect",
-    308: b"Permanent Redirect",
-}
 
 
 @dataclass(frozen=True, slots=True)

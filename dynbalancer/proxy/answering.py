@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import CancelledError, Deferred
 
 from dynbalancer.core.exchange import Exchange, Field, Response, ResponseHead
-from dynbalancer.core.http1 import REASONS
+from dynbalancer.core.reasons import REASONS
 from dynbalancer.errors import RequestError, UpstreamError
 from dynbalancer.proxy.shaping import Shaping, Waiting, filtered
 

@@ -20,7 +20,7 @@ from dynbalancer.core.streamtable import StreamRoute
 from dynbalancer.core.table import RoutingTable
 from dynbalancer.core.tlschoice import BUILT_IN
 from dynbalancer.errors import RequestError
-from dynbalancer.proxy import transports
+from dynbalancer.proxy import starttls, transports
 from dynbalancer.proxy.admission import Admission
 from dynbalancer.proxy.arrivals import Arrivals, ProxiedArrivals, hand_over
 from dynbalancer.proxy.deadlines import Deadlines
@@ -167,7 +167,7 @@ class Entrance:
 
         def go_on(transport: Any, data: bytes, site: Site) -> Deferred[None]:
             by = self._options
-            return transports.encrypt(self._reactor, transport, data, self._begun_by(by), tls.by(by))
+            return starttls.encrypt(self._reactor, transport, data, self._begun_by(by), tls.by(by))
 
         return self._site(PlainSite, encrypted=encrypted, encrypt=go_on, wanted=self._encrypts)
 
@@ -238,7 +238,7 @@ class Entrance:
         assert self._encrypted is not None
         tls = self._by(by)
         assert tls is not None
-        encrypting = transports.encrypt(self._reactor, transport, data, factory, tls)
+        encrypting = starttls.encrypt(self._reactor, transport, data, factory, tls)
         self._encrypted.follow(arrived, encrypting)
         return encrypting
 

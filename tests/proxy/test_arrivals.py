@@ -21,7 +21,8 @@ from dynbalancer.core.forwarded import TrustedPeers
 from dynbalancer.core.proxyprotocol import proxy_header
 from dynbalancer.errors import RequestError
 from dynbalancer.proxy.arrivals import LAST_MOMENT, ProxiedArrivals, hand_over, set_peer
-from dynbalancer.proxy.transports import Encryption, NativeTransport, encrypt
+from dynbalancer.proxy.starttls import encrypt
+from dynbalancer.proxy.transports import Encryption, NativeTransport
 from dynbalancer.tls.termination import Termination
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -23,7 +23,7 @@ from dynbalancer.core.exchange import RequestHead
 from dynbalancer.core.model import Certificate, Configuration, EntryPoint, Middleware, Router, Server, Service
 from dynbalancer.core.settings import AccessLogSettings, Limits, Settings
 from dynbalancer.errors import NoServer
-from dynbalancer.proxy import services, transports
+from dynbalancer.proxy import services, starttls, transports
 from dynbalancer.proxy.arrivals import ProxiedArrivals
 from dynbalancer.proxy.dataplane import DataPlane
 from dynbalancer.proxy.encryption import EncryptedSite
@@ -301,7 +301,7 @@ class Encrypted(PlaneCase):
             handed.append((data, *to))
             return Deferred()
 
-        self.patch(transports, "encrypt", encrypt)
+        self.patch(starttls, "encrypt", encrypt)
         assert self.listen(WEB).tls is None
         wanted = configuration("one")
         self.plane.take(wanted, 1)
@@ -320,7 +320,7 @@ class Encrypted(PlaneCase):
             handed.append((data, *to))
             return Deferred()
 
-        self.patch(transports, "encrypt", encrypt)
+        self.patch(starttls, "encrypt", encrypt)
         for entry_point in (self.secure, WEB):
             listener = self.listen(replace(entry_point, proxy_trusted=("192.0.2.1",)))
             assert isinstance(listener.site, ProxiedArrivals)

@@ -25,7 +25,8 @@ from dynbalancer.proxy.deadlines import TICK
 from dynbalancer.proxy.encryption import EncryptedSite, PlainSite
 from dynbalancer.proxy.http1 import LINGER_TIME
 from dynbalancer.proxy.site import Site
-from dynbalancer.proxy.transports import Encryption, NativeTransport, encrypt
+from dynbalancer.proxy.starttls import encrypt
+from dynbalancer.proxy.transports import Encryption, NativeTransport
 from dynbalancer.tls.termination import Termination
 
 sys.path.insert(0, str(Path(__file__).parent))
