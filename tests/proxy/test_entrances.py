@@ -15,7 +15,7 @@ from dynbalancer.control.counters import LocalCounters
 from dynbalancer.core.model import Configuration, EntryPoint, Router, Server, Service
 from dynbalancer.core.settings import Settings
 from dynbalancer.core.streams import StreamRouter, StreamServer, StreamService
-from dynbalancer.proxy import transports
+from dynbalancer.proxy import starttls, transports
 from dynbalancer.proxy.arrivals import ProxiedArrivals
 from dynbalancer.proxy.dataplane import DataPlane
 from dynbalancer.proxy.encryption import EncryptedSite, PlainSite
@@ -60,7 +60,7 @@ class EntranceTests(SynchronousTestCase):
         self.encrypting: list[tuple[bytes, Any]] = []
         self.patch(transports, "connect", self.servers.connect)
         self.patch(transports, "listen", self.listen)
-        self.patch(transports, "encrypt", self.encrypt)
+        self.patch(starttls, "encrypt", self.encrypt)
 
     def begin(self, entry_point: EntryPoint = WEB) -> None:
         settings = Settings(entry_points=(entry_point,))
