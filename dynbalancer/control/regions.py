@@ -34,6 +34,10 @@ ENTRIES = 1 << 12
 #: processor, or be stopped: then a limit may be missed by one, and no request waits for a debugger.
 PATIENCE = 0.002
 
+#: The same for the directory, which no request waits for. Who went on without it could make a region that another one
+#: is making, and a limit would hold for each worker alone.
+DIRECTORY_PATIENCE = 1.0
+
 #: Where an entry may be, from the one its name says.
 _PROBED = 64
 
@@ -44,9 +48,10 @@ _NAME, _BLOCK, _BLOCKS, _SIZE, _ROWS, _WIDTH = range(6)
 class RecordLock:
     """A lock of the system on one octet of a file; it has no need to exist, and ends with the process."""
 
-    __slots__ = ("_take", "release")
+    __slots__ = ("_patience", "_take", "release")
 
-    def __init__(self, fd: int, at: int) -> None:
+    def __init__(self, fd: int, at: int, patience: float = PATIENCE) -> None:
+        self._patience = patience
         self._take = partial(fcntl.lockf, fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, at)
         self.release: Callable[[], object] = partial(fcntl.lockf, fd, fcntl.LOCK_UN, 1, at)
 
@@ -59,7 +64,7 @@ class RecordLock:
         return True
 
     def _wait(self) -> bool:
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + self._patience
         while time.monotonic() < end:
             os.sched_yield()
             try:
@@ -97,7 +102,7 @@ class SharedRegions:
         self._data = whole[_data(workers) :]
         self._regions: WeakValueDictionary[tuple[str, int, int], Region] = WeakValueDictionary()
         # Locks are on octets of the file beyond all that is in it: they need not be there.
-        self._directory = RecordLock(fd, 1 << 40)
+        self._directory = RecordLock(fd, 1 << 40, DIRECTORY_PATIENCE)
 
     def join(self, worker: int) -> None:
         """This process is the worker with this number, from 1. Raises ValueError where there is no such place."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from dynbalancer.control import regions
 from dynbalancer.control.counters import Counters
 from dynbalancer.control.regions import BLOCK, ENTRIES, RecordLock, SharedRegions
 from dynbalancer.core.regions import cells_of
@@ -152,6 +153,27 @@ def test_lock_of_a_worker_that_was_stopped_holds_nobody_up_for_long(counters: Co
     kill(pid)
     assert region.lock.acquire() is True
     region.lock.release()
+
+
+def test_directory_is_waited_for_so_that_two_who_begin_find_one_region(
+    counters: Counters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two workers that began together on busy cores each made an entry, and a limit held for each of them alone."""
+    pid = in_child(worker(counters, 1)._directory.acquire)
+    turns: list[float] = []
+
+    def give_way() -> None:
+        turns.append(0.01)
+        if len(turns) == 5:
+            kill(pid)
+
+    monkeypatch.setattr(os, "sched_yield", give_way)
+    monkeypatch.setattr(regions.time, "monotonic", lambda: sum(turns))
+    worker(counters, 2).region("limit", 100, 4)
+    waited = len(turns)
+    if waited < 5:
+        kill(pid)
+    assert waited == 5
 
 
 def test_locks_of_two_regions_are_two(counters: Counters) -> None:
