@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import random
+import select
 import signal
 import socket
 import struct
@@ -81,10 +82,19 @@ def holder(balancer: Balancer, port: int) -> int:
 
 
 def slow(balancer: Balancer) -> http.client.HTTPConnection:
-    """A request whose answer takes a minute, on its way."""
-    connection = http.client.HTTPConnection("127.0.0.1", balancer.port, timeout=LONG)
-    connection.request("GET", "/slow?ms=60000", headers={"Host": HOST})
-    return connection
+    """A request whose answer takes a minute, on its way.
+
+    The one before it may still be counted for a moment after its client has the answer: then it is sent again.
+    """
+    for _ in range(20):
+        connection = http.client.HTTPConnection("127.0.0.1", balancer.port, timeout=LONG)
+        connection.request("GET", "/slow?ms=60000", headers={"Host": HOST})
+        answered, _, _ = select.select([connection.sock], [], [], 0.5)
+        if not answered:
+            return connection
+        assert connection.getresponse().status == 429
+        connection.close()
+    raise AssertionError("refused again and again")
 
 
 def leave(connection: http.client.HTTPConnection) -> None:
